@@ -1,0 +1,4 @@
+package io.ztunnel.hbone;
+
+/** The client side of mutual TLS for one certificate. Immutable. */
+public record ClientTls(KeyMaterial material) {}

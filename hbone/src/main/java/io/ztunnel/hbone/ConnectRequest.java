@@ -1,0 +1,22 @@
+package io.ztunnel.hbone;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What one CONNECT says (Istio ambient: {@code :authority} and four optional headers). Values are
+ * as on the wire; {@link Baggage}, {@link Forwarded}, {@link TraceParent} and {@link Authority}
+ * read and write them. Immutable.
+ *
+ * @param authority the {@code :authority}, numeric {@code ip:port} or {@code host:port}
+ * @param baggage all {@code baggage} lines joined with commas; empty is sent as an empty value;
+ *     null: none
+ * @param forwarded the first {@code forwarded} value
+ * @param traceparent the first {@code traceparent} value
+ * @param forwardedNetwork the first {@code x-forwarded-network} value
+ */
+public record ConnectRequest(
+    String authority,
+    @Nullable String baggage,
+    @Nullable String forwarded,
+    @Nullable String traceparent,
+    @Nullable String forwardedNetwork) {}

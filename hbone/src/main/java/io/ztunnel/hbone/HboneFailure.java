@@ -1,0 +1,63 @@
+package io.ztunnel.hbone;
+
+import java.net.InetSocketAddress;
+import java.util.List;
+
+/**
+ * Why a tunnel could not be opened. In every case no application byte has left. Each has a text for
+ * the log; nothing here is meant for the peer.
+ */
+public sealed interface HboneFailure {
+  /** What happened, in one line. */
+  String message();
+
+  /** TCP could not be established; the cause's message is the system's. */
+  record ConnectFailed(InetSocketAddress address, String message, boolean timedOut)
+      implements HboneFailure {}
+
+  /** TLS failed before or at the certificate check. */
+  record TlsFailed(InetSocketAddress address, String message) implements HboneFailure {}
+
+  /** The peer's certificate is valid, but none of its identities is one of the expected. */
+  record WrongPeer(InetSocketAddress address, List<String> expected, List<String> presented)
+      implements HboneFailure {
+    @Override
+    public String message() {
+      return "identity verification error: peer did not present the expected SAN ("
+          + String.join(",", expected)
+          + "), got "
+          + String.join(",", presented);
+    }
+  }
+
+  /** TLS or HTTP/2 setup took too long. */
+  record HandshakeTimedOut(InetSocketAddress address, String message) implements HboneFailure {}
+
+  /** The HTTP/2 connection broke: protocol error, GOAWAY, lost before the answer. */
+  record Http2Failed(String message) implements HboneFailure {}
+
+  /** The stream was reset before an answer. */
+  record StreamReset(long errorCode) implements HboneFailure {
+    @Override
+    public String message() {
+      return "h2 failed: stream error received: " + Http2ErrorNames.name(errorCode);
+    }
+  }
+
+  /** The CONNECT was answered, but not by 200. */
+  record Rejected(int status, String message) implements HboneFailure {}
+
+  /** No answer to the CONNECT in time. */
+  record AnswerTimedOut(String message) implements HboneFailure {}
+
+  /** There is no certificate to show. */
+  record IdentityUnavailable(String message) implements HboneFailure {}
+
+  /** The pool is closed or draining. */
+  record PoolClosed() implements HboneFailure {
+    @Override
+    public String message() {
+      return "pool draining";
+    }
+  }
+}

@@ -1,0 +1,28 @@
+package io.ztunnel.hbone;
+
+/** Is told what happens on connections. Called on their event loops; must not block or throw. */
+public interface HboneObserver {
+  /** Hears nothing. */
+  HboneObserver NONE = new HboneObserver() {};
+
+  /** Which end of a connection is ours. */
+  enum Role {
+    CLIENT,
+    SERVER
+  }
+
+  /** A connection finished its handshake. */
+  default void onConnectionOpened(Role role) {}
+
+  /** A connection that was opened is closed; the reason is one line. */
+  default void onConnectionClosed(Role role, String reason) {}
+
+  /** A tunnel was opened. */
+  default void onTunnelOpened(Role role) {}
+
+  /** A tunnel is over. */
+  default void onTunnelClosed(Role role) {}
+
+  /** A peer exceeded a limit that guards against floods; its connection is being closed. */
+  default void onFlood(Role role, String limit) {}
+}

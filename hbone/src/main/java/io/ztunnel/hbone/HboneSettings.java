@@ -1,0 +1,60 @@
+package io.ztunnel.hbone;
+
+import java.time.Duration;
+
+/**
+ * Numbers of HTTP/2 and of the pool. Immutable; the defaults are Istio's.
+ *
+ * @param streamWindowBytes SETTINGS_INITIAL_WINDOW_SIZE advertised
+ * @param connectionWindowBytes receive window of a connection
+ * @param frameSizeBytes SETTINGS_MAX_FRAME_SIZE advertised, 16,384 to 16,777,215
+ * @param maxStreamsPerConnection tunnels the pool puts on one connection
+ * @param idleRelease how long an unused pooled connection is kept
+ * @param handshakeTimeout limit for TLS handshake and HTTP/2 preface together
+ * @param connectTimeout limit for the answer to a CONNECT
+ * @param pingInterval time between a PONG and the next PING
+ * @param pingTimeout time after which a PING without PONG ends the connection
+ */
+public record HboneSettings(
+    int streamWindowBytes,
+    int connectionWindowBytes,
+    int frameSizeBytes,
+    int maxStreamsPerConnection,
+    Duration idleRelease,
+    Duration handshakeTimeout,
+    Duration connectTimeout,
+    Duration pingInterval,
+    Duration pingTimeout) {
+  public HboneSettings {
+    if (streamWindowBytes < 1) {
+      throw new IllegalArgumentException(
+          "streamWindowBytes: " + streamWindowBytes + " (expected: >= 1)");
+    }
+    if (connectionWindowBytes < 65_535) {
+      throw new IllegalArgumentException(
+          "connectionWindowBytes: " + connectionWindowBytes + " (expected: >= 65535)");
+    }
+    if (frameSizeBytes < 16_384 || frameSizeBytes > 16_777_215) {
+      throw new IllegalArgumentException(
+          "frameSizeBytes: " + frameSizeBytes + " (expected: 16384-16777215)");
+    }
+    if (maxStreamsPerConnection < 1) {
+      throw new IllegalArgumentException(
+          "maxStreamsPerConnection: " + maxStreamsPerConnection + " (expected: >= 1)");
+    }
+  }
+
+  /** Istio's defaults. */
+  public static HboneSettings defaults() {
+    return new HboneSettings(
+        4 << 20,
+        16 << 20,
+        1 << 20,
+        100,
+        Duration.ofMinutes(5),
+        Duration.ofSeconds(10),
+        Duration.ofSeconds(20),
+        Duration.ofSeconds(10),
+        Duration.ofSeconds(20));
+  }
+}

@@ -1,0 +1,45 @@
+package io.ztunnel.hbone;
+
+import io.netty.channel.EventLoop;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One request on a server connection, waiting for its answer. Confined to its event loop. A peer
+ * that goes away while it waits is told by {@link #onAbandoned}; answering then does nothing.
+ */
+public interface InboundConnect {
+  /** The loop of the connection. */
+  EventLoop eventLoop();
+
+  /** The {@code :method}; anything but CONNECT is for the owner to refuse. */
+  String method();
+
+  /** What the peer asked for. The authority is empty when the request has none. */
+  ConnectRequest request();
+
+  /** The peer's certificate. */
+  TlsPeer peer();
+
+  /**
+   * Calls the action once if the peer resets the stream, or the connection ends, before the answer.
+   */
+  void onAbandoned(Runnable action);
+
+  /**
+   * Answers 200 and opens the tunnel.
+   *
+   * @param baggage the {@code baggage} of the answer, or null for none
+   * @param listener receives what the peer sends, from this call on
+   * @return the tunnel; already over if the peer has gone, in which case the listener hears of it
+   */
+  Tunnel accept(@Nullable String baggage, TunnelListener listener);
+
+  /**
+   * Answers with an error status and ends the stream: {@code :status} only, END_STREAM,
+   * RST_STREAM(NO_ERROR).
+   */
+  void reject(int status);
+
+  /** Ends the stream without an answer. */
+  void abort(TunnelReset code);
+}

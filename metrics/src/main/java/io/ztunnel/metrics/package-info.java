@@ -1,0 +1,4 @@
+@NullMarked
+package io.ztunnel.metrics;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package io.ztunnel.redirection;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package io.ztunnel.admin;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package io.ztunnel.app;
+
+import org.jspecify.annotations.NullMarked;

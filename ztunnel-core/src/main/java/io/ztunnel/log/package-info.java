@@ -1,0 +1,4 @@
+@NullMarked
+package io.ztunnel.log;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package io.ztunnel.mesh;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package io.ztunnel.policy;
+
+import org.jspecify.annotations.NullMarked;

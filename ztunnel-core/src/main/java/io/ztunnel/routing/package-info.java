@@ -1,0 +1,4 @@
+@NullMarked
+package io.ztunnel.routing;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package io.ztunnel.telemetry;
+
+import org.jspecify.annotations.NullMarked;
