@@ -6,8 +6,6 @@ import io.netty.channel.ChannelHandler;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.EventLoopGroup;
-import io.netty.util.NetUtil;
-import java.net.InetSocketAddress;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -60,10 +58,7 @@ final class Acceptor extends ChannelInboundHandlerAdapter {
   @Override
   public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
     Channel listener = ctx.channel();
-    LOG.error(
-        "cannot accept on {}: {}",
-        NetUtil.toSocketAddressString((InetSocketAddress) listener.localAddress()),
-        IoFailure.reason(cause));
+    LOG.error("cannot accept on {}: {}", listener.localAddress(), IoFailure.reason(cause));
     if (listener.config().isAutoRead()) {
       listener.config().setAutoRead(false);
       ctx.executor().schedule(() -> resume(listener), PAUSE_MILLIS, TimeUnit.MILLISECONDS);
