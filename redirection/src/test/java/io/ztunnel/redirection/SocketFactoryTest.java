@@ -10,7 +10,9 @@ import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelDuplexHandler;
 import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelOption;
+import io.netty.channel.ChannelPipelineException;
 import io.netty.channel.EventLoop;
 import io.netty.channel.ServerChannel;
 import io.netty.util.concurrent.Future;
@@ -321,6 +323,33 @@ class SocketFactoryTest {
           "java.io.IOException: source 127.0.0.1 and destination [fd00::1]:80 are of different"
               + " address families",
           failure.toString());
+    }
+  }
+
+  @Test
+  void handlerForOneConnectionOnlyIsRefusedByAListener() throws Exception {
+    try (Loops loops = new Loops(Transport.NIO)) {
+      ChannelInboundHandlerAdapter single = new ChannelInboundHandlerAdapter();
+      assertThrows(
+          IllegalArgumentException.class,
+          () ->
+              factory(Transport.NIO, settings())
+                  .listen(loops.next(), loops.group(), ListenerSettings.wildcard(0), single));
+    }
+  }
+
+  @Test
+  void handlerThatIsInUseFailsTheAttempt() throws Exception {
+    ChannelInboundHandlerAdapter single = new ChannelInboundHandlerAdapter();
+    try (Loops loops = new Loops(Transport.NIO);
+        ServerSocket server = new ServerSocket(0, 1, LOCALHOST)) {
+      SocketFactory factory = factory(Transport.NIO, settings());
+      InetSocketAddress address = new InetSocketAddress(LOCALHOST, server.getLocalPort());
+      Channel first = Loops.await(factory.connect(loops.next(), address, null, single, TIMEOUT));
+      assertInstanceOf(
+          ChannelPipelineException.class,
+          Loops.awaitFailure(factory.connect(loops.next(), address, null, single, TIMEOUT)));
+      Loops.await(first.close());
     }
   }
 
