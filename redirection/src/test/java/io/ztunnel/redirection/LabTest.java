@@ -15,6 +15,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -78,6 +80,17 @@ class LabTest {
       Lab.Pod pod = lab.addNode().addPod("v4", Lab.Without.IPV6);
       assertEquals("", pod.exec(DEADLINE, "ip", "-6", "addr", "show").out());
       assertThrows(IllegalStateException.class, pod::ipv6);
+    }
+  }
+
+  @Test
+  void startedProgramGetsItsVariablesAndWritesToItsFile() throws Exception {
+    try (Lab lab = Lab.create("lab")) {
+      Path output = lab.directory().resolve("out");
+      Process process =
+          lab.addNode().spawn(Map.of("NETWORK", "east"), output, "sh", "-c", "echo $NETWORK");
+      assertTrue(process.waitFor(5, TimeUnit.SECONDS));
+      assertEquals("east\n", Files.readString(output));
     }
   }
 

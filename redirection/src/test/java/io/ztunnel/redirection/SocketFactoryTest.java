@@ -90,6 +90,21 @@ class SocketFactoryTest {
 
   @ParameterizedTest
   @MethodSource("transports")
+  void connectionThatNobodyRedirectedWasGoingToItsLocalAddress(Transport transport)
+      throws Exception {
+    try (Loops loops = new Loops(transport);
+        TestListener listener =
+            TestListener.open(factory(transport, settings()), loops, ListenerSettings.wildcard(0));
+        Socket client = new Socket(LOCALHOST, listener.address().getPort())) {
+      Channel channel = listener.next();
+      assertEquals(
+          client.getRemoteSocketAddress(),
+          Loops.on(channel.eventLoop(), () -> OriginalDestination.of(channel)));
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("transports")
   void acceptedConnectionIsProbedIfTheListenerSaysSo(Transport transport) throws Exception {
     ListenerSettings probed =
         ListenerSettings.at(new InetSocketAddress(LOCALHOST, 0)).withKeepalive();
