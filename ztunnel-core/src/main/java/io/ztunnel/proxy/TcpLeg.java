@@ -32,8 +32,17 @@ final class TcpLeg extends Leg {
   private static final int PROBE_INTERVAL_SECONDS = 10;
   private static final int PROBES = 3;
 
+  /**
+   * While the socket takes no more, payloads below this size are copied together: a slice of a few
+   * bytes would hold the whole buffer it was read into.
+   */
+  private static final int SMALL_BYTES = 4 << 10;
+
+  private static final int PACK_BYTES = 16 << 10;
+
   private final Channel channel;
   private final Queue<ByteBuf> early = new ArrayDeque<>(0);
+  private @Nullable ByteBuf pack;
   private @Nullable Relay relay;
   private boolean earlyEnd;
   private @Nullable Throwable earlyError;
@@ -75,8 +84,12 @@ final class TcpLeg extends Leg {
     }
   }
 
-  /** Releases what arrived for a relay that never came to be. */
+  /** Releases what is neither delivered nor in the channel. */
   void discard() {
+    if (pack != null) {
+      pack.release();
+      pack = null;
+    }
     ByteBuf payload = early.poll();
     while (payload != null) {
       payload.release();
@@ -86,11 +99,34 @@ final class TcpLeg extends Leg {
 
   @Override
   void write(ByteBuf payload) {
-    channel.write(payload, channel.voidPromise());
+    if (payload.readableBytes() < SMALL_BYTES && (pack != null || !channel.isWritable())) {
+      if (pack != null && pack.writableBytes() < payload.readableBytes()) {
+        writePack();
+      }
+      if (pack == null) {
+        pack = channel.alloc().directBuffer(PACK_BYTES, PACK_BYTES);
+      }
+      pack.writeBytes(payload);
+      payload.release();
+    } else {
+      writePack();
+      channel.write(payload, channel.voidPromise());
+    }
+  }
+
+  private void writePack() {
+    if (pack != null) {
+      ByteBuf full = pack;
+      pack = null;
+      channel.write(full, channel.voidPromise());
+    }
   }
 
   @Override
   void flush() {
+    if (channel.isWritable()) {
+      writePack();
+    }
     channel.flush();
   }
 
@@ -113,6 +149,7 @@ final class TcpLeg extends Leg {
 
   @Override
   void shutdownOutput() {
+    writePack();
     // Netty's shutdownOutput drops what is still queued, so it follows the last write.
     channel
         .writeAndFlush(Unpooled.EMPTY_BUFFER)
@@ -137,6 +174,7 @@ final class TcpLeg extends Leg {
 
   @Override
   void closeAfterWrites() {
+    writePack();
     channel.writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(_ -> channel.close());
   }
 
@@ -191,6 +229,9 @@ final class TcpLeg extends Leg {
     @Override
     public void channelWritabilityChanged(ChannelHandlerContext ctx) {
       if (relay != null) {
+        if (pack != null && channel.isWritable()) {
+          flush();
+        }
         relay.onWritable(TcpLeg.this);
       }
     }
@@ -206,6 +247,7 @@ final class TcpLeg extends Leg {
 
     @Override
     public void channelInactive(ChannelHandlerContext ctx) {
+      discard();
       if (relay == null) {
         if (earlyError == null && !earlyEnd) {
           earlyError = new IOException("connection closed");
