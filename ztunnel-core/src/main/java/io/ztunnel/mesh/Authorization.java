@@ -94,7 +94,12 @@ public record Authorization(
 
     /** Whether nothing is constrained. */
     public boolean isEmpty() {
-      return equals(EMPTY);
+      return namespaces.isEmpty()
+          && serviceAccounts.isEmpty()
+          && principals.isEmpty()
+          && sourceIps.isEmpty()
+          && destinationIps.isEmpty()
+          && destinationPorts.isEmpty();
     }
   }
 
