@@ -1,12 +1,13 @@
 package io.ztunnel.telemetry;
 
+import io.netty.util.concurrent.EventExecutor;
 import io.ztunnel.metrics.TrafficMetrics;
 import io.ztunnel.metrics.TrafficSeries;
 import java.util.function.LongSupplier;
 
 /**
- * One open connection: counts its bytes, and reports its end once. Confined to the thread that
- * opened it, the connection's event loop.
+ * One open connection: counts its bytes, and reports its end once. Confined to the connection's
+ * event loop.
  */
 public final class ConnectionObserver {
   private static final long NANOS_PER_MILLI = 1_000_000;
@@ -16,31 +17,37 @@ public final class ConnectionObserver {
   private final ConnectionFacts facts;
   private final long beganNanos;
   private final LongSupplier nanoTime;
-  private final Thread owner = Thread.currentThread();
+  private final EventExecutor loop;
   private long bytesToUpstream;
   private long bytesToDownstream;
   private boolean ended;
 
   ConnectionObserver(
-      TrafficMetrics metrics, ConnectionFacts facts, long beganNanos, LongSupplier nanoTime) {
+      TrafficMetrics metrics,
+      ConnectionFacts facts,
+      long beganNanos,
+      EventExecutor loop,
+      LongSupplier nanoTime) {
     this.metrics = metrics;
     this.series = metrics.series(facts.labels());
     this.facts = facts;
     this.beganNanos = beganNanos;
+    this.loop = loop;
     this.nanoTime = nanoTime;
+    assert loop.inEventLoop();
     series.opened();
   }
 
   /** Bytes were written toward the upstream. */
   public void toUpstream(long bytes) {
-    assert Thread.currentThread() == owner;
+    assert loop.inEventLoop();
     bytesToUpstream += bytes;
     series.received(bytes);
   }
 
   /** Bytes were written toward the downstream. */
   public void toDownstream(long bytes) {
-    assert Thread.currentThread() == owner;
+    assert loop.inEventLoop();
     bytesToDownstream += bytes;
     series.sent(bytes);
   }
@@ -68,7 +75,7 @@ public final class ConnectionObserver {
   }
 
   private boolean end() {
-    assert Thread.currentThread() == owner;
+    assert loop.inEventLoop();
     boolean first = !ended;
     ended = true;
     return first;

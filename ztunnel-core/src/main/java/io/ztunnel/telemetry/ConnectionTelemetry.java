@@ -1,5 +1,6 @@
 package io.ztunnel.telemetry;
 
+import io.netty.util.concurrent.EventExecutor;
 import io.ztunnel.metrics.Reporter;
 import io.ztunnel.metrics.TrafficMetrics;
 import java.net.InetSocketAddress;
@@ -29,11 +30,12 @@ public final class ConnectionTelemetry {
    * The connection is opened: counted, and a line at debug.
    *
    * @param beganNanos when it was accepted, by {@link #nanoTime}
-   * @return to be ended on this thread, once
+   * @param loop the loop of the connection, on which this is called
+   * @return to be ended once
    */
-  public ConnectionObserver opened(ConnectionFacts facts, long beganNanos) {
+  public ConnectionObserver opened(ConnectionFacts facts, long beganNanos, EventExecutor loop) {
     AccessLog.opened(facts);
-    return new ConnectionObserver(metrics, facts, beganNanos, nanoTime);
+    return new ConnectionObserver(metrics, facts, beganNanos, loop, nanoTime);
   }
 
   /** A connection was refused before it was opened: a line, and the count of its reason. */
