@@ -1,4 +1,4 @@
-package io.ztunnel.bench.load;
+package io.ztunnel.bench.lab;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -6,7 +6,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 
 /** What a process has used, as the kernel tells in {@code /proc}. */
-final class ProcessUsage {
+public final class ProcessUsage {
   /**
    * USER_HZ, the unit of the times in {@code /proc/PID/stat}: 100 on every Linux platform that Java
    * runs on.
@@ -16,7 +16,7 @@ final class ProcessUsage {
   private ProcessUsage() {}
 
   /** User and system time of all threads since the start, dead threads included; 10 ms steps. */
-  static Duration cpuTime(long pid) throws IOException {
+  public static Duration cpuTime(long pid) throws IOException {
     return cpuTime(Files.readString(Path.of("/proc/" + pid + "/stat")));
   }
 
@@ -30,7 +30,7 @@ final class ProcessUsage {
   }
 
   /** Resident memory in bytes. */
-  static long residentBytes(long pid) throws IOException {
+  public static long residentBytes(long pid) throws IOException {
     return residentBytes(Files.readString(Path.of("/proc/" + pid + "/status")));
   }
 
