@@ -1,6 +1,7 @@
 package io.ztunnel.bench;
 
 import io.ztunnel.bench.lab.Demo;
+import io.ztunnel.bench.load.LoadBench;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Path;
@@ -33,7 +34,8 @@ public final class Main {
       throws IOException, InterruptedException {
     switch (command) {
       case "demo" -> Demo.run(launcher, out, isKept(options));
-      default -> throw new IllegalArgumentException("unknown (expected: demo)");
+      case "bench" -> LoadBench.run(launcher, options, out, System.err);
+      default -> throw new IllegalArgumentException("unknown (expected: demo or bench)");
     }
   }
 

@@ -9,9 +9,15 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 
-/** What tcpdump saw of TCP traffic at one place, from {@link #start} to {@link #stop}. For one thread. */
+/**
+ * What tcpdump saw of TCP traffic at one place, from {@link #start} to {@link #stop}. For one
+ * thread.
+ */
 final class Capture {
-  /** The first byte of a TCP segment's payload, in tcpdump's language; tcp[12] has the header's length. */
+  /**
+   * The first byte of a TCP segment's payload, in tcpdump's language; tcp[12] has the header's
+   * length.
+   */
   private static final String FIRST_PAYLOAD_BYTE = "tcp[((tcp[12] & 0xf0) >> 2)]";
 
   private static final Duration DEADLINE = Duration.ofSeconds(15);
@@ -71,8 +77,7 @@ final class Capture {
 
   /** How many packets fit a filter; an empty filter fits all. */
   long packets(Lab.Place place, String filter) throws IOException {
-    Lab.Output output =
-        place.exec(DEADLINE, "tcpdump", "-n", "-t", "-r", file.toString(), filter);
+    Lab.Output output = place.exec(DEADLINE, "tcpdump", "-n", "-t", "-r", file.toString(), filter);
     if (output.exitStatus() != 0) {
       throw new IOException("tcpdump -r: " + output.err().strip());
     }

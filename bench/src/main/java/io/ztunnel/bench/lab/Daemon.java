@@ -14,8 +14,8 @@ import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 
 /**
- * The proxy of one node: a process of its own, started by the launcher in the node's network namespace, and the CNI
- * agent that tells it about pods. For one thread.
+ * The proxy of one node: a process of its own, started by the launcher in the node's network
+ * namespace, and the CNI agent that tells it about pods. For one thread.
  */
 public final class Daemon implements AutoCloseable {
   private static final int ADMIN_PORT = 15000;

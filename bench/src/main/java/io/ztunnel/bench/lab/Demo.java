@@ -3,21 +3,19 @@ package io.ztunnel.bench.lab;
 import io.ztunnel.redirection.Lab;
 import java.io.IOException;
 import java.io.PrintStream;
-import java.net.InetAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * The main job on real input: two nodes with a daemon each, pods whose traffic is redirected, real programs, and what
- * can be seen of it all. For one thread.
+ * The main job on real input: two nodes with a daemon each, pods whose traffic is redirected, real
+ * programs, and what can be seen of it all. For one thread.
  */
 public final class Demo implements AutoCloseable {
   private static final Duration PROGRAM_DEADLINE = Duration.ofSeconds(30);
@@ -103,22 +101,23 @@ public final class Demo implements AutoCloseable {
       }
       daemon.finishSnapshot();
       story.say(
-          "%s  %s  daemon %d, ready after %.2f s",
-          daemon.name(),
-          node.ipv4().getHostAddress(),
-          daemon.pid(),
-          (System.nanoTime() - begin) / 1e9);
+          "%s  %s  daemon %d, ready after %.2f s"
+              .formatted(
+                  daemon.name(),
+                  node.ipv4().getHostAddress(),
+                  daemon.pid(),
+                  (System.nanoTime() - begin) / 1e9));
       Stream.of(web, crawler, cart).filter(pod -> pod.node() == node).forEach(this::introduce);
     }
     startWebServer();
-    story.say("service cart.shop: %s:%d -> cart:%d", VIP, SERVICE_PORT, WEB_PORT);
+    story.say("service cart.shop: %s:%d -> cart:%d".formatted(VIP, SERVICE_PORT, WEB_PORT));
     story.say("policy shop/no-crawlers on cart: deny crawler");
   }
 
   private void introduce(Lab.Pod pod) {
     story.say(
-        "   pod %-8s %-12s spiffe://cluster.local/ns/%s/sa/%s",
-        pod.name(), pod.ipv4().getHostAddress(), NAMESPACE, pod.name());
+        "   pod %-8s %-12s spiffe://cluster.local/ns/%s/sa/%s"
+            .formatted(pod.name(), pod.ipv4().getHostAddress(), NAMESPACE, pod.name()));
   }
 
   private void startWebServer() throws IOException {
@@ -160,15 +159,16 @@ public final class Demo implements AutoCloseable {
 
     story.chapter("What travelled between the nodes (tcpdump on node-2, port " + HBONE_PORT + ")");
     story.say(
-        "%d packets; TLS handshake records (first byte 0x16): %d, encrypted records (0x17): %d",
-        wire.packets(cart.node(), ""),
-        wire.tlsRecords(cart.node(), TLS_HANDSHAKE),
-        wire.tlsRecords(cart.node(), TLS_APPLICATION_DATA));
+        "%d packets; TLS handshake records (first byte 0x16): %d, encrypted records (0x17): %d"
+            .formatted(
+                wire.packets(cart.node(), ""),
+                wire.tlsRecords(cart.node(), TLS_HANDSHAKE),
+                wire.tlsRecords(cart.node(), TLS_APPLICATION_DATA)));
     int onTheWire = wire.occurrences(GREETING);
     int behindTheDaemon = inPod.occurrences(GREETING);
     story.say(
-        "\"%s\" in clear: %d times on the wire, %d times inside the pod cart",
-        GREETING, onTheWire, behindTheDaemon);
+        "\"%s\" in clear: %d times on the wire, %d times inside the pod cart"
+            .formatted(GREETING, onTheWire, behindTheDaemon));
     if (onTheWire != 0 || behindTheDaemon == 0) {
       throw new IOException("the wire carries the greeting in clear, or the pod never saw it");
     }
@@ -179,24 +179,25 @@ public final class Demo implements AutoCloseable {
       "curl", "--silent", "--show-error", "--max-time", "10", "http://" + VIP + "/"
     };
     story.command(
-        Stream.concat(
-                Stream.of("ip", "netns", "exec", pod.namespace()), Stream.of(command))
+        Stream.concat(Stream.of("ip", "netns", "exec", pod.namespace()), Stream.of(command))
             .toArray(String[]::new));
     return pod.exec(PROGRAM_DEADLINE, command);
   }
 
   private void showIdentities() throws IOException {
     String line =
-        awaitLine(daemon(cart), "src.workload=\"web\"", "direction=\"inbound\"", "connection complete");
+        awaitLine(
+            daemon(cart), "src.workload=\"web\"", "direction=\"inbound\"", "connection complete");
     story.say(
-        "cart's daemon saw %s, proven by its certificate,", field(line, "src.identity"));
-    story.say("and answered as        %s.", field(line, "dst.identity"));
+        "cart's daemon saw %s, proven by its certificate,".formatted(field(line, "src.identity")));
+    story.say("and answered as        %s.".formatted(field(line, "dst.identity")));
   }
 
   private void showSource() throws IOException {
     String client = web.ipv4().getHostAddress();
     String line = awaitText(webLog(), "GET / ", LOG_DEADLINE);
-    story.say("The web server's own log has web's address (%s), not that of a proxy:", client);
+    story.say(
+        "The web server's own log has web's address (%s), not that of a proxy:".formatted(client));
     story.quote(line);
     if (!line.startsWith(client + " ")) {
       throw new IOException("the server saw \"%s\" (expected: %s)".formatted(line, client));
@@ -211,8 +212,7 @@ public final class Demo implements AutoCloseable {
     }
     story.quote(output.err());
     story.say("What cart's daemon noted:");
-    story.quote(
-        awaitLine(daemon(cart), "direction=\"inbound\"", "crawler", "shop/no-crawlers"));
+    story.quote(awaitLine(daemon(cart), "direction=\"inbound\"", "crawler", "shop/no-crawlers"));
   }
 
   private void moveBulk() throws IOException {
@@ -239,8 +239,8 @@ public final class Demo implements AutoCloseable {
     story.quote(output.out().lines().filter(line -> line.endsWith("receiver")).toList());
     double cpu = cpuTime().minus(before).toMillis() / 1e3;
     story.say(
-        "Both daemons together used %.1f s of CPU time in %.1f s. Fresh JVMs: `./ztunnel bench` warms up first.",
-        cpu, seconds);
+        "Both daemons together used %.1f s of CPU time in %.1f s. Fresh JVMs: `./ztunnel bench` warms up first."
+            .formatted(cpu, seconds));
   }
 
   private Duration cpuTime() throws IOException {
@@ -254,19 +254,16 @@ public final class Demo implements AutoCloseable {
   private void showLogs() throws IOException {
     story.chapter("The access log: one line a connection on each side");
     for (Daemon daemon : daemons) {
-      story.say("%s:", daemon.name());
+      story.say("%s:".formatted(daemon.name()));
       story.quote(
-          daemon.logLines().stream()
-              .filter(line -> line.contains("\taccess\t"))
-              .limit(2)
-              .toList());
+          daemon.logLines().stream().filter(line -> line.contains("\taccess\t")).limit(2).toList());
     }
   }
 
   private void showCounters() throws IOException {
     story.chapter("The counters (/metrics), with a few of their labels");
     for (Daemon daemon : daemons) {
-      story.say("%s:", daemon.name());
+      story.say("%s:".formatted(daemon.name()));
       story.quote(
           daemon
               .metrics()
@@ -283,7 +280,8 @@ public final class Demo implements AutoCloseable {
 
   /** Twenty-seven labels are for machines: keeps those that tell the story. */
   private static String shorten(String line) {
-    List<String> labels = SHOWN_LABEL.matcher(line).results().map(result -> result.group()).toList();
+    List<String> labels =
+        SHOWN_LABEL.matcher(line).results().map(result -> result.group()).toList();
     return "%s{%s} %s"
         .formatted(
             line.substring(0, line.indexOf('{')),
@@ -299,7 +297,8 @@ public final class Demo implements AutoCloseable {
       story.command("ip netns exec " + web.namespace() + " curl http://" + VIP + "/");
       story.command("ip netns exec " + node + " curl localhost:15000/config_dump");
       story.command("ip netns exec " + node + " curl localhost:15020/metrics");
-      story.command("ip netns exec " + node + " curl -X POST 'localhost:15000/logging?level=debug'");
+      story.command(
+          "ip netns exec " + node + " curl -X POST 'localhost:15000/logging?level=debug'");
       story.command("tail -f " + daemon(cart).log());
     } else {
       story.say("./ztunnel demo --keep   leaves this mesh up to play with");
@@ -312,7 +311,9 @@ public final class Demo implements AutoCloseable {
     return daemons.get(pod.node().index() - 1);
   }
 
-  /** The first line of a daemon's log that has all the words; it is written when a connection ends. */
+  /**
+   * The first line of a daemon's log that has all the words; it is written when a connection ends.
+   */
   private static String awaitLine(Daemon daemon, String... words) throws IOException {
     return awaitText(daemon.log(), LOG_DEADLINE, words);
   }
@@ -346,7 +347,7 @@ public final class Demo implements AutoCloseable {
   /** Ends the daemons as a node does, then removes everything. */
   @Override
   public void close() throws IOException {
-    try (Lab closing = lab) {
+    try (lab) {
       for (Daemon daemon : daemons) {
         daemon.close();
       }

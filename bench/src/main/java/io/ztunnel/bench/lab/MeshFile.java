@@ -7,7 +7,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/** The mesh as the daemons of a lab read it: a local configuration file with workloads, services and policies. */
+/**
+ * The mesh as the daemons of a lab read it: a local configuration file with workloads, services and
+ * policies.
+ */
 public final class MeshFile {
   private final List<String> workloads = new ArrayList<>();
   private final List<String> services = new ArrayList<>();
@@ -53,8 +56,7 @@ public final class MeshFile {
                 pod.ipv6().getHostAddress()));
     text.append(
         "  authorizationPolicies: %s\n"
-            .formatted(
-                policies.stream().map(name -> '"' + namespace + '/' + name + '"').toList()));
+            .formatted(policies.stream().map(name -> '"' + namespace + '/' + name + '"').toList()));
     text.append(ports.isEmpty() ? "  services: {}\n" : "  services:\n");
     for (ServicePort port : ports) {
       text.append(

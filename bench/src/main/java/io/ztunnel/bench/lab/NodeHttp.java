@@ -1,5 +1,7 @@
 package io.ztunnel.bench.lab;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import io.ztunnel.redirection.NetworkNamespace;
 import java.io.EOFException;
 import java.io.IOException;
@@ -9,8 +11,6 @@ import java.net.Socket;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
-
 /** HTTP requests to the loopback address of a network namespace: a daemon's own servers. */
 final class NodeHttp {
   private NodeHttp() {}
@@ -19,14 +19,16 @@ final class NodeHttp {
   record Answer(int status, String body) {}
 
   /**
-   * @throws IOException also if nothing listens there or the whole answer took longer than the deadline
+   * @throws IOException also if nothing listens there or the whole answer took longer than the
+   *     deadline
    */
   static Answer get(NetworkNamespace namespace, int port, String path, Duration deadline)
       throws IOException {
     int timeoutMillis = Math.toIntExact(deadline.toMillis());
     try (SocketChannel channel = namespace.call(SocketChannel::open)) {
       Socket socket = channel.socket();
-      socket.connect(new InetSocketAddress(InetAddress.getByName("127.0.0.1"), port), timeoutMillis);
+      socket.connect(
+          new InetSocketAddress(InetAddress.ofLiteral("127.0.0.1"), port), timeoutMillis);
       socket.setSoTimeout(timeoutMillis);
       socket
           .getOutputStream()

@@ -9,6 +9,8 @@ public final class Pause {
   private Pause() {}
 
   /**
+   * Sleeps.
+   *
    * @throws InterruptedIOException if the thread is told to end
    */
   public static void of(Duration duration) throws IOException {

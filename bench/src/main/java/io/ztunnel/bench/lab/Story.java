@@ -18,8 +18,8 @@ final class Story {
   }
 
   /** A sentence for the reader. */
-  void say(String format, Object... values) {
-    out.printf("   %s%n", format.formatted(values));
+  void say(String text) {
+    out.printf("   %s%n", text);
     out.flush();
   }
 
