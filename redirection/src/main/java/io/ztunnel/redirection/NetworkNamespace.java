@@ -15,7 +15,7 @@ import java.util.concurrent.atomic.AtomicInteger;
  * fail.
  */
 public final class NetworkNamespace implements AutoCloseable {
-  private static final String OF_THIS_THREAD = "/proc/thread-self/ns/net";
+  static final String OF_THIS_THREAD = "/proc/thread-self/ns/net";
 
   /** Set in {@link #users} once closed; the bits below count the calls in progress. */
   private static final int CLOSED = 1 << 30;
