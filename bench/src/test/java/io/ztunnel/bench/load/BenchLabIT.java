@@ -7,6 +7,7 @@ import io.ztunnel.bench.lab.Requirements;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.TestInstance;
@@ -19,6 +20,12 @@ import org.junit.jupiter.params.provider.EnumSource.Mode;
 @TestInstance(Lifecycle.PER_CLASS)
 class BenchLabIT {
   private static final Duration SHORT = Duration.ofSeconds(1);
+
+  private static final List<Load> ONE_OF_EACH =
+      List.of(
+          new Load.Bulk(8, Load.Direction.DOWN, Load.Expectation.of(1, 1)),
+          new Load.Http(64, Load.Expectation.of(1, 1)),
+          new Load.NewConnections(16, Load.Expectation.of(1, 1)));
 
   private BenchLab lab;
 
@@ -38,8 +45,8 @@ class BenchLabIT {
 
   @ParameterizedTest
   @EnumSource(mode = Mode.EXCLUDE, names = "MESH")
-  void everyLoadDoesItsWork(Arrangement arrangement) throws IOException {
-    for (Load load : Load.all()) {
+  void everyKindOfLoadDoesItsWork(Arrangement arrangement) throws IOException {
+    for (Load load : ONE_OF_EACH) {
       Run run = lab.run(load, arrangement, SHORT);
 
       assertTrue(run.rate() > 0 && run.work() > 0, () -> load.name() + ": " + run);
