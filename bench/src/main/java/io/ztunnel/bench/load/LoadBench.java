@@ -199,7 +199,9 @@ public final class LoadBench {
     facts.put("processor", processor());
     facts.put("kernel", "Linux " + System.getProperty("os.version"));
     facts.put("jdk", "JDK " + Runtime.version());
-    facts.put("load", "load average before: " + Files.readString(Path.of("/proc/loadavg")).split(" ", 2)[0]);
+    facts.put(
+        "load",
+        "load average before: " + Files.readString(Path.of("/proc/loadavg")).split(" ", 2)[0]);
     return facts;
   }
 
