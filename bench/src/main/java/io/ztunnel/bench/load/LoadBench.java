@@ -54,6 +54,7 @@ public final class LoadBench {
     Options options = Options.parse(arguments);
     Map<String, Double> earlier =
         options.against().isPresent() ? JsonReport.readMedians(options.against().get()) : Map.of();
+    Map<String, String> machine = machine(); // before the load is ours
     try (BenchLab lab = new BenchLab(launcher)) {
       LoadBench bench = new LoadBench(options, progress, lab);
       bench.measureLoads();
@@ -63,7 +64,6 @@ public final class LoadBench {
       if (options.groups().contains("start")) {
         bench.measureStart();
       }
-      Map<String, String> machine = machine();
       out.printf("%n%s; %s.%n%n", String.join(", ", machine.values()), bench.describe());
       out.print(MarkdownReport.render(bench.results, earlier));
       if (options.json().isPresent()) {
@@ -199,6 +199,9 @@ public final class LoadBench {
     facts.put("processor", processor());
     facts.put("kernel", "Linux " + System.getProperty("os.version"));
     facts.put("jdk", "JDK " + Runtime.version());
+    facts.put(
+        "load",
+        "load average before: " + Files.readString(Path.of("/proc/loadavg")).split(" ", 2)[0]);
     return facts;
   }
 
