@@ -93,7 +93,7 @@ public final class ZdsClient implements AutoCloseable {
 
   /** Waits until the thread has ended, after {@link #close}; false if it has not by then. */
   public boolean awaitStopped(Duration timeout) throws InterruptedException {
-    return thread.join(timeout);
+    return thread.getState() == Thread.State.NEW || thread.join(timeout);
   }
 
   private void run() {
@@ -103,7 +103,8 @@ public final class ZdsClient implements AutoCloseable {
         if (connected == null) {
           return;
         }
-        if (isLastConnection(connected)) {
+        if (serveGuarded(connected) instanceof End.Violation(String reason)) {
+          handler.onProtocolViolation(reason);
           return;
         }
       }
@@ -113,18 +114,15 @@ public final class ZdsClient implements AutoCloseable {
     }
   }
 
-  private boolean isLastConnection(ZdsSocket connected) throws InterruptedException {
+  /** As {@link #serve}: a bug of the handler in one connection must not end them all. */
+  private End serveGuarded(ZdsSocket connected) throws InterruptedException {
     try {
-      if (serve(connected) instanceof End.Violation(String reason)) {
-        handler.onProtocolViolation(reason);
-        return true;
-      }
+      return serve(connected);
     } catch (RuntimeException e) {
-      // A bug of the handler in one connection must not end the announcing of pods.
       LOG.error("connection to the CNI agent given up", e);
       boolean _ = sleeper.sleep(sessionBackoff.next(), stopping);
+      return new End.Lost(e.toString());
     }
-    return false;
   }
 
   /** A connection, after as many attempts as it takes; null if the client is stopping. */

@@ -44,8 +44,8 @@ public final class Cidr {
     if (address == null) {
       return null;
     }
-    int length = Decimal.parse(text.substring(slash + 1), IpBits.of(address).length());
-    return length == Decimal.INVALID ? null : new Cidr(address, length);
+    long length = Decimal.parse(text.substring(slash + 1), IpBits.of(address).length());
+    return length == Decimal.INVALID ? null : new Cidr(address, (int) length);
   }
 
   public InetAddress address() {

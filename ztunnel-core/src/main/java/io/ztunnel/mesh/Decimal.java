@@ -1,19 +1,19 @@
 package io.ztunnel.mesh;
 
-/** Small decimal numbers in text: digits only, no sign, no spaces. */
+/** Decimal numbers in text: digits only, no sign, no spaces. */
 final class Decimal {
   static final int INVALID = -1;
 
-  private static final int MAX_DIGITS = 9;
+  private static final int MAX_DIGITS = 18;
 
   private Decimal() {}
 
   /** The number, or {@link #INVALID} when the text is none or the number is over the maximum. */
-  static int parse(String text, int max) {
+  static long parse(String text, long max) {
     if (text.isEmpty() || text.length() > MAX_DIGITS) {
       return INVALID;
     }
-    int value = 0;
+    long value = 0;
     for (int i = 0; i < text.length(); i++) {
       int digit = text.charAt(i) - '0';
       if (digit < 0 || digit > 9) {

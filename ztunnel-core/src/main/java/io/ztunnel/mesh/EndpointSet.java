@@ -5,6 +5,7 @@ import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -45,6 +46,11 @@ public final class EndpointSet {
 
   public void forEach(Consumer<? super Endpoint> action) {
     byUid.forEach((_, endpoint) -> action.accept(endpoint));
+  }
+
+  /** Whether the condition holds for any of them. */
+  public boolean anyMatch(Predicate<? super Endpoint> condition) {
+    return byUid.anyMatch(condition);
   }
 
   /** In the order of workload uids, for display. */

@@ -8,6 +8,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Changes to the mesh that become visible together. Endpoints follow their workloads and are put
@@ -15,6 +17,8 @@ import org.jspecify.annotations.Nullable;
  * ends.
  */
 public final class MeshUpdate {
+  private static final Logger LOG = LoggerFactory.getLogger(MeshUpdate.class);
+
   private final MeshView before;
   private final @Nullable String localNode;
   private final Interner interner;
@@ -62,6 +66,12 @@ public final class MeshUpdate {
 
   /** Adds a service in place of one with the same key, whose endpoints it keeps. */
   public void insertService(Service service) {
+    if (!service.peers().allValid()) {
+      LOG.warn(
+          "service {}: subject alternative names that are no identities are ignored: {}",
+          service.key(),
+          service.subjectAltNames());
+    }
     services.insert(service);
   }
 

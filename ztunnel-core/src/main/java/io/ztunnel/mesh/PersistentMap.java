@@ -2,6 +2,7 @@ package io.ztunnel.mesh;
 
 import java.util.Arrays;
 import java.util.function.BiConsumer;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -48,6 +49,11 @@ final class PersistentMap<K, V> {
   @SuppressWarnings("unchecked") // only K and V go in
   void forEach(BiConsumer<? super K, ? super V> action) {
     root.forEach((BiConsumer<Object, Object>) action);
+  }
+
+  @SuppressWarnings("unchecked") // only V goes in
+  boolean anyMatch(Predicate<? super V> condition) {
+    return root.anyMatch((Predicate<Object>) condition);
   }
 
   PersistentMap<K, V> with(K key, V value) {
@@ -184,6 +190,16 @@ final class PersistentMap<K, V> {
       for (int i = data; i < slots.length; i++) {
         ((Node) slots[i]).forEach(action);
       }
+    }
+
+    boolean anyMatch(Predicate<Object> condition) {
+      int data = slots.length - Integer.bitCount(nodeMap);
+      for (int i = 0; i < slots.length; i += i < data ? 2 : 1) {
+        if (i < data ? condition.test(slots[i + 1]) : ((Node) slots[i]).anyMatch(condition)) {
+          return true;
+        }
+      }
+      return false;
     }
 
     Node put(Editor<?, ?> editor, int shift, int hash, Object key, Object value) {

@@ -8,23 +8,19 @@ import org.jspecify.annotations.Nullable;
  * moment at which it was looked up.
  *
  * @param ports its ports; a target port of 0 means that each endpoint names its own
- * @param subjectAltNames identities accepted from endpoints besides their own
+ * @param peers identities accepted from endpoints besides their own
  * @param loadBalancer null: all endpoints are equal, healthy ones only
  */
 public record Service(
     ServiceName name,
     Vips addresses,
     PortMap ports,
-    List<String> subjectAltNames,
+    SubjectAltNames peers,
     Waypoints waypoints,
     @Nullable LoadBalancer loadBalancer,
     Traits traits,
     EndpointSet endpoints)
     implements Addressable {
-  public Service {
-    subjectAltNames = List.copyOf(subjectAltNames);
-  }
-
   /** Starts with a public service without addresses, ports and endpoints. */
   public static Builder builder(ServiceName name) {
     return new Builder(name);
@@ -49,6 +45,11 @@ public record Service(
 
   public List<NetworkCidr> cidrVips() {
     return addresses.ranges();
+  }
+
+  /** The accepted identities as given. */
+  public List<String> subjectAltNames() {
+    return peers.given();
   }
 
   public boolean canonical() {
@@ -82,8 +83,7 @@ public record Service(
   }
 
   Service withEndpoints(EndpointSet changed) {
-    return new Service(
-        name, addresses, ports, subjectAltNames, waypoints, loadBalancer, traits, changed);
+    return new Service(name, addresses, ports, peers, waypoints, loadBalancer, traits, changed);
   }
 
   /** Its virtual addresses. Immutable. */
@@ -211,7 +211,7 @@ public record Service(
           name,
           new Vips(vips, cidrVips),
           ports,
-          subjectAltNames,
+          SubjectAltNames.of(subjectAltNames),
           waypoint == null && weightedWaypoints.isEmpty()
               ? Waypoints.NONE
               : new Waypoints(waypoint, weightedWaypoints),
