@@ -18,6 +18,11 @@ public final class TunnelMetrics {
     Role(String label) {
       this.label = label;
     }
+
+    /** The value of the {@code role} label. */
+    public String label() {
+      return label;
+    }
   }
 
   private static final class OpenCount {

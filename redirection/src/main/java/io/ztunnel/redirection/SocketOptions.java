@@ -114,9 +114,11 @@ final class SocketOptions {
     // One of the two would do; where neither works, the bind will tell.
     boolean _ = attempt(channel, isIpv6 ? TRANSPARENT_V6 : TRANSPARENT, 1);
     boolean _ = attempt(channel, isIpv6 ? FREEBIND_V6 : FREEBIND, 1);
-    // Else each connection would hold a port of its source address for itself alone, and a busy
-    // client's address would run out of them.
-    boolean _ = attempt(channel, BIND_ADDRESS_NO_PORT, 1);
+    if (transport.seesPortChosenByConnect()) {
+      // Else each connection would hold a port of its source address for itself alone, and a busy
+      // client's address would run out of them.
+      boolean _ = attempt(channel, BIND_ADDRESS_NO_PORT, 1);
+    }
   }
 
   void keepalive(Channel channel) {

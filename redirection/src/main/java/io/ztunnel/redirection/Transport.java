@@ -46,7 +46,10 @@ public enum Transport {
     }
   },
 
-  /** Linux io_uring. Its sockets are dual-stack ones, whatever the family asked for. */
+  /**
+   * Linux io_uring. Its sockets are dual-stack ones, whatever the family asked for: a listener on
+   * {@code 0.0.0.0} is one on {@code [::]}.
+   */
   IO_URING(IoUringServerSocketChannel.class, IoUringSocketChannel.class) {
     @Override
     @Nullable Throwable unavailabilityCause() {
@@ -139,6 +142,17 @@ public enum Transport {
     return switch (this) {
       case EPOLL, IO_URING -> true;
       case NIO -> false;
+    };
+  }
+
+  /**
+   * True if the local address of a channel that was bound without a port shows the one that the
+   * kernel chose at the connect. Netty's io_uring channel keeps what it saw at the bind.
+   */
+  boolean seesPortChosenByConnect() {
+    return switch (this) {
+      case EPOLL -> true;
+      case IO_URING, NIO -> false;
     };
   }
 }

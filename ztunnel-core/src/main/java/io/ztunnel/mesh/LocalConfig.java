@@ -1,7 +1,6 @@
 package io.ztunnel.mesh;
 
 import java.io.IOException;
-import java.io.Reader;
 import java.io.StringReader;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
@@ -35,8 +34,8 @@ public record LocalConfig(
    * @throws LocalConfigException when it cannot be read or used; the message names the file
    */
   public static LocalConfig read(Path file) throws LocalConfigException {
-    try (Reader reader = Files.newBufferedReader(file)) {
-      return parse(reader);
+    try {
+      return parse(Files.readString(file));
     } catch (CharacterCodingException e) {
       throw new LocalConfigException(file + ": not a text (expected: YAML in UTF-8)");
     } catch (IOException e) {
@@ -52,20 +51,18 @@ public record LocalConfig(
    * @throws LocalConfigException when it cannot be used
    */
   public static LocalConfig parse(String yaml) throws LocalConfigException {
-    return parse(new StringReader(yaml));
-  }
-
-  private static LocalConfig parse(Reader yaml) throws LocalConfigException {
     LoaderOptions options = new LoaderOptions();
     options.setCodePointLimit(Integer.MAX_VALUE);
     options.setMaxAliasesForCollections(MAX_ALIASES);
     Node document;
     try {
-      document = new Yaml(options).compose(yaml);
+      document = new Yaml(options).compose(new StringReader(yaml));
     } catch (MarkedYAMLException e) {
+      String context = e.getContext() == null ? "" : e.getContext() + " ";
       throw new LocalConfigException(
-          "%s (expected: YAML) at line %d, column %d"
+          "%s%s (expected: YAML) at line %d, column %d"
               .formatted(
+                  context,
                   e.getProblem(),
                   e.getProblemMark().getLine() + 1,
                   e.getProblemMark().getColumn() + 1));

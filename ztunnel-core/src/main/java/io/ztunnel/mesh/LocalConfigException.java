@@ -1,5 +1,7 @@
 package io.ztunnel.mesh;
 
+import java.util.Objects;
+
 /**
  * A local configuration that cannot be used; the message says where, what was found and what was
  * expected, and is all that a user needs.
@@ -9,5 +11,10 @@ public final class LocalConfigException extends Exception {
 
   LocalConfigException(String message) {
     super(message);
+  }
+
+  @Override
+  public String getMessage() {
+    return Objects.requireNonNull(super.getMessage());
   }
 }
