@@ -33,18 +33,18 @@ public final class Main {
   private static void run(Path launcher, String command, List<String> options, PrintStream out)
       throws IOException, InterruptedException {
     switch (command) {
-      case "demo" -> Demo.run(launcher, out, isKept(options));
+      case "demo" -> Demo.run(launcher, out, afterwards(options));
       case "bench" -> LoadBench.run(launcher, options, out, System.err);
       default -> throw new IllegalArgumentException("unknown (expected: demo or bench)");
     }
   }
 
-  private static boolean isKept(List<String> options) {
+  private static Demo.Afterwards afterwards(List<String> options) {
     for (String option : options) {
       if (!option.equals("--keep")) {
         throw new IllegalArgumentException(option + " (expected: --keep or nothing)");
       }
     }
-    return !options.isEmpty();
+    return options.isEmpty() ? Demo.Afterwards.REMOVE : Demo.Afterwards.KEEP;
   }
 }

@@ -22,6 +22,7 @@ public final class Daemon implements AutoCloseable {
   private static final int STATS_PORT = 15020;
   private static final int READINESS_PORT = 15021;
   private static final Duration START_DEADLINE = Duration.ofSeconds(60);
+  private static final Duration ACCEPT_SLICE = Duration.ofSeconds(1);
   private static final Duration STOP_DEADLINE = Duration.ofSeconds(20);
   private static final Duration HTTP_DEADLINE = Duration.ofSeconds(10);
   private static final Duration POLL = Duration.ofMillis(5);
@@ -64,6 +65,7 @@ public final class Daemon implements AutoCloseable {
     Map<String, String> variables = new TreeMap<>();
     variables.put("PATH", System.getenv("PATH"));
     variables.put("JAVA_HOME", System.getProperty("java.home"));
+    variables.put("ZTUNNEL_BUILD", "never");
     variables.put("NODE_NAME", name);
     variables.put("INPOD_UDS", socket.toString());
     variables.put("LOCAL_XDS_PATH", meshFile.toString());
@@ -102,11 +104,19 @@ public final class Daemon implements AutoCloseable {
 
   private static CniAgent.Session accept(CniAgent agent, Process process, Path log)
       throws IOException {
-    try {
-      return agent.accept(START_DEADLINE);
-    } catch (IOException e) {
-      String state = process.isAlive() ? "is silent" : "ended with " + process.exitValue();
-      throw new IOException("the daemon %s: %s".formatted(state, lastLine(log)), e);
+    long end = System.nanoTime() + START_DEADLINE.toNanos();
+    while (true) {
+      try {
+        return agent.accept(ACCEPT_SLICE);
+      } catch (IOException e) {
+        if (!process.isAlive()) {
+          throw new IOException(
+              "the daemon ended with %d: %s".formatted(process.exitValue(), lastLine(log)), e);
+        }
+        if (System.nanoTime() > end) {
+          throw new IOException("the daemon does not connect: " + lastLine(log), e);
+        }
+      }
     }
   }
 

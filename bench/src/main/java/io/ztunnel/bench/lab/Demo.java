@@ -30,6 +30,14 @@ public final class Demo implements AutoCloseable {
   private static final int BULK_SECONDS = 3;
   private static final String GREETING = "Hello from cart.";
 
+  /** What becomes of the mesh when everything has been shown. */
+  public enum Afterwards {
+    /** Nothing stays. */
+    REMOVE,
+    /** It stays up until the process is told to end. */
+    KEEP
+  }
+
   private final Path launcher;
   private final Story story;
   private final Lab lab;
@@ -58,9 +66,9 @@ public final class Demo implements AutoCloseable {
    * Runs the demo to its end.
    *
    * @param launcher the project's {@code ztunnel} script
-   * @param keep whether the mesh stays up afterwards, until the process is told to end
+   * @param afterwards what becomes of the mesh
    */
-  public static void run(Path launcher, PrintStream out, boolean keep)
+  public static void run(Path launcher, PrintStream out, Afterwards afterwards)
       throws IOException, InterruptedException {
     try (Demo demo = new Demo(launcher, out)) {
       demo.buildMesh();
@@ -69,8 +77,8 @@ public final class Demo implements AutoCloseable {
       demo.moveBulk();
       demo.showLogs();
       demo.showCounters();
-      demo.pointFurther(keep);
-      if (keep) {
+      demo.pointFurther(afterwards);
+      if (afterwards == Afterwards.KEEP) {
         // The JVM's end (Ctrl-C) closes the lab.
         Thread.currentThread().join();
       }
@@ -289,20 +297,22 @@ public final class Demo implements AutoCloseable {
             line.substring(line.lastIndexOf(' ') + 1));
   }
 
-  private void pointFurther(boolean keep) {
+  private void pointFurther(Afterwards afterwards) {
     story.chapter("Where to look further");
-    String node = cart.node().namespace();
-    if (keep) {
-      story.say("The mesh stays up until Ctrl-C. In another terminal:");
-      story.command("ip netns exec " + web.namespace() + " curl http://" + VIP + "/");
-      story.command("ip netns exec " + node + " curl localhost:15000/config_dump");
-      story.command("ip netns exec " + node + " curl localhost:15020/metrics");
-      story.command(
-          "ip netns exec " + node + " curl -X POST 'localhost:15000/logging?level=debug'");
-      story.command("tail -f " + daemon(cart).log());
-    } else {
-      story.say("./ztunnel demo --keep   leaves this mesh up to play with");
-      story.say("./ztunnel bench         measures it beside direct TCP");
+    switch (afterwards) {
+      case KEEP -> {
+        String node = "ip netns exec " + cart.node().namespace();
+        story.say("The mesh stays up until Ctrl-C. In another terminal:");
+        story.command("ip netns exec " + web.namespace() + " curl http://" + VIP + "/");
+        story.command(node + " curl localhost:15000/config_dump");
+        story.command(node + " curl localhost:15020/metrics");
+        story.command(node + " curl -X POST 'localhost:15000/logging?level=debug'");
+        story.command("tail -f " + daemon(cart).log());
+      }
+      case REMOVE -> {
+        story.say("./ztunnel demo --keep   leaves this mesh up to play with");
+        story.say("./ztunnel bench         measures it beside direct TCP");
+      }
     }
     story.say("ARCHITECTURE.md         has the life of such a connection");
   }
