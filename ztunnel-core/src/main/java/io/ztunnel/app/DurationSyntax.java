@@ -58,7 +58,7 @@ final class DurationSyntax {
 
   private static final Pattern TERM =
       Pattern.compile(
-          "\\s*(?<operator>[+*]?)\\s*(?<number>[0-9]{1,19})\\s*(?<unit>\\p{Alpha}*|µs)\\s*");
+          "\\s*(?<operator>[+*]?)\\s*(?<number>[0-9]{1,19})\\s*(?<unit>[\\p{Alpha}µ]*)\\s*");
   private static final BigDecimal SECOND = BigDecimal.valueOf(1_000_000_000L);
   private static final String EXPECTED = "expected: a duration such as 30s, 5m or 1h30m";
 

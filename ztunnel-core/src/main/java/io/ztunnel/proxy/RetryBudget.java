@@ -9,7 +9,7 @@ import java.util.function.LongSupplier;
  *
  * <p>Thread-safe; written by event loops.
  */
-final class RetryBudget {
+public final class RetryBudget {
   /** What one retry costs, in the unit of the account. */
   private static final long COST = 10;
 

@@ -13,6 +13,7 @@ import io.netty.channel.socket.DuplexChannel;
 import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.Queue;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -55,9 +56,15 @@ final class TcpLeg extends Leg {
     return channel;
   }
 
+  /** Makes the leg of a channel just accepted; the action is called when it is active. */
+  static void install(Channel accepted, Consumer<TcpLeg> onActive) {
+    TcpLeg leg = new TcpLeg(accepted);
+    accepted.pipeline().addLast(leg.new Handler(() -> onActive.accept(leg)));
+  }
+
   /** The handler to install in the channel's pipeline, as its only one. */
   ChannelHandler handler() {
-    return new Handler();
+    return new Handler(null);
   }
 
   /** Whether the socket failed or was closed before a relay took it. */
@@ -198,6 +205,19 @@ final class TcpLeg extends Leg {
 
   /** Turns the channel's events into the relay's. */
   private final class Handler extends ChannelInboundHandlerAdapter {
+    private final @Nullable Runnable onActive;
+
+    Handler(@Nullable Runnable onActive) {
+      this.onActive = onActive;
+    }
+
+    @Override
+    public void channelActive(ChannelHandlerContext ctx) {
+      if (onActive != null) {
+        onActive.run();
+      }
+    }
+
     @Override
     public void channelRead(ChannelHandlerContext ctx, Object message) {
       ByteBuf payload = (ByteBuf) message;
