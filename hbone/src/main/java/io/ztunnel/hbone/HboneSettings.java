@@ -14,6 +14,8 @@ import java.time.Duration;
  * @param connectTimeout limit for the answer to a CONNECT
  * @param pingInterval time between a PONG and the next PING
  * @param pingTimeout time after which a PING without PONG ends the connection
+ * @param heldBytes the budget of received bytes that wait for slow readers; connections made with
+ *     the same settings share it
  */
 public record HboneSettings(
     int streamWindowBytes,
@@ -24,7 +26,11 @@ public record HboneSettings(
     Duration handshakeTimeout,
     Duration connectTimeout,
     Duration pingInterval,
-    Duration pingTimeout) {
+    Duration pingTimeout,
+    HeldBytes heldBytes) {
+  /** Received bytes that may wait for slow readers in the whole process: 64 MiB. */
+  private static final long DEFAULT_HELD_BYTES = 64L << 20;
+
   public HboneSettings {
     if (streamWindowBytes < 1) {
       throw new IllegalArgumentException(
@@ -55,6 +61,7 @@ public record HboneSettings(
         Duration.ofSeconds(10),
         Duration.ofSeconds(20),
         Duration.ofSeconds(10),
-        Duration.ofSeconds(20));
+        Duration.ofSeconds(20),
+        new HeldBytes(DEFAULT_HELD_BYTES));
   }
 }

@@ -13,6 +13,7 @@ import io.netty.channel.socket.DuplexChannel;
 import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.Queue;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,8 +33,17 @@ final class TcpLeg extends Leg {
   private static final int PROBE_INTERVAL_SECONDS = 10;
   private static final int PROBES = 3;
 
+  /**
+   * While the socket takes no more, payloads below this size are copied together: a slice of a few
+   * bytes would hold the whole buffer it was read into.
+   */
+  private static final int SMALL_BYTES = 4 << 10;
+
+  private static final int PACK_BYTES = 16 << 10;
+
   private final Channel channel;
   private final Queue<ByteBuf> early = new ArrayDeque<>(0);
+  private @Nullable ByteBuf pack;
   private @Nullable Relay relay;
   private boolean earlyEnd;
   private @Nullable Throwable earlyError;
@@ -46,9 +56,15 @@ final class TcpLeg extends Leg {
     return channel;
   }
 
+  /** Makes the leg of a channel just accepted; the action is called when it is active. */
+  static void install(Channel accepted, Consumer<TcpLeg> onActive) {
+    TcpLeg leg = new TcpLeg(accepted);
+    accepted.pipeline().addLast(leg.new Handler(() -> onActive.accept(leg)));
+  }
+
   /** The handler to install in the channel's pipeline, as its only one. */
   ChannelHandler handler() {
-    return new Handler();
+    return new Handler(null);
   }
 
   /** Whether the socket failed or was closed before a relay took it. */
@@ -75,8 +91,12 @@ final class TcpLeg extends Leg {
     }
   }
 
-  /** Releases what arrived for a relay that never came to be. */
+  /** Releases what is neither delivered nor in the channel. */
   void discard() {
+    if (pack != null) {
+      pack.release();
+      pack = null;
+    }
     ByteBuf payload = early.poll();
     while (payload != null) {
       payload.release();
@@ -86,11 +106,34 @@ final class TcpLeg extends Leg {
 
   @Override
   void write(ByteBuf payload) {
-    channel.write(payload, channel.voidPromise());
+    if (payload.readableBytes() < SMALL_BYTES && (pack != null || !channel.isWritable())) {
+      if (pack != null && pack.writableBytes() < payload.readableBytes()) {
+        writePack();
+      }
+      if (pack == null) {
+        pack = channel.alloc().directBuffer(PACK_BYTES, PACK_BYTES);
+      }
+      pack.writeBytes(payload);
+      payload.release();
+    } else {
+      writePack();
+      channel.write(payload, channel.voidPromise());
+    }
+  }
+
+  private void writePack() {
+    if (pack != null) {
+      ByteBuf full = pack;
+      pack = null;
+      channel.write(full, channel.voidPromise());
+    }
   }
 
   @Override
   void flush() {
+    if (channel.isWritable()) {
+      writePack();
+    }
     channel.flush();
   }
 
@@ -113,6 +156,7 @@ final class TcpLeg extends Leg {
 
   @Override
   void shutdownOutput() {
+    writePack();
     // Netty's shutdownOutput drops what is still queued, so it follows the last write.
     channel
         .writeAndFlush(Unpooled.EMPTY_BUFFER)
@@ -137,6 +181,7 @@ final class TcpLeg extends Leg {
 
   @Override
   void closeAfterWrites() {
+    writePack();
     channel.writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(_ -> channel.close());
   }
 
@@ -160,6 +205,19 @@ final class TcpLeg extends Leg {
 
   /** Turns the channel's events into the relay's. */
   private final class Handler extends ChannelInboundHandlerAdapter {
+    private final @Nullable Runnable onActive;
+
+    Handler(@Nullable Runnable onActive) {
+      this.onActive = onActive;
+    }
+
+    @Override
+    public void channelActive(ChannelHandlerContext ctx) {
+      if (onActive != null) {
+        onActive.run();
+      }
+    }
+
     @Override
     public void channelRead(ChannelHandlerContext ctx, Object message) {
       ByteBuf payload = (ByteBuf) message;
@@ -191,6 +249,9 @@ final class TcpLeg extends Leg {
     @Override
     public void channelWritabilityChanged(ChannelHandlerContext ctx) {
       if (relay != null) {
+        if (pack != null && channel.isWritable()) {
+          flush();
+        }
         relay.onWritable(TcpLeg.this);
       }
     }
@@ -206,6 +267,7 @@ final class TcpLeg extends Leg {
 
     @Override
     public void channelInactive(ChannelHandlerContext ctx) {
+      discard();
       if (relay == null) {
         if (earlyError == null && !earlyEnd) {
           earlyError = new IOException("connection closed");

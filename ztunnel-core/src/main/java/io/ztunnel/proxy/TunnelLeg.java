@@ -19,6 +19,13 @@ final class TunnelLeg extends Leg implements TunnelListener {
   private boolean paused;
   private int heldBytes;
 
+  /** A leg for a tunnel that is still to come: {@link #attach} follows. */
+  TunnelLeg() {}
+
+  TunnelLeg(Tunnel tunnel) {
+    this.tunnel = tunnel;
+  }
+
   /** Tells which tunnel this is; before {@link #start}. */
   void attach(Tunnel tunnel) {
     this.tunnel = tunnel;

@@ -14,6 +14,7 @@ import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.epoll.EpollIoHandler;
 import io.ztunnel.hbone.TunnelTermination;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Random;
@@ -247,6 +248,36 @@ class RelayTest {
       assertEquals(total, tunnel.consumedBytes.get());
       onLoop(leg::onEndOfStream);
       assertEquals("end", down.appSees());
+    }
+  }
+
+  @Test
+  void crumbsForAReaderThatStopsArePackedTogetherAndArriveInOrder() throws Exception {
+    Recorder recorder = new Recorder();
+    TunnelLeg leg = new TunnelLeg();
+    leg.attach(new FakeTunnel(loop));
+    int filler = 16 << 20;
+    int crumbs = 100_000;
+    try (TcpPair down = TcpPair.open(loop)) {
+      join(down.leg(), leg, recorder);
+      onLoop(
+          () -> {
+            leg.onData(PooledByteBufAllocator.DEFAULT.directBuffer(filler).writeZero(filler));
+            leg.onReadComplete();
+            for (int i = 0; i < crumbs; i++) {
+              leg.onData(PooledByteBufAllocator.DEFAULT.directBuffer(64).writeInt(i));
+              leg.onReadComplete();
+            }
+          });
+      int entries = onLoop(() -> down.leg().channel().unsafe().outboundBuffer().size());
+      assertTrue(entries < 100, entries + " buffers queued");
+      onLoop(leg::onEndOfStream);
+      byte[] read = down.app().getInputStream().readAllBytes();
+      assertEquals(filler + 4 * crumbs, read.length);
+      ByteBuffer tail = ByteBuffer.wrap(read, filler, 4 * crumbs);
+      for (int i = 0; i < crumbs; i++) {
+        assertEquals(i, tail.getInt());
+      }
     }
   }
 

@@ -1,0 +1,475 @@
+package io.ztunnel.hbone;
+
+import io.netty.buffer.PooledByteBufAllocator;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandler;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.ConnectTimeoutException;
+import io.netty.channel.EventLoop;
+import io.netty.handler.codec.http2.DefaultHttp2Headers;
+import io.netty.handler.codec.http2.Http2CodecUtil;
+import io.netty.handler.codec.http2.Http2Error;
+import io.netty.handler.codec.http2.Http2Headers;
+import io.netty.handler.ssl.SslHandler;
+import io.netty.util.concurrent.Future;
+import java.net.SocketTimeoutException;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The client's side of one connection, from the dial to its end.
+ *
+ * <pre>
+ *   DIALING --TLS done--> USABLE --stopUsing, GOAWAY, retire--> RETIRED --last stream gone--> OVER
+ * </pre>
+ *
+ * <p>Confined to the pool's event loop.
+ */
+final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
+  /** The pool, as a connection sees it. Told on the loop. */
+  interface Owner {
+    /** The connection can carry tunnels. */
+    void onUsable(ClientConnection connection);
+
+    /** There is no connection. Called instead of {@link #onUsable}. */
+    void onDialFailed(ClientConnection connection, HboneFailure failure);
+
+    /** The connection may have room for another tunnel. */
+    void onRoom(ClientConnection connection);
+
+    /** No more tunnels may be put on the connection. Called at most once. */
+    void onRetired(ClientConnection connection);
+
+    /** The connection has carried nothing for as long as it may be kept. */
+    void onIdle(ClientConnection connection);
+
+    /** The connection is over. Called once, after {@link #onUsable} only. */
+    void onOver(ClientConnection connection);
+  }
+
+  private static final int MAX_HEADER_LIST_BYTES = 16_384;
+
+  /** How long a connection may be silent and still be trusted without a PING. */
+  private static final long TRUSTED_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+  private enum Stage {
+    DIALING,
+    USABLE,
+    RETIRED,
+    OVER
+  }
+
+  private final EventLoop loop;
+  private final PeerKey key;
+  private final HboneSettings settings;
+  private final Owner owner;
+  private final Http2Connection connection;
+
+  private Stage stage = Stage.DIALING;
+  private @Nullable Channel channel;
+  private @Nullable TlsPeer peer;
+  private @Nullable Future<?> tlsTimer;
+  private @Nullable Future<?> idleTimer;
+  private long handshakeDeadlineNanos;
+  private long idleSinceNanos;
+  private int nextStreamId = 1;
+  private boolean peerSettingsSeen;
+  private boolean goAwaySent;
+
+  ClientConnection(
+      EventLoop loop, PeerKey key, HboneSettings settings, Owner owner, HboneObserver observer) {
+    this.loop = loop;
+    this.key = key;
+    this.settings = settings;
+    this.owner = owner;
+    this.connection = new Http2Connection(settings, observer, this);
+  }
+
+  EventLoop loop() {
+    return loop;
+  }
+
+  PeerKey key() {
+    return key;
+  }
+
+  TlsPeer peer() {
+    TlsPeer known = peer;
+    if (known == null) {
+      throw new IllegalStateException("not secured yet: " + this);
+    }
+    return known;
+  }
+
+  /** Streams in use. */
+  int streams() {
+    return connection.streams().count();
+  }
+
+  boolean hasRoom() {
+    return stage == Stage.USABLE
+        && streams()
+            < Math.min(
+                settings.maxStreamsPerConnection(),
+                connection.peerMaxStreams(settings.maxStreamsPerConnection()));
+  }
+
+  /** Connects with what the pool's owner provides. */
+  void dial(Connector connector) {
+    onDone(
+        connector.tls(loop, key),
+        tls -> {
+          if (tls.isSuccess()) {
+            connect(connector, tls.getNow());
+          } else {
+            failDial(new HboneFailure.IdentityUnavailable(message(tls.cause())));
+          }
+        });
+  }
+
+  /** Sends a CONNECT. */
+  void open(TunnelRequest request) {
+    int id = nextStreamId;
+    nextStreamId += 2;
+    connection.probeAfter(TRUSTED_NANOS);
+    TunnelStream stream = connection.newStream(id, request);
+    connection.writer().headers(id, headers(request.request()), false);
+    request.onSent(this, stream);
+    if (nextStreamId < 0) {
+      stopUsing(); // ids are used up (RFC 9113, 5.1.1)
+    }
+  }
+
+  /** Takes no more tunnels; ends with the last one. */
+  void stopUsing() {
+    if (stage == Stage.USABLE) {
+      stage = Stage.RETIRED;
+      owner.onRetired(this);
+      closeIfUnused();
+    }
+  }
+
+  /** Takes no more tunnels, and tells the peer so at once. */
+  void retire() {
+    if (stage == Stage.USABLE || stage == Stage.RETIRED) {
+      if (!goAwaySent) {
+        goAwaySent = true;
+        connection.goAway(Http2Error.NO_ERROR.code(), "");
+      }
+      stopUsing();
+    }
+  }
+
+  /** Ends the connection, its tunnels, and a dial under way. */
+  void close(String reason) {
+    switch (stage) {
+      case DIALING -> failDial(new HboneFailure.PoolClosed());
+      case USABLE, RETIRED -> connection.close(reason);
+      case OVER -> {}
+    }
+  }
+
+  /** What a CONNECT without an answer is told when the connection is lost. */
+  HboneFailure failureOfLoss(String reason) {
+    // With TLS 1.3 the server judges our certificate after our side of the handshake is done.
+    return !peerSettingsSeen && reason.startsWith(TlsErrors.ALERT_PREFIX)
+        ? new HboneFailure.TlsFailed(key.address(), reason)
+        : new HboneFailure.Http2Failed("h2 failed: " + reason);
+  }
+
+  void countInterimAnswer() throws ConnectionError {
+    connection.countNotice();
+  }
+
+  // TlsHandshake.Outcome
+
+  @Override
+  public void onSecured(TlsPeer secured) {
+    if (stage != Stage.DIALING) {
+      return; // given up in the same turn
+    }
+    cancelTlsTimer();
+    peer = secured;
+    stage = Stage.USABLE;
+    connection.start(Math.max(0, handshakeDeadlineNanos - loop.ticker().nanoTime()));
+  }
+
+  @Override
+  public void onTlsFailed(Throwable cause) {
+    failDial(TlsErrors.failure(key.address(), cause));
+  }
+
+  // Http2Role
+
+  @Override
+  public HboneObserver.Role side() {
+    return HboneObserver.Role.CLIENT;
+  }
+
+  @Override
+  public void sendPreface(FrameWriter writer, HboneSettings settings) {
+    byte[] preface = new byte[Http2CodecUtil.connectionPrefaceBuf().readableBytes()];
+    Http2CodecUtil.connectionPrefaceBuf().getBytes(0, preface);
+    writer.bytes(preface);
+    writer.settings(
+        SettingIds.ENABLE_PUSH,
+        0,
+        SettingIds.INITIAL_WINDOW_SIZE,
+        settings.streamWindowBytes(),
+        SettingIds.MAX_FRAME_SIZE,
+        settings.frameSizeBytes(),
+        SettingIds.MAX_HEADER_LIST_SIZE,
+        MAX_HEADER_LIST_BYTES);
+  }
+
+  @Override
+  public void onStarted(Http2Connection started) {
+    owner.onUsable(this);
+    startIdleClock();
+  }
+
+  @Override
+  public byte[] expectedPreface() {
+    return new byte[0];
+  }
+
+  @Override
+  public int maxHeaderListBytes() {
+    return MAX_HEADER_LIST_BYTES;
+  }
+
+  @Override
+  public boolean isPeerStream(int streamId) {
+    return false; // push is disabled
+  }
+
+  @Override
+  public int lastOwnStreamId() {
+    return nextStreamId - 2;
+  }
+
+  @Override
+  public void onRequest(int streamId, Http2Headers headers, boolean endStream) {
+    throw new IllegalStateException("a server opens no streams");
+  }
+
+  @Override
+  public void onPeerSettings() {
+    peerSettingsSeen = true;
+    owner.onRoom(this);
+  }
+
+  @Override
+  public void onGoAway(int lastStreamId, long errorCode, String debug) {
+    stopUsing();
+    if (stage == Stage.OVER) {
+      return;
+    }
+    TunnelTermination cause = new TunnelTermination.GoAway(errorCode, debug);
+    for (TunnelStream stream : connection.streams().activeNow()) {
+      if (stream.id() > lastStreamId && !stream.isOver()) {
+        connection.onStreamReset(stream, cause);
+      }
+    }
+  }
+
+  @Override
+  public void onPong(long payload) {}
+
+  @Override
+  public void onStreamGone() {
+    if (connection.streams().isEmpty()) {
+      startIdleClock();
+    }
+    closeIfUnused();
+    if (stage == Stage.USABLE) {
+      owner.onRoom(this);
+    }
+  }
+
+  @Override
+  public void onKeepAliveTimeout(Http2Connection dead) {
+    dead.lost("keep-alive timed out: no PONG within " + settings.pingTimeout().toMillis() + " ms");
+  }
+
+  @Override
+  public void onHandshakeTimeout() {}
+
+  @Override
+  public void onEnded(String reason) {
+    Stage before = stage;
+    stage = Stage.OVER;
+    if (idleTimer != null) {
+      idleTimer.cancel(false);
+    }
+    if (before == Stage.USABLE) {
+      owner.onRetired(this);
+    }
+    owner.onOver(this);
+  }
+
+  @Override
+  public String toString() {
+    return "connection to " + key.address() + " for " + key.workloadUid();
+  }
+
+  private void connect(Connector connector, ClientTls tls) {
+    if (stage != Stage.DIALING) {
+      return; // the pool was closed
+    }
+    onDone(
+        connector.connect(loop, key, new Secure(tls)),
+        connected -> {
+          if (!connected.isSuccess()) {
+            failDial(connectFailed(connected.cause()));
+          } else if (stage == Stage.DIALING) {
+            channel = connected.getNow();
+          } else {
+            connected.getNow().close();
+          }
+        });
+  }
+
+  private HboneFailure connectFailed(Throwable cause) {
+    boolean timedOut =
+        cause instanceof ConnectTimeoutException || cause instanceof SocketTimeoutException;
+    return new HboneFailure.ConnectFailed(key.address(), message(cause), timedOut);
+  }
+
+  private void onTlsTimeout() {
+    failDial(
+        new HboneFailure.HandshakeTimedOut(
+            key.address(),
+            "TLS handshake not done within " + settings.handshakeTimeout().toMillis() + " ms"));
+  }
+
+  private void failDial(HboneFailure failure) {
+    if (stage != Stage.DIALING) {
+      return;
+    }
+    stage = Stage.OVER;
+    cancelTlsTimer();
+    Channel open = channel;
+    if (open != null) {
+      open.close();
+    }
+    owner.onDialFailed(this, failure);
+  }
+
+  private void cancelTlsTimer() {
+    if (tlsTimer != null) {
+      tlsTimer.cancel(false);
+      tlsTimer = null;
+    }
+  }
+
+  private void closeIfUnused() {
+    if (stage == Stage.RETIRED && connection.streams().isEmpty()) {
+      if (goAwaySent) {
+        connection.end("retired");
+      } else {
+        connection.close("retired");
+      }
+    }
+  }
+
+  private void startIdleClock() {
+    if (stage != Stage.USABLE) {
+      return;
+    }
+    idleSinceNanos = loop.ticker().nanoTime();
+    if (idleTimer == null) {
+      scheduleIdle(settings.idleRelease().toNanos());
+    }
+  }
+
+  private void scheduleIdle(long nanos) {
+    idleTimer = loop.schedule(this::onIdleTimer, nanos, TimeUnit.NANOSECONDS);
+  }
+
+  /** One timer for many short uses: when it fires early, it is set again for the rest. */
+  private void onIdleTimer() {
+    idleTimer = null;
+    if (stage != Stage.USABLE || !connection.streams().isEmpty()) {
+      return; // set again when the last stream is gone
+    }
+    long left = settings.idleRelease().toNanos() - (loop.ticker().nanoTime() - idleSinceNanos);
+    if (left > 0) {
+      scheduleIdle(left);
+    } else {
+      owner.onIdle(this);
+    }
+  }
+
+  private static Http2Headers headers(ConnectRequest request) {
+    Http2Headers headers =
+        new DefaultHttp2Headers(false, 8).method("CONNECT").authority(request.authority());
+    set(headers, FieldNames.BAGGAGE, request.baggage());
+    set(headers, FieldNames.FORWARDED, request.forwarded());
+    set(headers, FieldNames.TRACEPARENT, request.traceparent());
+    set(headers, FieldNames.FORWARDED_NETWORK, request.forwardedNetwork());
+    return headers;
+  }
+
+  private static void set(Http2Headers headers, CharSequence name, @Nullable String value) {
+    if (value != null) {
+      headers.set(name, value);
+    }
+  }
+
+  private static String message(Throwable cause) {
+    String message = cause.getMessage();
+    return message == null ? cause.getClass().getSimpleName() : message;
+  }
+
+  /** Runs the action on the loop when the future is done, at once if it is. */
+  private <T> void onDone(Future<T> future, Consumer<Future<T>> action) {
+    if (future.isDone()) {
+      action.accept(future);
+      return;
+    }
+    future.addListener(
+        _ -> {
+          if (loop.inEventLoop()) {
+            action.accept(future);
+          } else {
+            loop.execute(() -> action.accept(future));
+          }
+        });
+  }
+
+  /** Puts TLS into the pipeline before the channel connects, and goes. */
+  private final class Secure extends ChannelInboundHandlerAdapter {
+    private final ClientTls tls;
+
+    Secure(ClientTls tls) {
+      this.tls = tls;
+    }
+
+    @Override
+    public void handlerAdded(ChannelHandlerContext ctx) {
+      Channel added = ctx.channel();
+      channel = added;
+      added.config().setAllocator(PooledByteBufAllocator.DEFAULT);
+      added.config().setWriteBufferWaterMark(Http2Connection.WATER_MARK);
+      SslHandler handler = tls.newHandler(added.alloc(), key.acceptedIdentities());
+      ChannelHandler handshake = new TlsHandshake(handler, connection, ClientConnection.this);
+      ctx.pipeline().addLast("tls", handler);
+      ctx.pipeline().addLast("tls-handshake", handshake);
+    }
+
+    @Override
+    public void channelActive(ChannelHandlerContext ctx) {
+      handshakeDeadlineNanos = loop.ticker().nanoTime() + settings.handshakeTimeout().toNanos();
+      tlsTimer =
+          loop.schedule(
+              ClientConnection.this::onTlsTimeout,
+              settings.handshakeTimeout().toNanos(),
+              TimeUnit.NANOSECONDS);
+      ctx.fireChannelActive();
+      ctx.pipeline().remove(this);
+    }
+  }
+}

@@ -1,0 +1,297 @@
+package io.ztunnel.hbone;
+
+import io.netty.channel.EventLoop;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Connections to peers, shared by tunnels of equal {@link PeerKey}.
+ *
+ * <p>At most one dial for a key is under way; all who wait share its outcome. A connection takes
+ * tunnels up to the smaller of our limit and the peer's, and again when some have ended. It leaves
+ * the pool when it was unused for long, when the peer refuses or goes away, when its key is
+ * retired, or when too many others were used after it; it closes with its last tunnel.
+ *
+ * <p>Confined to its event loop.
+ */
+public final class HbonePool {
+  /** Connections kept for use; the least recently used one leaves when there are more (Istio). */
+  static final int CAPACITY = 500;
+
+  private enum Stage {
+    OPEN,
+    DRAINING,
+    CLOSED
+  }
+
+  /** What there is for one key. */
+  private static final class Bucket {
+    private final List<ClientConnection> usable = new ArrayList<>(1);
+    private @Nullable Dial dial;
+
+    boolean isEmpty() {
+      return usable.isEmpty() && dial == null;
+    }
+
+    @Nullable ClientConnection withRoom() {
+      for (ClientConnection connection : usable) {
+        if (connection.hasRoom()) {
+          return connection;
+        }
+      }
+      return null;
+    }
+  }
+
+  /** A connection being made, and who waits for it. */
+  private static final class Dial {
+    private final ArrayDeque<TunnelRequest> waiting = new ArrayDeque<>();
+    private boolean retired;
+  }
+
+  private final EventLoop loop;
+  private final HboneSettings settings;
+  private final Connector connector;
+  private final HboneObserver observer;
+
+  private final Map<PeerKey, Bucket> buckets = new HashMap<>();
+  private final Map<ClientConnection, Dial> dials = new HashMap<>();
+
+  /** Usable connections, the least recently used first. */
+  private final LinkedHashSet<ClientConnection> recentlyUsed = new LinkedHashSet<>();
+
+  /** Every connection that is not over, usable or not. */
+  private final Set<ClientConnection> connections = new HashSet<>();
+
+  private final Members members = new Members();
+  private Stage stage = Stage.OPEN;
+
+  public HbonePool(
+      EventLoop loop, HboneSettings settings, Connector connector, HboneObserver observer) {
+    this.loop = loop;
+    this.settings = settings;
+    this.connector = connector;
+    this.observer = observer;
+  }
+
+  /**
+   * Asks for a tunnel. The opening is called later, never from inside this call.
+   *
+   * @return to give it up
+   */
+  public PendingTunnel open(PeerKey key, ConnectRequest connect, TunnelOpening opening) {
+    assertConfined();
+    TunnelRequest request = new TunnelRequest(this, key, connect, opening);
+    if (stage == Stage.OPEN) {
+      assign(request);
+    } else {
+      loop.execute(() -> request.fail(new HboneFailure.PoolClosed()));
+    }
+    return request;
+  }
+
+  /**
+   * Puts no more tunnels on the connections of these keys and tells their peers so at once; each
+   * closes with its last tunnel. Who waits for a dial still gets a tunnel from it.
+   */
+  public void retire(Predicate<PeerKey> keys) {
+    assertConfined();
+    for (Map.Entry<PeerKey, Bucket> entry : List.copyOf(buckets.entrySet())) {
+      if (!keys.test(entry.getKey())) {
+        continue;
+      }
+      Bucket bucket = entry.getValue();
+      List.copyOf(bucket.usable).forEach(ClientConnection::retire);
+      if (bucket.dial != null) {
+        bucket.dial.retired = true;
+        bucket.dial = null;
+      }
+      buckets.remove(entry.getKey(), bucket);
+    }
+  }
+
+  /**
+   * Takes no new requests; those that wait and the tunnels there are go on. Connections without
+   * tunnels close at once, others with their last one.
+   */
+  public void drain() {
+    assertConfined();
+    if (stage != Stage.OPEN) {
+      return;
+    }
+    stage = Stage.DRAINING;
+    retire(_ -> true);
+  }
+
+  /** Ends everything now. Who waits fails; tunnels lose their connection. */
+  public void close() {
+    assertConfined();
+    if (stage == Stage.CLOSED) {
+      return;
+    }
+    stage = Stage.CLOSED;
+    List.copyOf(dials.keySet()).forEach(dialing -> dialing.close("pool closed"));
+    List.copyOf(connections).forEach(connection -> connection.close("pool closed"));
+  }
+
+  /** Connections that are not over, those that take no more tunnels included. */
+  public int connections() {
+    assertConfined();
+    return connections.size();
+  }
+
+  /** Streams in use on all connections, those that wait for their answer included. */
+  public int tunnels() {
+    assertConfined();
+    return connections.stream().mapToInt(ClientConnection::streams).sum();
+  }
+
+  HboneSettings settings() {
+    return settings;
+  }
+
+  void assertConfined() {
+    assert loop.inEventLoop();
+  }
+
+  /** Puts a request on a connection, or in line for one. */
+  void assign(TunnelRequest request) {
+    if (stage == Stage.CLOSED) {
+      request.fail(new HboneFailure.PoolClosed());
+      return;
+    }
+    Bucket bucket = buckets.computeIfAbsent(request.key(), _ -> new Bucket());
+    ClientConnection free = bucket.withRoom();
+    if (free != null) {
+      use(free, request);
+      return;
+    }
+    Dial dial = bucket.dial;
+    if (dial == null) {
+      dial = new Dial();
+      dial.waiting.add(request);
+      bucket.dial = dial;
+      start(request.key(), dial);
+    } else {
+      dial.waiting.add(request);
+    }
+  }
+
+  private void start(PeerKey key, Dial dial) {
+    ClientConnection connection = new ClientConnection(loop, key, settings, members, observer);
+    dials.put(connection, dial);
+    // Not from inside open: what the connector has ready may fail at once.
+    loop.execute(() -> connection.dial(connector));
+  }
+
+  private void serve(Dial dial, ClientConnection connection) {
+    while (connection.hasRoom()) {
+      TunnelRequest next = dial.waiting.poll();
+      if (next == null) {
+        return;
+      }
+      if (next.isWaiting()) {
+        use(connection, next);
+      }
+    }
+  }
+
+  private void use(ClientConnection connection, TunnelRequest request) {
+    if (recentlyUsed.remove(connection)) {
+      recentlyUsed.add(connection);
+    }
+    connection.open(request);
+  }
+
+  private void evictBeyondCapacity() {
+    while (recentlyUsed.size() > CAPACITY) {
+      recentlyUsed.getFirst().stopUsing();
+    }
+  }
+
+  private void removeIfEmpty(PeerKey key, Bucket bucket) {
+    if (bucket.isEmpty()) {
+      buckets.remove(key, bucket);
+    }
+  }
+
+  /** What connections tell the pool. */
+  private final class Members implements ClientConnection.Owner {
+    @Override
+    public void onUsable(ClientConnection connection) {
+      Dial dial = dials.remove(connection);
+      if (dial == null) {
+        throw new IllegalStateException("not dialled here: " + connection);
+      }
+      connections.add(connection);
+      recentlyUsed.add(connection);
+      Bucket bucket = buckets.get(connection.key());
+      boolean belongs = bucket != null && bucket.dial == dial;
+      if (bucket != null && belongs) {
+        bucket.dial = null;
+        bucket.usable.add(connection);
+      }
+      serve(dial, connection);
+      if (dial.retired || stage != Stage.OPEN) {
+        connection.retire();
+      }
+      // Those for whom there was no room wait for the next dial.
+      for (TunnelRequest left = dial.waiting.poll(); left != null; left = dial.waiting.poll()) {
+        if (left.isWaiting()) {
+          assign(left);
+        }
+      }
+      evictBeyondCapacity();
+    }
+
+    @Override
+    public void onDialFailed(ClientConnection connection, HboneFailure failure) {
+      Dial dial = dials.remove(connection);
+      if (dial == null) {
+        throw new IllegalStateException("not dialled here: " + connection);
+      }
+      Bucket bucket = buckets.get(connection.key());
+      if (bucket != null && bucket.dial == dial) {
+        bucket.dial = null;
+        removeIfEmpty(connection.key(), bucket);
+      }
+      dial.waiting.forEach(request -> request.fail(failure));
+    }
+
+    @Override
+    public void onRoom(ClientConnection connection) {
+      Bucket bucket = buckets.get(connection.key());
+      if (bucket != null && bucket.dial != null && bucket.usable.contains(connection)) {
+        serve(bucket.dial, connection);
+      }
+    }
+
+    @Override
+    public void onRetired(ClientConnection connection) {
+      recentlyUsed.remove(connection);
+      Bucket bucket = buckets.get(connection.key());
+      if (bucket != null) {
+        bucket.usable.remove(connection);
+        removeIfEmpty(connection.key(), bucket);
+      }
+    }
+
+    @Override
+    public void onIdle(ClientConnection connection) {
+      connection.close("unused for " + settings.idleRelease().toMillis() + " ms");
+    }
+
+    @Override
+    public void onOver(ClientConnection connection) {
+      connections.remove(connection);
+    }
+  }
+}

@@ -1,0 +1,127 @@
+package io.ztunnel.hbone;
+
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.Executor;
+import java.util.concurrent.atomic.AtomicLong;
+
+/**
+ * The budget of received bytes that wait for slow readers, shared by all connections of a process.
+ *
+ * <p>Below the limit a connection gives its peer new credit for whatever arrives, so that a reader
+ * that has stopped does not stop its neighbours. Above it, credit of the connection comes back only
+ * as bytes are consumed: then no more than one connection window can arrive on each connection for
+ * readers that do not read, and memory stays bounded.
+ *
+ * <p>Written and read by any thread; an {@link Account} is confined to its connection's event loop.
+ */
+public final class HeldBytes {
+  /** Changes smaller than this stay in the account, to spare the shared counter. */
+  private static final int STEP_BYTES = 64 * 1024;
+
+  private final long limitBytes;
+  private final AtomicLong total = new AtomicLong();
+  private final Queue<Account> waiting = new ConcurrentLinkedQueue<>();
+
+  public HeldBytes(long limitBytes) {
+    if (limitBytes < 1) {
+      throw new IllegalArgumentException("limitBytes: " + limitBytes + " (expected: >= 1)");
+    }
+    this.limitBytes = limitBytes;
+  }
+
+  /** Bytes held now, in steps of 64 KiB for each connection. */
+  public long total() {
+    return total.get();
+  }
+
+  boolean isExceeded() {
+    return total.get() > limitBytes;
+  }
+
+  /**
+   * A connection's part.
+   *
+   * @param onRelief run on the loop when the budget is below its limit again, after {@link
+   *     Account#awaitRelief}
+   */
+  Account open(Executor loop, Runnable onRelief) {
+    return new Account(loop, onRelief);
+  }
+
+  private void change(long bytes) {
+    long after = total.addAndGet(bytes);
+    if (bytes < 0 && after <= limitBytes) {
+      for (Account account = waiting.poll(); account != null; account = waiting.poll()) {
+        account.loop.execute(account::relieved);
+      }
+    }
+  }
+
+  /** What one connection holds. */
+  final class Account {
+    private final Executor loop;
+    private final Runnable onRelief;
+    private long held;
+    private long reported;
+    private boolean awaiting;
+    private boolean closed;
+
+    private Account(Executor loop, Runnable onRelief) {
+      this.loop = loop;
+      this.onRelief = onRelief;
+    }
+
+    void add(int bytes) {
+      held += bytes;
+      report();
+    }
+
+    void remove(int bytes) {
+      if (!closed) {
+        held -= bytes;
+        report();
+      }
+    }
+
+    boolean isExceeded() {
+      return HeldBytes.this.isExceeded();
+    }
+
+    /** Asks to be told when the budget is below its limit. */
+    void awaitRelief() {
+      if (awaiting || closed) {
+        return;
+      }
+      awaiting = true;
+      waiting.add(this);
+      // The last release may have come between the look at the total and the queue.
+      if (!isExceeded() && waiting.remove(this)) {
+        loop.execute(this::relieved);
+      }
+    }
+
+    /** Gives everything back. */
+    void close() {
+      closed = true;
+      held = 0;
+      waiting.remove(this);
+      report();
+    }
+
+    private void relieved() {
+      awaiting = false;
+      if (!closed) {
+        onRelief.run();
+      }
+    }
+
+    private void report() {
+      long change = held - reported;
+      if (Math.abs(change) >= STEP_BYTES || (held == 0 && change != 0)) {
+        reported = held;
+        change(change);
+      }
+    }
+  }
+}

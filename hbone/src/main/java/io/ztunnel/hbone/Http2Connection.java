@@ -1,0 +1,398 @@
+package io.ztunnel.hbone;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.EventLoop;
+import io.netty.channel.WriteBufferWaterMark;
+import io.netty.handler.codec.http2.Http2Error;
+import io.netty.handler.codec.http2.Http2Headers;
+import io.netty.handler.ssl.SslCloseCompletionEvent;
+import io.netty.util.ReferenceCountUtil;
+import io.netty.util.concurrent.Future;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One HTTP/2 connection, either end: owns its parts and their order of life. What frames mean is in
+ * {@link FrameDispatch}; what differs between client and server is in {@link Http2Role}.
+ *
+ * <pre>
+ *   New --start--> Running --close, fail, lost--> Closed
+ * </pre>
+ *
+ * <p>As a handler: it is the last of its pipeline, releases every buffer it reads, and is the only
+ * one that closes the channel once it runs. Errors of handlers before it arrive here and end the
+ * connection.
+ *
+ * <p>Confined to its event loop.
+ */
+final class Http2Connection extends ChannelInboundHandlerAdapter {
+  /** A tunnel stops reading from its application when this much waits for the socket. */
+  static final WriteBufferWaterMark WATER_MARK = new WriteBufferWaterMark(512 << 10, 1 << 20);
+
+  private enum State {
+    NEW,
+    RUNNING,
+    CLOSED
+  }
+
+  private final HboneSettings settings;
+  private final HboneObserver observer;
+  private final Http2Role role;
+  private final Streams streams = new Streams();
+  private final List<TunnelStream> handedOn = new ArrayList<>();
+
+  // Set once, when the handler is added to its pipeline.
+  private @Nullable Parts parts;
+
+  private State state = State.NEW;
+  private @Nullable Future<?> handshakeTimer;
+  private boolean serveScheduled;
+  private long lastReadNanos;
+
+  /** What needs the channel to exist. */
+  private record Parts(
+      ChannelHandlerContext ctx,
+      FloodGuard floods,
+      FrameWriter writer,
+      SendScheduler scheduler,
+      ConnectionCredit credit,
+      KeepAlive keepAlive,
+      FrameDispatch dispatch,
+      FrameReader reader) {}
+
+  Http2Connection(HboneSettings settings, HboneObserver observer, Http2Role role) {
+    this.settings = settings;
+    this.observer = observer;
+    this.role = role;
+  }
+
+  @Override
+  public void handlerAdded(ChannelHandlerContext ctx) {
+    EventLoop loop = ctx.channel().eventLoop();
+    FloodGuard floods = new FloodGuard(loop.ticker());
+    FrameWriter writer = new FrameWriter(ctx, floods);
+    SendScheduler scheduler = new SendScheduler(writer);
+    ConnectionCredit credit =
+        new ConnectionCredit(
+            writer,
+            settings.connectionWindowBytes(),
+            settings.heldBytes(),
+            loop,
+            this::giveBackWithheld);
+    KeepAlive keepAlive = new KeepAlive(loop, settings, writer, this::onKeepAliveTimeout);
+    FrameDispatch dispatch = new FrameDispatch(this, role, streams, floods, ctx.alloc());
+    FrameReader reader = new FrameReader(ctx.alloc(), dispatch, settings.frameSizeBytes());
+    parts = new Parts(ctx, floods, writer, scheduler, credit, keepAlive, dispatch, reader);
+  }
+
+  /**
+   * Sends the preface and begins to read; the transport is ready.
+   *
+   * @param handshakeNanosLeft how long the peer has to send its SETTINGS
+   */
+  void start(long handshakeNanosLeft) {
+    assert loop().inEventLoop();
+    if (state != State.NEW) {
+      return; // closed in the meantime
+    }
+    state = State.RUNNING;
+    lastReadNanos = loop().ticker().nanoTime();
+    handshakeTimer =
+        loop().schedule(this::onHandshakeTimeout, handshakeNanosLeft, TimeUnit.NANOSECONDS);
+    observer.onConnectionOpened(side());
+    role.sendPreface(writer(), settings);
+    int extra = settings.connectionWindowBytes() - ConnectionCredit.INITIAL_BYTES;
+    if (extra > 0) {
+      writer().windowUpdate(0, extra);
+    }
+    parts().keepAlive().start();
+    role.onStarted(this);
+  }
+
+  // Events of the channel.
+
+  @Override
+  public void channelRead(ChannelHandlerContext ctx, Object msg) {
+    if (state != State.RUNNING || !(msg instanceof ByteBuf in)) {
+      ReferenceCountUtil.release(msg);
+      return;
+    }
+    try {
+      parts().dispatch().read(parts().reader(), in);
+      if (writer().isFlooded()) {
+        throw ConnectionError.flood("answers that the peer does not read");
+      }
+    } catch (ConnectionError e) {
+      fail(e);
+    }
+  }
+
+  @Override
+  public void channelReadComplete(ChannelHandlerContext ctx) {
+    lastReadNanos = loop().ticker().nanoTime();
+    onReadComplete();
+  }
+
+  @Override
+  public void channelWritabilityChanged(ChannelHandlerContext ctx) {
+    if (ctx.channel().isWritable() && !serveScheduled) {
+      writer().onWritable();
+      // Not at once: the event comes in the middle of a write or flush of ours.
+      serveScheduled = true;
+      loop().execute(this::serve);
+    }
+  }
+
+  @Override
+  public void channelInactive(ChannelHandlerContext ctx) {
+    lost("connection closed by peer");
+  }
+
+  @Override
+  public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
+    if (event instanceof SslCloseCompletionEvent) {
+      lost("TLS closed by peer");
+    }
+  }
+
+  @Override
+  @SuppressWarnings("deprecation") // the interface of inbound handlers is not
+  public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
+    lost(TlsErrors.text(cause));
+  }
+
+  // Commands.
+
+  /** Ends the connection because the peer broke a rule. */
+  void fail(ConnectionError error) {
+    assert loop().inEventLoop();
+    if (state == State.CLOSED) {
+      return;
+    }
+    if (error.isFlood()) {
+      observer.onFlood(side(), String.valueOf(error.getMessage()));
+    }
+    goAway(error.code().code(), String.valueOf(error.getMessage()));
+    end("http2 error: " + error.text());
+  }
+
+  /** Ends the connection with GOAWAY(NO_ERROR). Does nothing when it is over. */
+  void close(String reason) {
+    assert loop().inEventLoop();
+    if (state == State.RUNNING) {
+      goAway(Http2Error.NO_ERROR.code(), "");
+    }
+    end(reason);
+  }
+
+  /** Ends the connection without a word: the peer is gone, or does not answer. */
+  void lost(String reason) {
+    assert loop().inEventLoop();
+    end(reason);
+  }
+
+  /** Tells the peer up to which of its streams we go; the connection stays. */
+  void goAway(long code, String debug) {
+    writer().goAway(parts().dispatch().lastPeerStreamId(), code, debug);
+  }
+
+  /** Puts a new stream of either side into the table. */
+  TunnelStream newStream(int id, TunnelStream.Opening opening) {
+    TunnelStream stream = new TunnelStream(this, id, opening);
+    streams.add(stream);
+    return stream;
+  }
+
+  /** Ends a stream by RST_STREAM; it is already over for its owner. */
+  void resetStream(TunnelStream stream, long code) {
+    streams.onReset(stream, ClosedStreams.How.RESET_BY_US);
+    if (state == State.RUNNING) {
+      writer().reset(stream.id(), code);
+    }
+    role.onStreamGone();
+  }
+
+  /** Resets a stream that the peer opens, before it comes to life. */
+  void refuse(int streamId, Http2Error code) throws ConnectionError {
+    parts().dispatch().refuse(streamId, code);
+  }
+
+  /** Counts an answer that is not the last one, of which there may not be many. */
+  void countNotice() throws ConnectionError {
+    parts().floods().count(FloodGuard.Kind.NOTICE);
+  }
+
+  /** Asks whether the peer lives, if nothing was heard of it for this long. */
+  void probeAfter(long quietNanos) {
+    if (loop().ticker().nanoTime() - lastReadNanos >= quietNanos) {
+      parts().keepAlive().probe();
+    }
+  }
+
+  // Events of the parts.
+
+  void onPeerReady() {
+    if (handshakeTimer != null) {
+      handshakeTimer.cancel(false);
+      handshakeTimer = null;
+    }
+  }
+
+  void onPong(long payload) {
+    if (!parts().keepAlive().onAnswer(payload)) {
+      role.onPong(payload);
+    }
+  }
+
+  void onStreamEnded(TunnelStream stream) {
+    streams.onEnded(stream);
+    role.onStreamGone();
+  }
+
+  void onStreamReset(TunnelStream stream, TunnelTermination cause) {
+    streams.onReset(stream, ClosedStreams.How.RESET_BY_PEER);
+    stream.terminate(cause);
+    role.onStreamGone();
+  }
+
+  void onStreamFinished(TunnelStream stream) {
+    streams.onFinished(stream);
+    role.onStreamGone();
+  }
+
+  void onTrailers(TunnelStream stream, Http2Headers headers, boolean endStream)
+      throws ConnectionError {
+    parts().dispatch().onTrailers(stream, headers, endStream);
+  }
+
+  void onPayloadHandedOn(TunnelStream stream) {
+    handedOn.add(stream);
+  }
+
+  void onReadComplete() {
+    // By index: a listener may cause more to be handed on.
+    for (int i = 0; i < handedOn.size(); i++) {
+      handedOn.get(i).onReadComplete();
+    }
+    handedOn.clear();
+  }
+
+  // Parts for streams.
+
+  SendHalf newSendHalf(int id, SendHalf.Listener listener) {
+    return new SendHalf(
+        id, parts().scheduler(), parts().dispatch().peerInitialWindowBytes(), listener);
+  }
+
+  ReceiveHalf newReceiveHalf(int id) {
+    // A peer that has not seen our SETTINGS may use the window that RFC 9113, 6.9.2 starts with.
+    int size = settings.streamWindowBytes();
+    int available =
+        parts().dispatch().isSettingsAcknowledged()
+            ? size
+            : Math.max(size, ConnectionCredit.INITIAL_BYTES);
+    return new ReceiveHalf(
+        id, loop(), writer(), parts().credit(), new ReceiveWindow(size, available));
+  }
+
+  FrameWriter writer() {
+    return parts().writer();
+  }
+
+  SendScheduler scheduler() {
+    return parts().scheduler();
+  }
+
+  ConnectionCredit credit() {
+    return parts().credit();
+  }
+
+  Streams streams() {
+    return streams;
+  }
+
+  EventLoop loop() {
+    return parts().ctx().channel().eventLoop();
+  }
+
+  HboneObserver observer() {
+    return observer;
+  }
+
+  HboneObserver.Role side() {
+    return role.side();
+  }
+
+  boolean isRunning() {
+    return state == State.RUNNING;
+  }
+
+  /** What the peer allows at once; what the pool assumes until it has said so. */
+  long peerMaxStreams(long untilKnown) {
+    return parts().dispatch().peerMaxStreams(untilKnown);
+  }
+
+  @Override
+  public String toString() {
+    return side() + " connection " + (parts == null ? "" : parts.ctx().channel());
+  }
+
+  private void serve() {
+    serveScheduled = false;
+    if (state == State.RUNNING) {
+      parts().scheduler().serve();
+    }
+  }
+
+  private void giveBackWithheld() {
+    if (state == State.RUNNING) {
+      streams.activeNow().forEach(stream -> stream.receive().giveBackWithheld());
+    }
+  }
+
+  private void onKeepAliveTimeout() {
+    role.onKeepAliveTimeout(this);
+  }
+
+  private void onHandshakeTimeout() {
+    role.onHandshakeTimeout();
+    close("no SETTINGS within " + settings.handshakeTimeout().toMillis() + " ms");
+  }
+
+  /** Ends the connection after what was written; streams that are left are lost. */
+  void end(String reason) {
+    if (state == State.CLOSED) {
+      return;
+    }
+    boolean wasRunning = state == State.RUNNING;
+    state = State.CLOSED;
+    onPeerReady();
+    parts().keepAlive().stop();
+    parts().reader().close();
+    parts().dispatch().close();
+    parts().scheduler().close();
+    parts().credit().close();
+    TunnelTermination cause = new TunnelTermination.ConnectionLost(reason);
+    streams.clear().forEach(stream -> stream.terminate(cause));
+    onReadComplete();
+    writer().flush();
+    writer().close();
+    parts().ctx().close();
+    if (wasRunning) {
+      observer.onConnectionClosed(side(), reason);
+    }
+    role.onEnded(reason);
+  }
+
+  private Parts parts() {
+    Parts all = parts;
+    if (all == null) {
+      throw new IllegalStateException("not in a pipeline");
+    }
+    return all;
+  }
+}

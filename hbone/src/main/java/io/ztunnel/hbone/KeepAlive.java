@@ -1,0 +1,72 @@
+package io.ztunnel.hbone;
+
+import io.netty.channel.EventLoop;
+import io.netty.util.concurrent.Future;
+import java.time.Duration;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Sends PINGs and notices when one is not answered: the first one interval after the start, then
+ * one interval after each answer, whether data flows or not (Istio).
+ *
+ * <p>Confined to its connection's event loop.
+ */
+final class KeepAlive {
+  private final EventLoop loop;
+  private final Duration interval;
+  private final Duration timeout;
+  private final FrameWriter writer;
+  private final Runnable onTimeout;
+  private @Nullable Future<?> timer;
+  private long payload;
+  private boolean awaitingAnswer;
+
+  KeepAlive(EventLoop loop, HboneSettings settings, FrameWriter writer, Runnable onTimeout) {
+    this.loop = loop;
+    this.interval = settings.pingInterval();
+    this.timeout = settings.pingTimeout();
+    this.writer = writer;
+    this.onTimeout = onTimeout;
+  }
+
+  void start() {
+    schedule(interval, this::ping);
+  }
+
+  /** Sends a PING now unless one is under way: does the peer still live? */
+  void probe() {
+    if (!awaitingAnswer && timer != null) {
+      ping();
+    }
+  }
+
+  /** An answer to some PING arrived; true if it is the one awaited here. */
+  boolean onAnswer(long answered) {
+    if (!awaitingAnswer || answered != payload) {
+      return false;
+    }
+    awaitingAnswer = false;
+    schedule(interval, this::ping);
+    return true;
+  }
+
+  void stop() {
+    if (timer != null) {
+      timer.cancel(false);
+      timer = null;
+    }
+  }
+
+  private void ping() {
+    awaitingAnswer = true;
+    payload++;
+    writer.ping(payload, false);
+    schedule(timeout, onTimeout);
+  }
+
+  private void schedule(Duration delay, Runnable action) {
+    stop();
+    timer = loop.schedule(action, delay.toNanos(), TimeUnit.NANOSECONDS);
+  }
+}

@@ -1,0 +1,128 @@
+package io.ztunnel.hbone;
+
+import java.net.Socket;
+import java.security.GeneralSecurityException;
+import java.security.KeyStore;
+import java.security.cert.CertificateException;
+import java.security.cert.CertificateParsingException;
+import java.security.cert.X509Certificate;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import javax.net.ssl.SSLEngine;
+import javax.net.ssl.TrustManager;
+import javax.net.ssl.TrustManagerFactory;
+import javax.net.ssl.X509ExtendedTrustManager;
+import javax.net.ssl.X509TrustManager;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Decides during the handshake whether the peer is who it must be: first the chain, by the JDK's
+ * PKIX rules with the workload's roots (validity, key usage, extended key usage for the role), then
+ * the identity. Deciding there lets TLS tell the peer by an alert.
+ *
+ * <p>Immutable but for what the subclasses say.
+ */
+abstract sealed class PeerVerifier extends X509ExtendedTrustManager
+    permits ClientTls.ServerVerifier, ServerTls.ClientVerifier {
+  private static final int URI_NAME = 6; // RFC 5280, 4.2.1.6
+
+  private final X509TrustManager pkix;
+
+  PeerVerifier(List<X509Certificate> roots) {
+    this.pkix = pkix(roots);
+  }
+
+  /** Every URI SAN of a certificate, in order. */
+  static List<String> uriSans(X509Certificate leaf) throws CertificateParsingException {
+    Collection<List<?>> names = leaf.getSubjectAlternativeNames();
+    if (names == null) {
+      return List.of();
+    }
+    List<String> uris = new ArrayList<>(1);
+    for (List<?> name : names) {
+      if (name.get(0) instanceof Integer type
+          && type == URI_NAME
+          && name.get(1) instanceof String u) {
+        uris.add(u);
+      }
+    }
+    return uris;
+  }
+
+  final void checkClientChain(X509Certificate[] chain, String authType)
+      throws CertificateException {
+    pkix.checkClientTrusted(chain, authType);
+  }
+
+  final void checkServerChain(X509Certificate[] chain, String authType)
+      throws CertificateException {
+    pkix.checkServerTrusted(chain, authType);
+  }
+
+  /** None is named to the peer, so that it shows what it has instead of nothing. */
+  @Override
+  public final X509Certificate[] getAcceptedIssuers() {
+    return new X509Certificate[0];
+  }
+
+  @Override
+  public void checkClientTrusted(
+      X509Certificate[] chain, String authType, @Nullable SSLEngine engine)
+      throws CertificateException {
+    throw new CertificateException("this side does not take clients");
+  }
+
+  @Override
+  public void checkServerTrusted(
+      X509Certificate[] chain, String authType, @Nullable SSLEngine engine)
+      throws CertificateException {
+    throw new CertificateException("this side does not take servers");
+  }
+
+  @Override
+  public final void checkClientTrusted(
+      X509Certificate[] chain, String authType, @Nullable Socket socket)
+      throws CertificateException {
+    throw new CertificateException("sockets are not used");
+  }
+
+  @Override
+  public final void checkServerTrusted(
+      X509Certificate[] chain, String authType, @Nullable Socket socket)
+      throws CertificateException {
+    throw new CertificateException("sockets are not used");
+  }
+
+  @Override
+  public final void checkClientTrusted(X509Certificate[] chain, String authType)
+      throws CertificateException {
+    throw new CertificateException("an engine is needed");
+  }
+
+  @Override
+  public final void checkServerTrusted(X509Certificate[] chain, String authType)
+      throws CertificateException {
+    throw new CertificateException("an engine is needed");
+  }
+
+  private static X509TrustManager pkix(List<X509Certificate> roots) {
+    try {
+      KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
+      store.load(null, null);
+      for (int i = 0; i < roots.size(); i++) {
+        store.setCertificateEntry("root-" + i, roots.get(i));
+      }
+      TrustManagerFactory factory = TrustManagerFactory.getInstance("PKIX");
+      factory.init(store);
+      for (TrustManager manager : factory.getTrustManagers()) {
+        if (manager instanceof X509TrustManager x509) {
+          return x509;
+        }
+      }
+      throw new IllegalStateException("the JDK has no PKIX trust manager");
+    } catch (GeneralSecurityException | java.io.IOException e) {
+      throw new IllegalArgumentException("roots: " + e.getMessage(), e);
+    }
+  }
+}

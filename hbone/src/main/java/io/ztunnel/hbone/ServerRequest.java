@@ -1,0 +1,183 @@
+package io.ztunnel.hbone;
+
+import io.netty.channel.EventLoop;
+import io.netty.handler.codec.http2.DefaultHttp2Headers;
+import io.netty.handler.codec.http2.Http2Error;
+import io.netty.handler.codec.http2.Http2Headers;
+import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One request that waits for its answer.
+ *
+ * <p>Confined to its connection's event loop.
+ */
+final class ServerRequest implements InboundConnect, TunnelStream.Opening {
+  private final Http2Connection connection;
+  private final String method;
+  private final ConnectRequest request;
+  private final TlsPeer peer;
+  private @Nullable TunnelStream stream;
+  private @Nullable Runnable onAbandoned;
+  private @Nullable TunnelTermination gone;
+  private boolean answered;
+
+  private ServerRequest(
+      Http2Connection connection, String method, ConnectRequest request, TlsPeer peer) {
+    this.connection = connection;
+    this.method = method;
+    this.request = request;
+    this.peer = peer;
+  }
+
+  /**
+   * Reads a request's fields, each of which was checked alone; null if they do not fit together
+   * (RFC 9113, 8.3.1 and 8.5).
+   */
+  static @Nullable ServerRequest of(
+      Http2Connection connection, Http2Headers headers, TlsPeer peer) {
+    CharSequence method = headers.method();
+    if (method == null || headers.status() != null) {
+      return null;
+    }
+    boolean hasTarget = headers.scheme() != null && headers.path() != null;
+    boolean hasNoTarget = headers.scheme() == null && headers.path() == null;
+    boolean isConnect = method.toString().equals("CONNECT");
+    if (isConnect ? !hasNoTarget : !hasTarget) {
+      return null;
+    }
+    return new ServerRequest(connection, method.toString(), connectRequest(headers), peer);
+  }
+
+  /** The stream that carries it. */
+  void bind(TunnelStream of) {
+    stream = of;
+  }
+
+  @Override
+  public EventLoop eventLoop() {
+    return connection.loop();
+  }
+
+  @Override
+  public String method() {
+    return method;
+  }
+
+  @Override
+  public ConnectRequest request() {
+    return request;
+  }
+
+  @Override
+  public TlsPeer peer() {
+    return peer;
+  }
+
+  @Override
+  public void onAbandoned(Runnable action) {
+    assert connection.loop().inEventLoop();
+    if (gone != null) {
+      action.run();
+    } else {
+      onAbandoned = action;
+    }
+  }
+
+  @Override
+  public Tunnel accept(@Nullable String baggage, TunnelListener listener) {
+    assert connection.loop().inEventLoop();
+    TunnelStream carrier = answer();
+    TunnelTermination cause = gone;
+    if (cause != null) {
+      connection.loop().execute(() -> listener.onTerminated(cause));
+      return carrier;
+    }
+    Http2Headers headers = new DefaultHttp2Headers(false, 4).status("200");
+    if (baggage != null) {
+      headers.set(FieldNames.BAGGAGE, baggage);
+    }
+    connection.writer().headers(carrier.id(), headers, false);
+    carrier.markOpened();
+    carrier.open(listener);
+    return carrier;
+  }
+
+  @Override
+  public void reject(int status) {
+    assert connection.loop().inEventLoop();
+    TunnelStream carrier = answer();
+    if (gone != null) {
+      return;
+    }
+    boolean peerIsDone = carrier.receive().isEnded();
+    carrier.discard();
+    connection
+        .writer()
+        .headers(
+            carrier.id(), new DefaultHttp2Headers(false, 2).status(String.valueOf(status)), true);
+    if (peerIsDone) {
+      connection.onStreamEnded(carrier);
+      connection.onStreamFinished(carrier);
+    } else {
+      connection.resetStream(carrier, Http2Error.NO_ERROR.code());
+    }
+  }
+
+  @Override
+  public void abort(TunnelReset code) {
+    assert connection.loop().inEventLoop();
+    TunnelStream carrier = answer();
+    if (gone == null) {
+      carrier.reset(code);
+    }
+  }
+
+  // TunnelStream.Opening
+
+  @Override
+  public void onHeaders(TunnelStream of, Http2Headers headers, boolean endStream)
+      throws ConnectionError {
+    connection.onTrailers(of, headers, endStream);
+  }
+
+  @Override
+  public void onGone(TunnelTermination cause) {
+    gone = cause;
+    Runnable action = onAbandoned;
+    onAbandoned = null;
+    if (action != null) {
+      action.run();
+    }
+  }
+
+  @Override
+  public String toString() {
+    return method + " " + request.authority() + " on " + stream;
+  }
+
+  private TunnelStream answer() {
+    if (answered) {
+      throw new IllegalStateException("answered twice: " + this);
+    }
+    answered = true;
+    onAbandoned = null;
+    return Objects.requireNonNull(stream);
+  }
+
+  private static ConnectRequest connectRequest(Http2Headers headers) {
+    CharSequence authority = headers.authority();
+    List<CharSequence> baggage = headers.getAll(FieldNames.BAGGAGE);
+    return new ConnectRequest(
+        authority == null ? "" : authority.toString(),
+        baggage.isEmpty() ? null : String.join(",", baggage),
+        text(headers.get(FieldNames.FORWARDED)),
+        text(headers.get(FieldNames.TRACEPARENT)),
+        text(headers.get(FieldNames.FORWARDED_NETWORK)));
+  }
+
+  private static @Nullable String text(@Nullable CharSequence value) {
+    return value == null ? null : value.toString();
+  }
+}

@@ -1,0 +1,100 @@
+package io.ztunnel.hbone;
+
+import io.netty.buffer.ByteBufAllocator;
+import io.netty.handler.ssl.SslHandler;
+import java.security.cert.CertificateException;
+import java.security.cert.CertificateParsingException;
+import java.security.cert.X509Certificate;
+import java.util.List;
+import java.util.Optional;
+import javax.net.ssl.SSLEngine;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The server side of mutual TLS for one certificate, used for all its connections: expensive to
+ * make. After {@link #close}, connections that use it go on, and new ones cannot be made.
+ *
+ * <p>Used by any thread.
+ */
+public final class ServerTls implements AutoCloseable {
+  private final KeyMaterial material;
+  private final TlsContext context;
+
+  private ServerTls(KeyMaterial material, TlsContext context) {
+    this.material = material;
+    this.context = context;
+  }
+
+  /**
+   * Makes the context.
+   *
+   * @throws IllegalArgumentException if the material or the settings do not work; the message says
+   *     why
+   */
+  public static ServerTls create(KeyMaterial material, TlsSettings settings) {
+    return new ServerTls(
+        material, TlsContext.server(material, settings, new ClientVerifier(material)));
+  }
+
+  /** What was shown to {@link #create}. */
+  public KeyMaterial material() {
+    return material;
+  }
+
+  /** Makes no new connections any more. Done twice, it does nothing. */
+  @Override
+  public void close() {
+    context.close();
+  }
+
+  boolean isClosed() {
+    return context.isClosed();
+  }
+
+  SslHandler newHandler(ByteBufAllocator alloc) {
+    return context.newHandler(alloc, "client");
+  }
+
+  /**
+   * Checks clients: the chain, then that one of the leaf's SPIFFE URIs is of our own trust domain.
+   * Everything finer is a matter of policy. Immutable.
+   */
+  static final class ClientVerifier extends PeerVerifier {
+    private final Optional<String> trustDomain;
+
+    ClientVerifier(KeyMaterial material) {
+      super(material.roots());
+      try {
+        this.trustDomain =
+            uriSans(material.leaf()).stream()
+                .flatMap(san -> SpiffeId.parse(san).stream())
+                .map(SpiffeId::trustDomain)
+                .findFirst();
+      } catch (CertificateParsingException e) {
+        throw new IllegalArgumentException("chain: leaf with a malformed SAN", e);
+      }
+    }
+
+    @Override
+    public void checkClientTrusted(
+        X509Certificate[] chain, String authType, @Nullable SSLEngine engine)
+        throws CertificateException {
+      checkClientChain(chain, authType);
+      if (trustDomain.isEmpty()) {
+        return; // nothing of ours to compare with (Istio)
+      }
+      List<String> presented = uriSans(chain[0]);
+      boolean matches =
+          presented.stream()
+              .flatMap(san -> SpiffeId.parse(san).stream())
+              .anyMatch(id -> id.trustDomain().equals(trustDomain.get()));
+      if (!matches) {
+        throw new CertificateException(
+            "identity verification error: peer did not present the expected trustdomain ("
+                + trustDomain.get()
+                + "), got "
+                + String.join(",", presented));
+      }
+    }
+  }
+}

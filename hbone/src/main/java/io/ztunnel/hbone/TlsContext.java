@@ -1,0 +1,130 @@
+package io.ztunnel.hbone;
+
+import io.netty.buffer.ByteBufAllocator;
+import io.netty.handler.ssl.ApplicationProtocolConfig;
+import io.netty.handler.ssl.ApplicationProtocolConfig.Protocol;
+import io.netty.handler.ssl.ApplicationProtocolConfig.SelectedListenerFailureBehavior;
+import io.netty.handler.ssl.ApplicationProtocolConfig.SelectorFailureBehavior;
+import io.netty.handler.ssl.ClientAuth;
+import io.netty.handler.ssl.OpenSslCachingX509KeyManagerFactory;
+import io.netty.handler.ssl.OpenSslContextOption;
+import io.netty.handler.ssl.SslContext;
+import io.netty.handler.ssl.SslContextBuilder;
+import io.netty.handler.ssl.SslHandler;
+import io.netty.handler.ssl.SslProvider;
+import io.netty.util.IllegalReferenceCountException;
+import io.netty.util.ReferenceCountUtil;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
+import javax.net.ssl.SSLException;
+
+/**
+ * A TLS context and its one reference: connections take their own, so that closing this lets those
+ * that use it go on.
+ *
+ * <p>Closed by any thread; handlers are made on any event loop.
+ */
+final class TlsContext implements AutoCloseable {
+  private static final String H2 = "h2";
+
+  /** In this order (Istio). BoringSSL has its own fixed list for TLS 1.3. */
+  private static final List<String> TLS13_SUITES =
+      List.of("TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256");
+
+  private static final List<String> TLS12_SUITES =
+      List.of(
+          "TLS_AES_256_GCM_SHA384",
+          "TLS_AES_128_GCM_SHA256",
+          "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+          "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+          "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+          "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256");
+
+  private static final String[] GROUPS = {"X25519", "P-256", "P-384", "X25519MLKEM768"};
+  private static final String[] PQC_GROUPS = {"X25519MLKEM768"};
+
+  private final SslContext context;
+  private final AtomicBoolean closed = new AtomicBoolean();
+
+  private TlsContext(SslContext context) {
+    this.context = context;
+  }
+
+  static TlsContext client(KeyMaterial material, TlsSettings settings, PeerVerifier verifier) {
+    return build(SslContextBuilder.forClient(), material, settings, verifier);
+  }
+
+  static TlsContext server(KeyMaterial material, TlsSettings settings, PeerVerifier verifier) {
+    SslContextBuilder builder =
+        SslContextBuilder.forServer(new OwnKey(material).factory()).clientAuth(ClientAuth.REQUIRE);
+    return build(builder, material, settings, verifier);
+  }
+
+  /**
+   * A handler for one connection.
+   *
+   * @param peerToken where the verifier finds what it must expect; has no dot, so that it is never
+   *     taken for a host name (no SNI is sent)
+   * @throws IllegalStateException if this is closed
+   */
+  SslHandler newHandler(ByteBufAllocator alloc, String peerToken) {
+    SslHandler handler;
+    try {
+      handler = context.newHandler(alloc, peerToken, 0);
+    } catch (IllegalReferenceCountException e) {
+      throw new IllegalStateException("the TLS context is closed", e);
+    }
+    handler.setHandshakeTimeoutMillis(0); // the connection's own limit covers more
+    handler.setWrapDataSize(0); // frames are gathered before they get here
+    return handler;
+  }
+
+  boolean isClosed() {
+    return closed.get();
+  }
+
+  @Override
+  public void close() {
+    if (closed.compareAndSet(false, true)) {
+      ReferenceCountUtil.release(context);
+    }
+  }
+
+  private static TlsContext build(
+      SslContextBuilder builder,
+      KeyMaterial material,
+      TlsSettings settings,
+      PeerVerifier verifier) {
+    OwnKey key = new OwnKey(material);
+    builder
+        .trustManager(verifier)
+        .protocols(settings.tls12() ? List.of("TLSv1.3", "TLSv1.2") : List.of("TLSv1.3"))
+        .ciphers(settings.tls12() ? TLS12_SUITES : TLS13_SUITES)
+        .endpointIdentificationAlgorithm(null)
+        .sessionTimeout(1);
+    switch (settings.provider()) {
+      case BORINGSSL ->
+          builder
+              .sslProvider(SslProvider.OPENSSL_REFCNT)
+              .keyManager(new OpenSslCachingX509KeyManagerFactory(key.factory()))
+              .applicationProtocolConfig(alpn(SelectorFailureBehavior.NO_ADVERTISE))
+              .option(OpenSslContextOption.USE_TASKS, false)
+              .option(OpenSslContextOption.GROUPS, settings.pqcOnly() ? PQC_GROUPS : GROUPS);
+      case JDK ->
+          builder
+              .sslProvider(SslProvider.JDK)
+              .keyManager(key)
+              .applicationProtocolConfig(alpn(SelectorFailureBehavior.FATAL_ALERT));
+    }
+    try {
+      return new TlsContext(builder.build());
+    } catch (SSLException e) {
+      throw new IllegalArgumentException("cannot make a TLS context: " + e.getMessage(), e);
+    }
+  }
+
+  private static ApplicationProtocolConfig alpn(SelectorFailureBehavior noOverlap) {
+    return new ApplicationProtocolConfig(
+        Protocol.ALPN, noOverlap, SelectedListenerFailureBehavior.ACCEPT, H2);
+  }
+}

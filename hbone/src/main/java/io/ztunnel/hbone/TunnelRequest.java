@@ -1,0 +1,192 @@
+package io.ztunnel.hbone;
+
+import io.netty.handler.codec.http.HttpResponseStatus;
+import io.netty.handler.codec.http2.Http2Error;
+import io.netty.handler.codec.http2.Http2Headers;
+import io.netty.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One CONNECT of ours, from the request to the pool until its answer.
+ *
+ * <pre>
+ *   Waiting --CONNECT--> Sent --answer, failure--> Done
+ *      ^-----not processed, once-----'
+ * </pre>
+ *
+ * <p>Confined to the pool's event loop.
+ */
+final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
+  private sealed interface State {
+    record Waiting() implements State {}
+
+    record Sent(ClientConnection on, TunnelStream stream, Future<?> timer) implements State {}
+
+    record Done() implements State {}
+  }
+
+  private final HbonePool pool;
+  private final PeerKey key;
+  private final ConnectRequest request;
+  private final TunnelOpening opening;
+  private State state = new State.Waiting();
+  private boolean retried;
+
+  TunnelRequest(HbonePool pool, PeerKey key, ConnectRequest request, TunnelOpening opening) {
+    this.pool = pool;
+    this.key = key;
+    this.request = request;
+    this.opening = opening;
+  }
+
+  PeerKey key() {
+    return key;
+  }
+
+  ConnectRequest request() {
+    return request;
+  }
+
+  boolean isWaiting() {
+    return state instanceof State.Waiting;
+  }
+
+  /** The CONNECT is on its way. */
+  void onSent(ClientConnection on, TunnelStream stream) {
+    Future<?> timer =
+        on.loop()
+            .schedule(
+                this::onTimeout, pool.settings().connectTimeout().toNanos(), TimeUnit.NANOSECONDS);
+    state = new State.Sent(on, stream, timer);
+  }
+
+  /** There will be no tunnel. */
+  void fail(HboneFailure failure) {
+    if (finish() instanceof State.Done) {
+      return; // cancelled in the meantime
+    }
+    opening.onFailed(failure);
+  }
+
+  @Override
+  public void cancel() {
+    pool.assertConfined();
+    State before = finish();
+    switch (before) {
+      case State.Waiting _ -> {} // whoever serves the line passes it over
+      case State.Sent(_, TunnelStream stream, _) -> stream.reset(TunnelReset.CANCEL);
+      case State.Done _ -> {}
+    }
+  }
+
+  // TunnelStream.Opening
+
+  @Override
+  public void onHeaders(TunnelStream stream, Http2Headers headers, boolean endStream)
+      throws ConnectionError {
+    if (!(state instanceof State.Sent(ClientConnection on, _, _))) {
+      return; // done: the stream was reset
+    }
+    int status = status(headers);
+    if (status >= 100 && status < 200 && !endStream) {
+      on.countInterimAnswer();
+      return;
+    }
+    if (status < 200 || status > 599) {
+      stream.discard();
+      stream.connection().resetStream(stream, Http2Error.PROTOCOL_ERROR.code());
+      fail(new HboneFailure.Http2Failed("h2 failed: answer without a valid :status"));
+      return;
+    }
+    if (status != 200) {
+      if (endStream) {
+        stream.onRemoteEnd();
+      }
+      stream.reset(TunnelReset.CANCEL);
+      fail(new HboneFailure.Rejected(status, "http status: " + HttpResponseStatus.valueOf(status)));
+      return;
+    }
+    CharSequence baggage = headers.get(FieldNames.BAGGAGE);
+    finish();
+    stream.markOpened();
+    TunnelListener listener =
+        opening.onOpened(stream, on.peer(), baggage == null ? null : baggage.toString());
+    stream.open(listener);
+    if (endStream && !stream.isOver()) {
+      stream.onRemoteEnd();
+    }
+  }
+
+  @Override
+  public void onGone(TunnelTermination cause) {
+    if (!(state instanceof State.Sent(ClientConnection on, _, Future<?> timer))) {
+      return; // done
+    }
+    boolean unprocessed =
+        switch (cause) {
+          case TunnelTermination.Reset(long code) -> code == Http2Error.REFUSED_STREAM.code();
+          case TunnelTermination.GoAway _ -> true;
+          case TunnelTermination.ConnectionLost _ -> false;
+        };
+    if (unprocessed) {
+      on.stopUsing();
+    }
+    if (unprocessed && !retried) {
+      // The peer did not process it, so that it may be sent again (RFC 9113, 8.7).
+      retried = true;
+      timer.cancel(false);
+      state = new State.Waiting();
+      pool.assign(this);
+      return;
+    }
+    fail(
+        switch (cause) {
+          case TunnelTermination.Reset(long code) -> new HboneFailure.StreamReset(code);
+          case TunnelTermination.GoAway(long code, String debug) ->
+              new HboneFailure.Http2Failed(
+                  "h2 failed: peer said GOAWAY "
+                      + Http2ErrorNames.name(code)
+                      + (debug.isEmpty() ? "" : " (" + debug + ")"));
+          case TunnelTermination.ConnectionLost(String reason) -> on.failureOfLoss(reason);
+        });
+  }
+
+  private void onTimeout() {
+    State before = finish();
+    if (before instanceof State.Sent(_, TunnelStream stream, _)) {
+      stream.reset(TunnelReset.CANCEL);
+      opening.onFailed(
+          new HboneFailure.AnswerTimedOut(
+              "no answer to CONNECT within "
+                  + pool.settings().connectTimeout().toMillis()
+                  + " ms"));
+    }
+  }
+
+  private State finish() {
+    State before = state;
+    state = new State.Done();
+    if (before instanceof State.Sent(_, _, Future<?> timer)) {
+      timer.cancel(false);
+    }
+    return before;
+  }
+
+  /** The status, or -1 if there is none or it is no number. */
+  private static int status(Http2Headers headers) {
+    @Nullable CharSequence status = headers.status();
+    if (status == null || status.length() != 3) {
+      return -1;
+    }
+    int value = 0;
+    for (int i = 0; i < 3; i++) {
+      char c = status.charAt(i);
+      if (c < '0' || c > '9') {
+        return -1;
+      }
+      value = value * 10 + (c - '0');
+    }
+    return value;
+  }
+}

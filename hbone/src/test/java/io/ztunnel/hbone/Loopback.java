@@ -1,0 +1,226 @@
+package io.ztunnel.hbone;
+
+import io.netty.bootstrap.Bootstrap;
+import io.netty.bootstrap.ServerBootstrap;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandler;
+import io.netty.channel.ChannelInitializer;
+import io.netty.channel.ChannelOption;
+import io.netty.channel.EventLoop;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.ServerChannel;
+import io.netty.channel.epoll.Epoll;
+import io.netty.channel.epoll.EpollIoHandler;
+import io.netty.channel.epoll.EpollServerSocketChannel;
+import io.netty.channel.epoll.EpollSocketChannel;
+import io.netty.channel.nio.NioIoHandler;
+import io.netty.channel.socket.SocketChannel;
+import io.netty.channel.socket.nio.NioServerSocketChannel;
+import io.netty.channel.socket.nio.NioSocketChannel;
+import io.netty.util.concurrent.Future;
+import io.netty.util.concurrent.Promise;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Supplier;
+
+/**
+ * Servers and pools on 127.0.0.1, real sockets and real TLS, all on one event loop. Called from the
+ * test's thread; {@link #close} ends everything.
+ */
+final class Loopback implements AutoCloseable {
+  static final String CLIENT = "spiffe://cluster.local/ns/default/sa/client";
+  static final String SERVER = "spiffe://cluster.local/ns/default/sa/server";
+
+  private final MultiThreadIoEventLoopGroup group =
+      new MultiThreadIoEventLoopGroup(
+          1, Epoll.isAvailable() ? EpollIoHandler.newFactory() : NioIoHandler.newFactory());
+  private final List<Channel> listeners = new CopyOnWriteArrayList<>();
+  private final List<HbonePool> pools = new CopyOnWriteArrayList<>();
+  private final List<Runnable> resources = new CopyOnWriteArrayList<>();
+
+  /** TCP connections accepted, and how many of these are closed again. */
+  final AtomicInteger accepted = new AtomicInteger();
+
+  final AtomicInteger closed = new AtomicInteger();
+
+  EventLoop loop() {
+    return group.next();
+  }
+
+  /** Runs on the loop and waits for the outcome. */
+  <T> T call(Callable<T> action) {
+    return await(loop().submit(action));
+  }
+
+  void run(Runnable action) {
+    await(loop().submit(action));
+  }
+
+  static <T> T await(Future<T> future) {
+    if (!future.awaitUninterruptibly(10, TimeUnit.SECONDS)) {
+      throw new AssertionError("not done within 10 s: " + future);
+    }
+    if (!future.isSuccess()) {
+      throw new AssertionError("failed: " + future.cause(), future.cause());
+    }
+    return future.getNow();
+  }
+
+  /** Waits until the condition holds on the loop. */
+  void await(String what, Callable<Boolean> condition) {
+    Promise<Void> done = loop().newPromise();
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
+    Runnable check =
+        new Runnable() {
+          @Override
+          public void run() {
+            try {
+              if (condition.call()) {
+                done.setSuccess(null);
+              } else if (System.nanoTime() > deadline) {
+                done.setFailure(new AssertionError("not within 10 s: " + what));
+              } else {
+                loop().schedule(this, 2, TimeUnit.MILLISECONDS);
+              }
+            } catch (Throwable e) {
+              done.setFailure(e);
+            }
+          }
+        };
+    loop().execute(check);
+    await(done);
+  }
+
+  ServerTls serverTls(KeyMaterial material) {
+    ServerTls tls = ServerTls.create(material, TlsSettings.defaults());
+    resources.add(tls::close);
+    return tls;
+  }
+
+  ClientTls clientTls(KeyMaterial material) {
+    ClientTls tls = ClientTls.create(material, TlsSettings.defaults());
+    resources.add(tls::close);
+    return tls;
+  }
+
+  /** Serves HBONE; a new handler for each connection. */
+  InetSocketAddress serve(
+      ServerTls tls, HboneSettings settings, Supplier<? extends ConnectHandler> handler) {
+    return serve(tls, settings, handler, HboneObserver.NONE);
+  }
+
+  InetSocketAddress serve(
+      ServerTls tls,
+      HboneSettings settings,
+      Supplier<? extends ConnectHandler> handler,
+      HboneObserver observer) {
+    return listen(
+        channel ->
+            HboneServer.serve(
+                channel, loop().newSucceededFuture(tls), settings, handler.get(), observer));
+  }
+
+  /** What happens with an accepted channel. */
+  interface Acceptor {
+    Object accept(SocketChannel channel);
+  }
+
+  InetSocketAddress listen(Acceptor acceptor) {
+    Class<? extends ServerChannel> type =
+        Epoll.isAvailable() ? EpollServerSocketChannel.class : NioServerSocketChannel.class;
+    ServerBootstrap bootstrap =
+        new ServerBootstrap()
+            .group(group)
+            .channel(type)
+            .childOption(ChannelOption.AUTO_READ, false)
+            .childOption(ChannelOption.TCP_NODELAY, true)
+            .childHandler(
+                new ChannelInitializer<SocketChannel>() {
+                  @Override
+                  protected void initChannel(SocketChannel channel) {
+                    accepted.incrementAndGet();
+                    channel.closeFuture().addListener(_ -> closed.incrementAndGet());
+                    // Once the channel is active.
+                    channel.eventLoop().execute(() -> acceptor.accept(channel));
+                  }
+                });
+    var bound = bootstrap.bind(InetAddress.getLoopbackAddress(), 0).awaitUninterruptibly();
+    listeners.add(bound.channel());
+    return (InetSocketAddress) bound.channel().localAddress();
+  }
+
+  /** A raw connection. */
+  Channel connect(InetSocketAddress address, ChannelHandler handler) {
+    var connected = bootstrap(handler).connect(address).awaitUninterruptibly();
+    if (!connected.isSuccess()) {
+      throw new AssertionError("cannot connect to " + address, connected.cause());
+    }
+    return connected.channel();
+  }
+
+  HbonePool pool(ClientTls tls, HboneSettings settings) {
+    return pool(connector(tls), settings, HboneObserver.NONE);
+  }
+
+  HbonePool pool(Connector connector, HboneSettings settings, HboneObserver observer) {
+    HbonePool pool = new HbonePool(loop(), settings, connector, observer);
+    pools.add(pool);
+    return pool;
+  }
+
+  Connector connector(ClientTls tls) {
+    return new Connector() {
+      @Override
+      public Future<Channel> connect(EventLoop loop, PeerKey key, ChannelHandler handler) {
+        Promise<Channel> promise = loop.newPromise();
+        var connecting = bootstrap(handler).connect(key.address());
+        connecting.addListener(
+            done -> {
+              if (done.isSuccess()) {
+                promise.setSuccess(connecting.channel());
+              } else {
+                promise.setFailure(done.cause());
+              }
+            });
+        return promise;
+      }
+
+      @Override
+      public Future<ClientTls> tls(EventLoop loop, PeerKey key) {
+        return loop.newSucceededFuture(tls);
+      }
+    };
+  }
+
+  /** What a pool is asked for to get to a server with {@link #SERVER} as its identity. */
+  static PeerKey key(InetSocketAddress address, String uid) {
+    return new PeerKey(CLIENT, List.of(SERVER), address, null, uid);
+  }
+
+  static ConnectRequest connect(String authority) {
+    return new ConnectRequest(authority, null, null, null, null);
+  }
+
+  @Override
+  public void close() {
+    run(() -> pools.forEach(HbonePool::close));
+    listeners.forEach(listener -> listener.close().awaitUninterruptibly());
+    await("accepted connections are closed", () -> accepted.get() == closed.get());
+    resources.forEach(Runnable::run);
+    group.shutdownGracefully(0, 5, TimeUnit.SECONDS).awaitUninterruptibly();
+  }
+
+  private Bootstrap bootstrap(ChannelHandler handler) {
+    return new Bootstrap()
+        .group(group)
+        .channel(Epoll.isAvailable() ? EpollSocketChannel.class : NioSocketChannel.class)
+        .option(ChannelOption.TCP_NODELAY, true)
+        .option(ChannelOption.CONNECT_TIMEOUT_MILLIS, 5_000)
+        .handler(handler);
+  }
+}

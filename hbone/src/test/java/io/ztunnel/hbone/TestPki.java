@@ -1,0 +1,216 @@
+package io.ztunnel.hbone;
+
+import java.math.BigInteger;
+import java.security.GeneralSecurityException;
+import java.security.KeyPair;
+import java.security.KeyPairGenerator;
+import java.security.cert.CertificateException;
+import java.security.cert.X509Certificate;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Date;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Stream;
+import org.bouncycastle.asn1.x500.RDN;
+import org.bouncycastle.asn1.x500.X500Name;
+import org.bouncycastle.asn1.x509.BasicConstraints;
+import org.bouncycastle.asn1.x509.ExtendedKeyUsage;
+import org.bouncycastle.asn1.x509.Extension;
+import org.bouncycastle.asn1.x509.GeneralName;
+import org.bouncycastle.asn1.x509.GeneralNames;
+import org.bouncycastle.asn1.x509.KeyPurposeId;
+import org.bouncycastle.asn1.x509.KeyUsage;
+import org.bouncycastle.cert.CertIOException;
+import org.bouncycastle.cert.X509v3CertificateBuilder;
+import org.bouncycastle.cert.jcajce.JcaX509CertificateConverter;
+import org.bouncycastle.cert.jcajce.JcaX509v3CertificateBuilder;
+import org.bouncycastle.operator.ContentSigner;
+import org.bouncycastle.operator.OperatorCreationException;
+import org.bouncycastle.operator.jcajce.JcaContentSignerBuilder;
+
+/**
+ * A certificate authority for tests: a root, intermediates below it, and leaves as workloads have
+ * them. Immutable.
+ */
+public final class TestPki {
+  private static final AtomicLong SERIALS = new AtomicLong(1);
+
+  private final KeyPair key;
+  private final X509Certificate certificate;
+
+  /** This authority and those between it and its root, nearest first; without the root. */
+  private final List<X509Certificate> intermediates;
+
+  private final X509Certificate root;
+
+  private TestPki(
+      KeyPair key,
+      X509Certificate certificate,
+      List<X509Certificate> intermediates,
+      X509Certificate root) {
+    this.key = key;
+    this.certificate = certificate;
+    this.intermediates = intermediates;
+    this.root = root;
+  }
+
+  /** A new root. */
+  public static TestPki root(String name) {
+    KeyPair key = newKey();
+    X509Certificate certificate = authority(name, key, new X500Name("CN=" + name), key);
+    return new TestPki(key, certificate, List.of(), certificate);
+  }
+
+  /** A new authority below this one. */
+  public TestPki intermediate(String name) {
+    KeyPair own = newKey();
+    X509Certificate signed = authority(name, own, subject(certificate), key);
+    return new TestPki(
+        own, signed, Stream.concat(Stream.of(signed), intermediates.stream()).toList(), root);
+  }
+
+  /** The root's certificate. */
+  public X509Certificate rootCertificate() {
+    return root;
+  }
+
+  /** This authority's own certificate. */
+  public X509Certificate certificate() {
+    return certificate;
+  }
+
+  /** A leaf, to be described further. */
+  public Leaf leaf(String... uriSans) {
+    return new Leaf(List.of(uriSans));
+  }
+
+  /** What a workload of this identity has: a leaf valid for an hour, with both key usages. */
+  public KeyMaterial workload(String identity) {
+    return leaf(identity).material();
+  }
+
+  /** A leaf certificate in the making. Confined to its thread. */
+  public final class Leaf {
+    private final List<GeneralName> names = new ArrayList<>();
+    private final List<KeyPurposeId> purposes =
+        new ArrayList<>(List.of(KeyPurposeId.id_kp_serverAuth, KeyPurposeId.id_kp_clientAuth));
+    private Instant from = Instant.now().minus(Duration.ofMinutes(1));
+    private Instant to = Instant.now().plus(Duration.ofHours(1));
+    private List<X509Certificate> trusted = List.of(root);
+
+    private Leaf(List<String> uriSans) {
+      for (String uri : uriSans) {
+        names.add(new GeneralName(GeneralName.uniformResourceIdentifier, uri));
+      }
+    }
+
+    public Leaf dnsSan(String name) {
+      names.add(new GeneralName(GeneralName.dNSName, name));
+      return this;
+    }
+
+    public Leaf valid(Instant notBefore, Instant notAfter) {
+      from = notBefore;
+      to = notAfter;
+      return this;
+    }
+
+    /** With exactly these extended key usages; none leaves the extension out. */
+    public Leaf purposes(KeyPurposeId... ids) {
+      purposes.clear();
+      purposes.addAll(List.of(ids));
+      return this;
+    }
+
+    /** Trusts these roots instead of its own. */
+    public Leaf trusting(X509Certificate... roots) {
+      trusted = List.of(roots);
+      return this;
+    }
+
+    public KeyMaterial material() {
+      KeyPair own = newKey();
+      X509Certificate leaf =
+          sign(
+              new JcaX509v3CertificateBuilder(
+                  subject(certificate),
+                  BigInteger.valueOf(SERIALS.getAndIncrement()),
+                  Date.from(from),
+                  Date.from(to),
+                  new X500Name(new RDN[0]),
+                  own.getPublic()),
+              builder -> {
+                builder.addExtension(
+                    Extension.keyUsage,
+                    true,
+                    new KeyUsage(KeyUsage.digitalSignature | KeyUsage.keyEncipherment));
+                builder.addExtension(Extension.basicConstraints, true, new BasicConstraints(false));
+                if (!purposes.isEmpty()) {
+                  builder.addExtension(
+                      Extension.extendedKeyUsage,
+                      false,
+                      new ExtendedKeyUsage(purposes.toArray(new KeyPurposeId[0])));
+                }
+                if (!names.isEmpty()) {
+                  builder.addExtension(
+                      Extension.subjectAlternativeName,
+                      true,
+                      new GeneralNames(names.toArray(new GeneralName[0])));
+                }
+              },
+              key);
+      List<X509Certificate> chain = Stream.concat(Stream.of(leaf), intermediates.stream()).toList();
+      return new KeyMaterial(own.getPrivate(), chain, trusted);
+    }
+  }
+
+  private interface Extensions {
+    void addTo(X509v3CertificateBuilder builder) throws CertIOException;
+  }
+
+  private static X509Certificate authority(
+      String name, KeyPair own, X500Name issuer, KeyPair signer) {
+    return sign(
+        new JcaX509v3CertificateBuilder(
+            issuer,
+            BigInteger.valueOf(SERIALS.getAndIncrement()),
+            Date.from(Instant.now().minus(Duration.ofDays(1))),
+            Date.from(Instant.now().plus(Duration.ofDays(1))),
+            new X500Name("CN=" + name),
+            own.getPublic()),
+        builder -> {
+          builder.addExtension(Extension.basicConstraints, true, new BasicConstraints(true));
+          builder.addExtension(
+              Extension.keyUsage, true, new KeyUsage(KeyUsage.keyCertSign | KeyUsage.cRLSign));
+        },
+        signer);
+  }
+
+  private static X509Certificate sign(
+      X509v3CertificateBuilder builder, Extensions extensions, KeyPair signer) {
+    try {
+      extensions.addTo(builder);
+      ContentSigner with =
+          new JcaContentSignerBuilder("SHA256withECDSA").build(signer.getPrivate());
+      return new JcaX509CertificateConverter().getCertificate(builder.build(with));
+    } catch (CertIOException | OperatorCreationException | CertificateException e) {
+      throw new IllegalStateException("cannot make a certificate", e);
+    }
+  }
+
+  private static X500Name subject(X509Certificate certificate) {
+    return X500Name.getInstance(certificate.getSubjectX500Principal().getEncoded());
+  }
+
+  private static KeyPair newKey() {
+    try {
+      KeyPairGenerator generator = KeyPairGenerator.getInstance("EC");
+      generator.initialize(256);
+      return generator.generateKeyPair();
+    } catch (GeneralSecurityException e) {
+      throw new IllegalStateException("no P-256", e);
+    }
+  }
+}
