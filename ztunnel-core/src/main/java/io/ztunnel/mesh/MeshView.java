@@ -109,6 +109,11 @@ public final class MeshView {
     return policies.byKey().get(key);
   }
 
+  /** The policy of a key by itself, for a workload that names it. */
+  public @Nullable PolicyGroup policyGroup(String key) {
+    return policies.alone(key);
+  }
+
   /** The policies for all workloads of a namespace. */
   public PolicyGroup namespacePolicies(String namespace) {
     return policies.group(namespace);

@@ -3,23 +3,15 @@ package io.ztunnel.mesh;
 import java.util.List;
 
 /**
- * The policies of one namespace, or the global ones, by what follows from them; each list in the
- * order of the policies' keys. Immutable.
+ * The policies of one namespace, or the global ones, by what follows from them. Immutable.
+ *
+ * @param dryRunDenies reported only
+ * @param dryRunAllows reported only
  */
 public record PolicyGroup(
-    List<Authorization> denies,
-    List<Authorization> allows,
-    List<Authorization> dryRunDenies,
-    List<Authorization> dryRunAllows) {
+    RuleSet denies, RuleSet allows, RuleSet dryRunDenies, RuleSet dryRunAllows) {
   public static final PolicyGroup EMPTY =
-      new PolicyGroup(List.of(), List.of(), List.of(), List.of());
-
-  public PolicyGroup {
-    denies = List.copyOf(denies);
-    allows = List.copyOf(allows);
-    dryRunDenies = List.copyOf(dryRunDenies);
-    dryRunAllows = List.copyOf(dryRunAllows);
-  }
+      new PolicyGroup(RuleSet.EMPTY, RuleSet.EMPTY, RuleSet.EMPTY, RuleSet.EMPTY);
 
   /** Groups policies, keeping their order. */
   public static PolicyGroup of(List<Authorization> policies) {
@@ -32,10 +24,11 @@ public record PolicyGroup(
             select(policies, Authorization.Action.ALLOW, true));
   }
 
-  private static List<Authorization> select(
+  private static RuleSet select(
       List<Authorization> policies, Authorization.Action action, boolean dryRun) {
-    return policies.stream()
-        .filter(policy -> policy.action() == action && policy.dryRun() == dryRun)
-        .toList();
+    return RuleSet.of(
+        policies.stream()
+            .filter(policy -> policy.action() == action && policy.dryRun() == dryRun)
+            .toList());
   }
 }

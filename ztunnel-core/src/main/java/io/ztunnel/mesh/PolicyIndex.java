@@ -1,6 +1,7 @@
 package io.ztunnel.mesh;
 
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
@@ -14,17 +15,23 @@ final class PolicyIndex {
   private final PersistentMap<String, PersistentMap<String, Authorization>> byNamespace;
   private final PersistentMap<String, PolicyGroup> groups;
 
+  /** Each policy on its own, ready for the workloads that name it. */
+  private final PersistentMap<String, PolicyGroup> alone;
+
   private PolicyIndex(
       PersistentMap<String, Authorization> byKey,
       PersistentMap<String, PersistentMap<String, Authorization>> byNamespace,
-      PersistentMap<String, PolicyGroup> groups) {
+      PersistentMap<String, PolicyGroup> groups,
+      PersistentMap<String, PolicyGroup> alone) {
     this.byKey = byKey;
     this.byNamespace = byNamespace;
     this.groups = groups;
+    this.alone = alone;
   }
 
   static PolicyIndex empty() {
-    return new PolicyIndex(PersistentMap.empty(), PersistentMap.empty(), PersistentMap.empty());
+    return new PolicyIndex(
+        PersistentMap.empty(), PersistentMap.empty(), PersistentMap.empty(), PersistentMap.empty());
   }
 
   PersistentMap<String, Authorization> byKey() {
@@ -36,23 +43,30 @@ final class PolicyIndex {
     return group == null ? PolicyGroup.EMPTY : group;
   }
 
+  @Nullable PolicyGroup alone(String key) {
+    return alone.get(key);
+  }
+
   /** Changes the policies. Confined to the control thread. */
   static final class Editor {
     private final PersistentMap.Editor<String, Authorization> byKey;
     private final PersistentMap.Editor<String, PersistentMap<String, Authorization>> byNamespace;
     private final PersistentMap.Editor<String, PolicyGroup> groups;
+    private final PersistentMap.Editor<String, PolicyGroup> alone;
     private final Set<String> touched = new HashSet<>();
 
     Editor(PolicyIndex index) {
       byKey = index.byKey.edit();
       byNamespace = index.byNamespace.edit();
       groups = index.groups.edit();
+      alone = index.alone.edit();
     }
 
     /** Adds a policy in place of one with the same key, whatever scope that had. */
     void insert(String key, Authorization policy) {
       remove(key);
       byKey.put(key, policy);
+      alone.put(key, PolicyGroup.of(List.of(policy)));
       String namespace = namespace(policy);
       if (namespace != null) {
         touched.add(namespace);
@@ -66,6 +80,7 @@ final class PolicyIndex {
         return;
       }
       byKey.remove(key);
+      alone.remove(key);
       String namespace = namespace(old);
       if (namespace != null) {
         touched.add(namespace);
@@ -84,7 +99,7 @@ final class PolicyIndex {
           groups.put(namespace, PolicyGroup.of(sorted.values().stream().toList()));
         }
       }
-      return new PolicyIndex(byKey.map(), byNamespace.map(), groups.map());
+      return new PolicyIndex(byKey.map(), byNamespace.map(), groups.map(), alone.map());
     }
 
     private PersistentMap<String, Authorization> inNamespace(String namespace) {

@@ -1,5 +1,7 @@
 package io.ztunnel.policy;
 
+import io.ztunnel.mesh.PolicyAttribute;
+
 /** Why a rule did not match. Immutable. */
 public sealed interface Miss {
   /** {@code namespace/name} of the policy. */
@@ -10,7 +12,7 @@ public sealed interface Miss {
    *
    * @param attribute what the last match of the clause did not like
    */
-  record Clause(String policy, int rule, int clause, Attribute attribute) implements Miss {
+  record Clause(String policy, int rule, int clause, PolicyAttribute attribute) implements Miss {
     @Override
     public String toString() {
       return "%s rule %d clause %d: %s".formatted(policy, rule, clause, attribute.text());

@@ -3,9 +3,12 @@ package io.ztunnel.policy;
 import io.ztunnel.mesh.Authorization;
 import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.PolicyGroup;
+import io.ztunnel.mesh.PolicySubject;
+import io.ztunnel.mesh.RuleSet;
 import io.ztunnel.mesh.Workload;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Decides whether a connection to a workload is allowed (Istio authorization, layer 4). Pure.
@@ -30,50 +33,42 @@ public final class PolicyEngine {
   /** Decides, by the policies of this view. Any thread. */
   public static Decision decide(MeshView view, Workload destination, Connection connection) {
     List<PolicyNote> notes = new ArrayList<>();
-    List<PolicyGroup> groups =
-        List.of(
-            view.namespacePolicies(destination.namespace()),
-            view.globalPolicies(),
-            selected(view, destination, notes));
-    return new Evaluation(groups, connection, notes).decide();
-  }
-
-  private static PolicyGroup selected(MeshView view, Workload destination, List<PolicyNote> notes) {
-    List<Authorization> selected = new ArrayList<>(destination.authorizationPolicies().size());
+    List<PolicyGroup> groups = new ArrayList<>(2 + destination.authorizationPolicies().size());
+    groups.add(view.namespacePolicies(destination.namespace()));
+    groups.add(view.globalPolicies());
     for (String key : destination.authorizationPolicies()) {
-      Authorization policy = view.policy(key);
-      if (policy == null) {
+      PolicyGroup selected = view.policyGroup(key);
+      if (selected == null) {
         notes.add(new PolicyNote(PolicyNote.Kind.UNKNOWN_POLICY, key));
       } else {
-        selected.add(policy);
+        groups.add(selected);
       }
     }
-    return PolicyGroup.of(selected);
+    return new Evaluation(groups, connection, notes).decide();
   }
 
   /** One decision in the making. Confined to the thread that decides. */
   private static final class Evaluation {
     private final List<PolicyGroup> groups;
     private final Connection connection;
-    private final Subject subject;
+    private final PolicySubject subject;
     private final List<PolicyNote> notes;
 
     Evaluation(List<PolicyGroup> groups, Connection connection, List<PolicyNote> notes) {
       this.groups = groups;
       this.connection = connection;
-      this.subject = new Subject(connection);
+      this.subject =
+          new PolicySubject(connection.source(), connection.destination(), connection.identity());
       this.notes = notes;
     }
 
     Decision decide() {
       noteDryRuns(PolicyGroup::dryRunDenies, PolicyNote.Kind.DRY_RUN_DENY_MATCH);
       for (PolicyGroup group : groups) {
-        for (Authorization policy : group.denies()) {
-          int rule = subject.matchingRule(policy);
-          if (rule != Subject.NO_RULE) {
-            note(PolicyNote.Kind.DENY_MATCH, policy);
-            return new Decision.ExplicitlyDenied(policy.fullName(), rule, notes);
-          }
+        RuleSet.Hit hit = group.denies().firstMatch(subject);
+        if (hit != null) {
+          note(PolicyNote.Kind.DENY_MATCH, hit.policy());
+          return new Decision.ExplicitlyDenied(hit.policy().fullName(), hit.rule(), notes);
         }
       }
       boolean dryRunAllowed =
@@ -86,11 +81,10 @@ public final class PolicyEngine {
         return new Decision.Allow(new Permit(connection), notes);
       }
       for (PolicyGroup group : groups) {
-        for (Authorization policy : group.allows()) {
-          if (subject.matches(policy)) {
-            note(PolicyNote.Kind.ALLOW_MATCH, policy);
-            return new Decision.Allow(new Permit(connection), notes);
-          }
+        RuleSet.Hit hit = group.allows().firstMatch(subject);
+        if (hit != null) {
+          note(PolicyNote.Kind.ALLOW_MATCH, hit.policy());
+          return new Decision.Allow(new Permit(connection), notes);
         }
       }
       notes.add(NO_ALLOW_MATCH);
@@ -101,11 +95,9 @@ public final class PolicyEngine {
     private boolean noteDryRuns(Part part, PolicyNote.Kind kind) {
       boolean matched = false;
       for (PolicyGroup group : groups) {
-        for (Authorization policy : part.of(group)) {
-          if (subject.matches(policy)) {
-            note(kind, policy);
-            matched = true;
-          }
+        for (Authorization policy : part.of(group).allMatches(subject)) {
+          note(kind, policy);
+          matched = true;
         }
       }
       return matched;
@@ -123,14 +115,18 @@ public final class PolicyEngine {
     private List<Miss> misses() {
       List<Miss> misses = new ArrayList<>(MAX_MISSES);
       for (PolicyGroup group : groups) {
-        for (Authorization policy : group.allows()) {
-          if (misses.size() == MAX_MISSES) {
-            return misses;
-          }
-          misses.add(subject.miss(policy));
+        List<Authorization> policies = group.allows().policies();
+        for (int i = 0; i < policies.size() && misses.size() < MAX_MISSES; i++) {
+          misses.add(miss(policies.get(i), group.allows().miss(i, subject)));
         }
       }
       return misses;
+    }
+
+    private static Miss miss(Authorization policy, RuleSet.@Nullable Miss miss) {
+      return miss == null
+          ? new Miss.NoRules(policy.fullName())
+          : new Miss.Clause(policy.fullName(), miss.rule(), miss.clause(), miss.attribute());
     }
 
     private void note(PolicyNote.Kind kind, Authorization policy) {
@@ -138,8 +134,8 @@ public final class PolicyEngine {
     }
   }
 
-  /** One of the lists of a group. */
+  /** The policies of a group that have one consequence. */
   private interface Part {
-    List<Authorization> of(PolicyGroup group);
+    RuleSet of(PolicyGroup group);
   }
 }

@@ -14,10 +14,10 @@ final class PolicyStateTest {
   @Test
   void aPolicyThatChangesItsScopeMoves() {
     insert("ns/p", Authorization.Scope.NAMESPACE);
-    assertEquals(1, state.view().namespacePolicies("ns").allows().size());
+    assertEquals(1, state.view().namespacePolicies("ns").allows().policies().size());
     insert("ns/p", Authorization.Scope.GLOBAL);
     assertSame(PolicyGroup.EMPTY, state.view().namespacePolicies("ns"));
-    assertEquals(1, state.view().globalPolicies().allows().size());
+    assertEquals(1, state.view().globalPolicies().allows().policies().size());
     insert("ns/p", Authorization.Scope.WORKLOAD_SELECTOR);
     assertSame(PolicyGroup.EMPTY, state.view().globalPolicies());
     assertNotNull(state.view().policy("ns/p"));
@@ -32,11 +32,11 @@ final class PolicyStateTest {
     insert("other/c", Authorization.Scope.NAMESPACE);
     assertEquals(
         List.of("ns/a", "ns/b"),
-        state.view().namespacePolicies("ns").allows().stream()
+        state.view().namespacePolicies("ns").allows().policies().stream()
             .map(Authorization::fullName)
             .toList());
     state.update(update -> update.removePolicy("ns/a"));
-    assertEquals(1, state.view().namespacePolicies("ns").allows().size());
+    assertEquals(1, state.view().namespacePolicies("ns").allows().policies().size());
     assertEquals(List.of("ns/b", "other/c"), List.copyOf(state.view().sortedPolicies().keySet()));
   }
 

@@ -4,7 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.mesh.Authorization;
+import io.ztunnel.mesh.PolicySubject;
+import io.ztunnel.mesh.RuleSet;
 import io.ztunnel.mesh.TestMesh;
+import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -85,6 +88,8 @@ final class PolicyMatchTest {
   }
 
   private static String verdict(Authorization policy, Connection connection) {
-    return new Subject(connection).matches(policy) ? "yes" : "no";
+    PolicySubject subject =
+        new PolicySubject(connection.source(), connection.destination(), connection.identity());
+    return RuleSet.of(List.of(policy)).firstMatch(subject) != null ? "yes" : "no";
   }
 }

@@ -1,6 +1,7 @@
 package io.ztunnel.policy;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.mesh.Authorization;
@@ -57,10 +58,18 @@ final class RandomPolicyTest {
           expected(policies, connection),
           decision instanceof Decision.Allow,
           () -> "seed " + seed + "\n" + connection + "\n" + policies + "\n" + decision);
+      if (decision instanceof Decision.ExplicitlyDenied deny) {
+        assertTrue(
+            policies.stream()
+                .filter(policy -> policy.fullName().equals(deny.policy()))
+                .filter(policy -> policy.rules().size() > deny.rule())
+                .anyMatch(policy -> holds(policy.rules().get(deny.rule()), connection)),
+            () -> "seed " + seed + " the rule reported does not match: " + deny);
+      }
       denied += decision instanceof Decision.Deny ? 1 : 0;
     }
     // Both happen often enough for the comparison to mean something.
-    assertEquals(true, denied > rounds / 20 && denied < rounds * 19 / 20, "denied " + denied);
+    assertTrue(denied > rounds / 20 && denied < rounds * 19 / 20, "denied " + denied);
   }
 
   private static boolean expected(List<Authorization> policies, Connection connection) {
@@ -78,10 +87,7 @@ final class RandomPolicyTest {
       if ((!applies && i >= 2) || policy.dryRun()) {
         continue;
       }
-      boolean matches =
-          policy.rules().stream()
-              .anyMatch(
-                  rule -> rule.clauses().stream().allMatch(clause -> holds(clause, connection)));
+      boolean matches = policy.rules().stream().anyMatch(rule -> holds(rule, connection));
       if (policy.action() == Authorization.Action.DENY) {
         if (matches) {
           return false;
@@ -92,6 +98,10 @@ final class RandomPolicyTest {
       }
     }
     return !allowExists || allowMatches;
+  }
+
+  private static boolean holds(Rule rule, Connection connection) {
+    return rule.clauses().stream().allMatch(clause -> holds(clause, connection));
   }
 
   private static boolean holds(Clause clause, Connection connection) {
@@ -205,7 +215,9 @@ final class RandomPolicyTest {
   private <T> Constraint<T> constraint(Supplier<T> element) {
     return random.nextInt(3) > 0
         ? Constraint.none()
-        : new Constraint<>(list(2, element), random.nextBoolean() ? List.of() : list(1, element));
+        : new Constraint<>(
+            list(random.nextInt(4) == 0 ? 20 : 2, element),
+            random.nextBoolean() ? List.of() : list(1, element));
   }
 
   private <T> List<T> list(int max, Supplier<T> element) {

@@ -1,7 +1,7 @@
-package io.ztunnel.policy;
+package io.ztunnel.mesh;
 
-/** What a match can ask about a connection. */
-public enum Attribute {
+/** What a policy can ask about a connection. */
+public enum PolicyAttribute {
   /** The match asks nothing, and so never matches. */
   NONE("empty match"),
   NAMESPACE("namespace"),
@@ -13,7 +13,7 @@ public enum Attribute {
 
   private final String text;
 
-  Attribute(String text) {
+  PolicyAttribute(String text) {
     this.text = text;
   }
 
