@@ -3,11 +3,10 @@ package io.ztunnel.redirection;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelHandler;
+import io.netty.channel.ChannelHandlerAdapter;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.EventLoopGroup;
-import io.netty.util.NetUtil;
-import java.net.InetSocketAddress;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -31,6 +30,10 @@ final class Acceptor extends ChannelInboundHandlerAdapter {
 
   Acceptor(
       EventLoopGroup workers, SocketOptions options, ChannelHandler accepted, boolean keepalive) {
+    if (accepted instanceof ChannelHandlerAdapter handler && !handler.isSharable()) {
+      throw new IllegalArgumentException(
+          "%s (expected: a sharable handler, for every accepted connection)".formatted(accepted));
+    }
     this.workers = workers;
     this.options = options;
     this.accepted = accepted;
@@ -47,10 +50,10 @@ final class Acceptor extends ChannelInboundHandlerAdapter {
       options.userTimeout(child);
     }
     child.pipeline().addLast(accepted);
-    workers.register(child).addListener((ChannelFuture registered) -> closeUnless(registered));
+    workers.register(child).addListener((ChannelFuture registered) -> closeIfFailed(registered));
   }
 
-  private static void closeUnless(ChannelFuture registered) {
+  private static void closeIfFailed(ChannelFuture registered) {
     if (!registered.isSuccess()) {
       LOG.error("accepted connection given up: {}", String.valueOf(registered.cause()));
       registered.channel().unsafe().closeForcibly();
@@ -60,10 +63,7 @@ final class Acceptor extends ChannelInboundHandlerAdapter {
   @Override
   public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
     Channel listener = ctx.channel();
-    LOG.error(
-        "cannot accept on {}: {}",
-        NetUtil.toSocketAddressString((InetSocketAddress) listener.localAddress()),
-        IoFailure.reason(cause));
+    LOG.error("cannot accept on {}: {}", listener.localAddress(), IoFailure.reason(cause));
     if (listener.config().isAutoRead()) {
       listener.config().setAutoRead(false);
       ctx.executor().schedule(() -> resume(listener), PAUSE_MILLIS, TimeUnit.MILLISECONDS);

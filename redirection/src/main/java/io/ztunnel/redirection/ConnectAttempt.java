@@ -4,6 +4,7 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelHandler;
 import io.netty.channel.ChannelOption;
+import io.netty.channel.ChannelPipelineException;
 import io.netty.channel.EventLoop;
 import io.netty.util.NetUtil;
 import io.netty.util.concurrent.Future;
@@ -48,7 +49,12 @@ final class ConnectAttempt {
     assert loop.inEventLoop();
     int millis = Math.clamp(timeout.toMillis(), 1, Integer.MAX_VALUE);
     channel.config().setOption(ChannelOption.CONNECT_TIMEOUT_MILLIS, millis);
-    channel.pipeline().addLast(handler);
+    try {
+      channel.pipeline().addLast(handler);
+    } catch (ChannelPipelineException e) { // in use elsewhere, though not sharable
+      fail(e);
+      return;
+    }
     promise.addListener(this::closeIfCancelled);
     ChannelFuture registered = loop.register(channel);
     if (registered.isDone()) { // as it is on every transport; a listener might wait a turn
@@ -60,14 +66,18 @@ final class ConnectAttempt {
 
   private void onRegistered(ChannelFuture registered) {
     if (!registered.isSuccess()) {
-      channel.unsafe().closeForcibly();
-      promise.tryFailure(registered.cause());
+      fail(registered.cause());
       return;
     }
     if (source != null) {
       bind(new InetSocketAddress(source, 0));
     }
     channel.connect(destination).addListener((ChannelFuture done) -> onConnected(done));
+  }
+
+  private void fail(Throwable cause) {
+    channel.unsafe().closeForcibly();
+    promise.tryFailure(cause);
   }
 
   /** Without its address the connection is still worth having. */

@@ -34,10 +34,10 @@ final class Libc {
   static final int SO_RCVTIMEO = 20;
   static final int SO_SNDTIMEO = 21;
   static final int SO_MARK = 36;
-  static final int EINTR = 4;
+  private static final int EINTR = 4;
   static final int EAGAIN = 11;
 
-  private static final int SOCK_CLOEXEC = 0x80000;
+  static final int SOCK_CLOEXEC = 0x80000;
   private static final int O_RDONLY = 0;
   private static final int O_CLOEXEC = 0x80000;
   private static final int CLONE_NEWNET = 0x4000_0000;
@@ -45,10 +45,10 @@ final class Libc {
   private static final int STATX_INO = 0x100;
   private static final int SHUT_RDWR = 2;
   private static final int RLIMIT_NOFILE = 7;
-  private static final int SCM_RIGHTS = 1;
+  static final int SCM_RIGHTS = 1;
   private static final int MSG_CTRUNC = 0x8;
   private static final int MSG_TRUNC = 0x20;
-  private static final int MSG_NOSIGNAL = 0x4000;
+  static final int MSG_NOSIGNAL = 0x4000;
   private static final int MSG_CMSG_CLOEXEC = 0x4000_0000;
 
   /** {@code sun_path} of {@code sockaddr_un}, less its terminating zero. */
@@ -102,13 +102,11 @@ final class Libc {
   record Limit(long soft, long hard) {}
 
   static int open(String path) throws IOException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(CALL_STATE);
-      int fd = (int) OPEN.invokeExact(state, arena.allocateFrom(path), O_RDONLY | O_CLOEXEC);
-      return checked(fd, "open " + path, state);
-    } catch (Throwable e) {
-      throw rethrown(e);
-    }
+    return (int)
+        call(
+            "open " + path,
+            (arena, state) ->
+                (int) OPEN.invokeExact(state, arena.allocateFrom(path), O_RDONLY | O_CLOEXEC));
   }
 
   /** Closes a descriptor; Linux releases it whatever the call returns, so nothing is reported. */
@@ -122,79 +120,57 @@ final class Libc {
 
   /** Moves the calling thread, and it alone, into a network namespace. */
   static void enterNetworkNamespace(int fd) throws IOException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(CALL_STATE);
-      int _ = checked((int) SETNS.invokeExact(state, fd, CLONE_NEWNET), "setns", state);
-    } catch (Throwable e) {
-      throw rethrown(e);
-    }
+    call("setns", (_, state) -> (int) SETNS.invokeExact(state, fd, CLONE_NEWNET));
   }
 
   static NetworkNamespace.Identity identity(int fd) throws IOException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(CALL_STATE);
-      MemorySegment statx = arena.allocate(SIZE_OF_STATX, Long.BYTES);
-      int result =
-          (int)
-              STATX.invokeExact(state, fd, arena.allocateFrom(""), AT_EMPTY_PATH, STATX_INO, statx);
-      int _ = checked(result, "statx of descriptor " + fd, state);
+    try (Arena result = Arena.ofConfined()) {
+      MemorySegment statx = result.allocate(SIZE_OF_STATX, Long.BYTES);
+      call(
+          "statx of descriptor " + fd,
+          (arena, state) ->
+              (int)
+                  STATX.invokeExact(
+                      state, fd, arena.allocateFrom(""), AT_EMPTY_PATH, STATX_INO, statx));
       long device =
           (Integer.toUnsignedLong(statx.get(INT, 136)) << 32)
               | Integer.toUnsignedLong(statx.get(INT, 140));
       return new NetworkNamespace.Identity(statx.get(LONG, 32), device);
-    } catch (Throwable e) {
-      throw rethrown(e);
     }
   }
 
   static int socket(int family, int type) throws IOException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(CALL_STATE);
-      return checked(
-          (int) SOCKET.invokeExact(state, family, type | SOCK_CLOEXEC, 0), "socket", state);
-    } catch (Throwable e) {
-      throw rethrown(e);
-    }
+    return (int)
+        call(
+            "socket",
+            (_, state) -> (int) SOCKET.invokeExact(state, family, type | SOCK_CLOEXEC, 0));
   }
 
   static void connect(int fd, String unixPath) throws IOException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(CALL_STATE);
-      MemorySegment address = unixAddress(arena, unixPath);
-      int result;
-      do {
-        result = (int) CONNECT.invokeExact(state, fd, address, (int) address.byteSize());
-      } while (result < 0 && errno(state) == EINTR);
-      int _ = checked(result, "connect to " + unixPath, state);
-    } catch (Throwable e) {
-      throw rethrown(e);
+    try (Arena addresses = Arena.ofConfined()) {
+      MemorySegment address = unixAddress(addresses, unixPath);
+      call(
+          "connect to " + unixPath,
+          (_, state) -> (int) CONNECT.invokeExact(state, fd, address, (int) address.byteSize()));
     }
   }
 
   /** Wakes every thread that is blocked on the socket. */
   static void shutdown(int fd) throws IOException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(CALL_STATE);
-      int _ = checked((int) SHUTDOWN.invokeExact(state, fd, SHUT_RDWR), "shutdown", state);
-    } catch (Throwable e) {
-      throw rethrown(e);
-    }
+    call("shutdown", (_, state) -> (int) SHUTDOWN.invokeExact(state, fd, SHUT_RDWR));
   }
 
   /** Sends one packet. */
   static void send(int fd, byte[] packet) throws IOException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(CALL_STATE);
-      MemorySegment data = arena.allocateFrom(ValueLayout.JAVA_BYTE, packet);
-      long sent;
-      do {
-        sent = (long) SEND.invokeExact(state, fd, data, (long) packet.length, MSG_NOSIGNAL);
-      } while (sent < 0 && errno(state) == EINTR);
-      if (checked(sent, "send", state) != packet.length) {
-        throw new IOException("send: " + sent + " bytes of " + packet.length + " went out");
-      }
-    } catch (Throwable e) {
-      throw rethrown(e);
+    long sent =
+        call(
+            "send",
+            (arena, state) -> {
+              MemorySegment data = arena.allocateFrom(ValueLayout.JAVA_BYTE, packet);
+              return (long) SEND.invokeExact(state, fd, data, data.byteSize(), MSG_NOSIGNAL);
+            });
+    if (sent != packet.length) {
+      throw new IOException("send: " + sent + " bytes of " + packet.length + " went out");
     }
   }
 
@@ -203,19 +179,14 @@ final class Libc {
    * stream. A packet or descriptors beyond the given room are cut off, and the packet says so.
    */
   static @Nullable Packet receive(int fd, int maxBytes, int maxDescriptors) throws IOException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(CALL_STATE);
-      MemorySegment data = arena.allocate(maxBytes);
-      MemorySegment vector = arena.allocate(16, Long.BYTES);
-      vector.set(POINTER, 0, data);
-      vector.set(LONG, 8, maxBytes);
-      MemorySegment control = arena.allocate(controlRoom(maxDescriptors), Long.BYTES);
-      MemorySegment header = messageHeader(arena, vector, control);
-      long received;
-      do {
-        received = (long) RECVMSG.invokeExact(state, fd, header, MSG_CMSG_CLOEXEC);
-      } while (received < 0 && errno(state) == EINTR);
-      int length = (int) checked(received, "recvmsg", state);
+    try (Arena buffers = Arena.ofConfined()) {
+      MemorySegment data = buffers.allocate(maxBytes);
+      MemorySegment control = buffers.allocate(controlRoom(maxDescriptors), Long.BYTES);
+      MemorySegment header = messageHeader(buffers, data, control);
+      long length =
+          call(
+              "recvmsg",
+              (_, state) -> (long) RECVMSG.invokeExact(state, fd, header, MSG_CMSG_CLOEXEC));
       List<Integer> descriptors = descriptors(control.asSlice(0, header.get(LONG, 40)));
       if (length == 0 && descriptors.isEmpty()) {
         return null;
@@ -223,57 +194,43 @@ final class Libc {
       boolean truncated = (header.get(INT, 48) & (MSG_TRUNC | MSG_CTRUNC)) != 0;
       byte[] bytes = data.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE);
       return new Packet(ByteBuffer.wrap(bytes), descriptors, truncated);
-    } catch (Throwable e) {
-      throw rethrown(e);
     }
   }
 
   static void setIntOption(int fd, int level, int option, int value) throws IOException {
-    try (Arena arena = Arena.ofConfined()) {
-      setOption(arena, fd, level, option, arena.allocateFrom(INT, value));
+    try (Arena values = Arena.ofConfined()) {
+      setOption(fd, level, option, values.allocateFrom(INT, value));
     }
   }
 
   /** Bounds a blocking call on the socket; the option is {@link #SO_RCVTIMEO} or its twin. */
   static void setTimeout(int fd, int option, long millis) throws IOException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment timeval = arena.allocate(16, Long.BYTES);
-      timeval.set(LONG, 0, millis / 1000);
-      timeval.set(LONG, 8, millis % 1000 * 1000);
-      setOption(arena, fd, SOL_SOCKET, option, timeval);
+    try (Arena values = Arena.ofConfined()) {
+      long micros = millis % 1000 * 1000;
+      setOption(fd, SOL_SOCKET, option, values.allocateFrom(LONG, millis / 1000, micros));
     }
   }
 
-  private static void setOption(Arena arena, int fd, int level, int option, MemorySegment value)
+  private static void setOption(int fd, int level, int option, MemorySegment value)
       throws IOException {
-    try {
-      MemorySegment state = arena.allocate(CALL_STATE);
-      int result =
-          (int) SETSOCKOPT.invokeExact(state, fd, level, option, value, (int) value.byteSize());
-      int _ = checked(result, "setsockopt " + level + "/" + option, state);
-    } catch (Throwable e) {
-      throw rethrown(e);
-    }
+    call(
+        "setsockopt " + level + "/" + option,
+        (_, state) ->
+            (int) SETSOCKOPT.invokeExact(state, fd, level, option, value, (int) value.byteSize()));
   }
 
   static Limit descriptorLimit() throws IOException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(CALL_STATE);
-      MemorySegment limit = arena.allocate(16, Long.BYTES);
-      int _ = checked((int) GETRLIMIT.invokeExact(state, RLIMIT_NOFILE, limit), "getrlimit", state);
+    try (Arena values = Arena.ofConfined()) {
+      MemorySegment limit = values.allocate(16, Long.BYTES);
+      call("getrlimit", (_, state) -> (int) GETRLIMIT.invokeExact(state, RLIMIT_NOFILE, limit));
       return new Limit(limit.get(LONG, 0), limit.get(LONG, 8));
-    } catch (Throwable e) {
-      throw rethrown(e);
     }
   }
 
   static void setDescriptorLimit(Limit value) throws IOException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(CALL_STATE);
-      MemorySegment limit = arena.allocateFrom(LONG, value.soft(), value.hard());
-      int _ = checked((int) SETRLIMIT.invokeExact(state, RLIMIT_NOFILE, limit), "setrlimit", state);
-    } catch (Throwable e) {
-      throw rethrown(e);
+    try (Arena values = Arena.ofConfined()) {
+      MemorySegment limit = values.allocateFrom(LONG, value.soft(), value.hard());
+      call("setrlimit", (_, state) -> (int) SETRLIMIT.invokeExact(state, RLIMIT_NOFILE, limit));
     }
   }
 
@@ -287,15 +244,44 @@ final class Libc {
     }
   }
 
-  private static MethodHandle link(
-      String name, FunctionDescriptor descriptor, Linker.Option... more) {
+  /** One call of a linked function; the segment receives the error number. */
+  @FunctionalInterface
+  interface Call {
+    long invoke(Arena arena, MemorySegment state) throws Throwable;
+  }
+
+  /** Makes the call, again if a signal cut it short, and turns a negative result into an error. */
+  static long call(String name, Call call) throws IOException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(CALL_STATE);
+      long result;
+      do {
+        result = call.invoke(arena, state);
+      } while (result < 0 && errno(state) == EINTR);
+      if (result < 0) {
+        throw new SystemCallException(name, errno(state), errorText(errno(state)));
+      }
+      return result;
+    } catch (IOException | RuntimeException | Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new LinkageError(name, e);
+    }
+  }
+
+  private static int errno(MemorySegment state) {
+    return (int) ERRNO.get(state, 0L);
+  }
+
+  /** A function whose error number is kept in the first argument. */
+  static MethodHandle link(String name, FunctionDescriptor descriptor, Linker.Option... more) {
     Linker.Option[] options = new Linker.Option[more.length + 1];
     options[0] = Linker.Option.captureCallState("errno");
     System.arraycopy(more, 0, options, 1, more.length);
     return LINKER.downcallHandle(LINKER.defaultLookup().findOrThrow(name), descriptor, options);
   }
 
-  private static MemorySegment unixAddress(Arena arena, String path) throws IOException {
+  static MemorySegment unixAddress(Arena arena, String path) throws IOException {
     byte[] bytes = path.getBytes(StandardCharsets.UTF_8);
     if (bytes.length > MAX_UNIX_PATH_BYTES) {
       throw new IOException(
@@ -317,8 +303,11 @@ final class Libc {
     return (length + 7) & ~7L;
   }
 
-  private static MemorySegment messageHeader(
-      Arena arena, MemorySegment vector, MemorySegment control) {
+  /** A {@code msghdr} of one buffer and its control messages. */
+  static MemorySegment messageHeader(Arena arena, MemorySegment data, MemorySegment control) {
+    MemorySegment vector = arena.allocate(16, Long.BYTES);
+    vector.set(POINTER, 0, data);
+    vector.set(LONG, 8, data.byteSize());
     MemorySegment header = arena.allocate(SIZE_OF_MSGHDR, Long.BYTES);
     header.set(POINTER, 16, vector);
     header.set(LONG, 24, 1);
@@ -344,32 +333,5 @@ final class Libc {
       at += aligned(length);
     }
     return descriptors;
-  }
-
-  private static int errno(MemorySegment state) {
-    return (int) ERRNO.get(state, 0L);
-  }
-
-  private static int checked(int result, String call, MemorySegment state)
-      throws SystemCallException {
-    return (int) checked((long) result, call, state);
-  }
-
-  private static long checked(long result, String call, MemorySegment state)
-      throws SystemCallException {
-    if (result < 0) {
-      int errno = errno(state);
-      throw new SystemCallException(call, errno, errorText(errno));
-    }
-    return result;
-  }
-
-  private static IOException rethrown(Throwable thrown) {
-    return switch (thrown) {
-      case IOException e -> e;
-      case RuntimeException e -> throw e;
-      case Error e -> throw e;
-      default -> throw new LinkageError("a downcall threw", thrown);
-    };
   }
 }

@@ -177,12 +177,14 @@ public final class SocketFactory {
         loop,
         promise,
         () -> {
+          Channel channel;
           try {
-            Channel channel = openChannel(target, foreign);
-            new ConnectAttempt(loop, channel, target, foreign, promise).start(handler, timeout);
+            channel = openChannel(target, foreign);
           } catch (IOException e) {
             promise.tryFailure(e);
+            return;
           }
+          new ConnectAttempt(loop, channel, target, foreign, promise).start(handler, timeout);
         });
     return promise;
   }

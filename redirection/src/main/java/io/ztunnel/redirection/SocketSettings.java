@@ -4,7 +4,9 @@ import java.time.Duration;
 import java.util.OptionalInt;
 
 /**
- * What all sockets of one {@link SocketFactory} have in common. Immutable.
+ * What all sockets of one {@link SocketFactory} have in common. Where listeners and connections
+ * differ in their mark (dedicated mode marks connections only), two factories serve one namespace.
+ * Immutable.
  *
  * @param ipv6 whether to use IPv6 where a namespace has it
  * @param mark the packet mark (SO_MARK) of listeners, connections and what they accept

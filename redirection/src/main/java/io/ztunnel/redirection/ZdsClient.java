@@ -34,6 +34,7 @@ public final class ZdsClient implements AutoCloseable {
 
   private final Path path;
   private final ZdsHandler handler;
+  private final RandomGenerator random;
   private final Sleeper sleeper;
   private final Backoff sessionBackoff;
   private final Thread thread;
@@ -68,6 +69,7 @@ public final class ZdsClient implements AutoCloseable {
   ZdsClient(Path path, ZdsHandler handler, RandomGenerator random, Sleeper sleeper) {
     this.path = path;
     this.handler = handler;
+    this.random = random;
     this.sleeper = sleeper;
     this.sessionBackoff = new Backoff(FIRST_SESSION_PAUSE, SESSION_JITTER, random);
     this.thread = Thread.ofPlatform().name("zds").daemon().unstarted(this::run);
@@ -127,7 +129,7 @@ public final class ZdsClient implements AutoCloseable {
 
   /** A connection, after as many attempts as it takes; null if the client is stopping. */
   private @Nullable ZdsSocket connect() throws InterruptedException {
-    Backoff backoff = new Backoff(FIRST_CONNECT_PAUSE, 0, RandomGenerator.getDefault());
+    Backoff backoff = new Backoff(FIRST_CONNECT_PAUSE, 0, random);
     while (!isStopping()) {
       try {
         return ZdsSocket.connect(path);

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
@@ -56,12 +57,11 @@ public final class Lab implements AutoCloseable {
   /** What a program said, and its exit status. */
   public record Output(int exitStatus, String out, String err) {}
 
-  /** A new lab without nodes; the word is a part of its namespaces' names. */
+  /**
+   * A new lab without nodes; the word is a part of its namespaces' names. Where {@link
+   * #unavailableReason} has something to say, this fails.
+   */
   public static Lab create(String word) throws IOException {
-    String missing = unavailableReason();
-    if (!missing.isEmpty()) {
-      throw new IOException("no lab on this machine: " + missing);
-    }
     sweep();
     Lab lab = new Lab(word);
     try {
@@ -196,21 +196,31 @@ public final class Lab implements AutoCloseable {
       return LabCommand.runAnyway(deadline, "", inside(namespace(), command));
     }
 
-    /** Starts a program here, its output in a file; the lab ends it at the latest. */
-    Process spawn(Path output, String... command) throws IOException;
+    /**
+     * Starts a program here, with these variables besides our own, all its output in a file. The
+     * lab ends it at the latest.
+     */
+    Process spawn(Map<String, String> environment, Path output, String... command)
+        throws IOException;
+
+    /** Starts a program here, all its output in a file. */
+    default Process spawn(Path output, String... command) throws IOException {
+      return spawn(Map.of(), output, command);
+    }
   }
 
-  private Process spawnIn(String namespace, Path output, String... command) throws IOException {
-    synchronized (this) {
-      requireOpen();
-      Process process =
-          new ProcessBuilder(inside(namespace, command))
-              .redirectErrorStream(true)
-              .redirectOutput(output.toFile())
-              .start();
-      processes.add(process);
-      return process;
-    }
+  private synchronized Process spawnIn(
+      String namespace, Map<String, String> environment, Path output, String... command)
+      throws IOException {
+    requireOpen();
+    ProcessBuilder builder =
+        new ProcessBuilder(inside(namespace, command))
+            .redirectErrorStream(true)
+            .redirectOutput(output.toFile());
+    builder.environment().putAll(environment);
+    Process process = builder.start();
+    processes.add(process);
+    return process;
   }
 
   /** A machine of the cluster. */
@@ -240,8 +250,9 @@ public final class Lab implements AutoCloseable {
     }
 
     @Override
-    public Process spawn(Path output, String... command) throws IOException {
-      return spawnIn(namespace, output, command);
+    public Process spawn(Map<String, String> environment, Path output, String... command)
+        throws IOException {
+      return spawnIn(namespace, environment, output, command);
     }
 
     /** Adds a pod, captured and with IPv6 unless made without. */
@@ -346,8 +357,9 @@ public final class Lab implements AutoCloseable {
     }
 
     @Override
-    public Process spawn(Path output, String... command) throws IOException {
-      return spawnIn(namespace, output, command);
+    public Process spawn(Map<String, String> environment, Path output, String... command)
+        throws IOException {
+      return spawnIn(namespace, environment, output, command);
     }
 
     /** Makes packets that arrive for a TCP port vanish, as a network policy does. */

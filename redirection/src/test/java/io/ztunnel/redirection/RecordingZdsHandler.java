@@ -16,13 +16,24 @@ final class RecordingZdsHandler implements ZdsHandler {
   private final BlockingQueue<NetworkNamespace> namespaces = new LinkedBlockingQueue<>();
   private volatile Function<ZdsMessage, ZdsReply> reply = _ -> new ZdsReply.Ok();
 
+  private volatile boolean failingConnect;
+
   /** Answers from now on with what the function makes of a message. */
   void answer(Function<ZdsMessage, ZdsReply> function) {
     reply = function;
   }
 
+  /** Throws at the next connection. */
+  void failNextConnect() {
+    failingConnect = true;
+  }
+
   @Override
   public void onConnected() {
+    if (failingConnect) {
+      failingConnect = false;
+      throw new IllegalStateException("planned");
+    }
     events.add("connected");
   }
 

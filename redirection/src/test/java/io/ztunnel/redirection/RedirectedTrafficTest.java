@@ -166,7 +166,7 @@ class RedirectedTrafficTest {
                   loops.next(),
                   new InetSocketAddress(self, 8082),
                   self,
-                  new ChannelInboundHandlerAdapter(),
+                  new QuietHandler(),
                   TIMEOUT));
       try (Socket application = server.accept()) {
         assertEquals(self, application.getInetAddress());
@@ -185,8 +185,7 @@ class RedirectedTrafficTest {
       Channel channel =
           Loops.await(
               factory(transport, namespace)
-                  .connect(
-                      loops.next(), target, null, new ChannelInboundHandlerAdapter(), TIMEOUT));
+                  .connect(loops.next(), target, null, new QuietHandler(), TIMEOUT));
       assertEquals(1337, channel.config().getOption(MARK));
       assertEquals(0, channel.config().getOption(REUSE_PORT));
       assertEquals(180, channel.config().getOption(KEEPALIVE_TIME));
@@ -198,8 +197,7 @@ class RedirectedTrafficTest {
           new SocketFactory(transport, namespace, settings(OptionalInt.empty(), false));
       Throwable redirected =
           Loops.awaitFailure(
-              unmarked.connect(
-                  loops.next(), target, null, new ChannelInboundHandlerAdapter(), TIMEOUT));
+              unmarked.connect(loops.next(), target, null, new QuietHandler(), TIMEOUT));
       assertInstanceOf(ConnectException.class, redirected); // nobody is on 15001
     }
   }
@@ -256,7 +254,7 @@ class RedirectedTrafficTest {
                 inbound.eventLoop(),
                 original(inbound),
                 sender.getLocalAddress(),
-                new ChannelInboundHandlerAdapter(),
+                new QuietHandler(),
                 TIMEOUT));
         try (Socket application = server.accept()) {
           assertEquals(client.ipv4(), application.getInetAddress());
@@ -279,7 +277,7 @@ class RedirectedTrafficTest {
                       loops.next(),
                       new InetSocketAddress(address(plain, ipv6), 9000),
                       null,
-                      new ChannelInboundHandlerAdapter(),
+                      new QuietHandler(),
                       Duration.ofMillis(300)));
       Duration taken = Duration.ofNanos(System.nanoTime() - started);
       assertInstanceOf(ConnectTimeoutException.class, failure);
@@ -304,7 +302,7 @@ class RedirectedTrafficTest {
               loops.next(),
               new InetSocketAddress(plain.ipv4(), 80),
               null,
-              new ChannelInboundHandlerAdapter(),
+              new QuietHandler(),
               TIMEOUT);
       assertInstanceOf(IOException.class, Loops.awaitFailure(attempt));
       listener.close();

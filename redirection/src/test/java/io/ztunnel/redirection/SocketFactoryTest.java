@@ -12,6 +12,7 @@ import io.netty.channel.ChannelDuplexHandler;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelOption;
+import io.netty.channel.ChannelPipelineException;
 import io.netty.channel.EventLoop;
 import io.netty.channel.ServerChannel;
 import io.netty.util.concurrent.Future;
@@ -33,6 +34,7 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -107,7 +109,11 @@ class SocketFactoryTest {
       Throwable failure =
           Loops.awaitFailure(
               factory(transport, settings())
-                  .listen(loops.next(), loops.group(), ListenerSettings.at(address), unused()));
+                  .listen(
+                      loops.next(),
+                      loops.group(),
+                      ListenerSettings.at(address),
+                      new QuietHandler()));
       String expected =
           "java.io.IOException: failed to bind to address 127.0.0.1:%d: Address already in use"
               .formatted(taken.getLocalPort());
@@ -132,9 +138,10 @@ class SocketFactoryTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource("transports")
+  @ParameterizedTest // not with NIO, which closes after the next select only
+  @EnumSource(names = {"EPOLL", "IO_URING"})
   void closedListenerFreesItsPortAtOnce(Transport transport) throws Exception {
+    Assumptions.assumeTrue(transport.available(), transport.unavailabilityReason());
     try (Loops loops = new Loops(transport)) {
       SocketFactory factory = factory(transport, settings());
       int port;
@@ -212,9 +219,7 @@ class SocketFactoryTest {
               () -> {
                 List<Future<Channel>> started = new ArrayList<>();
                 for (int i = 0; i < 300; i++) {
-                  started.add(
-                      factory.connect(
-                          loop, address, null, new ChannelInboundHandlerAdapter(), TIMEOUT));
+                  started.add(factory.connect(loop, address, null, new QuietHandler(), TIMEOUT));
                 }
                 return started;
               });
@@ -238,7 +243,7 @@ class SocketFactoryTest {
         Throwable failure =
             Loops.awaitFailure(
                 factory(transport, settings())
-                    .connect(loop, nobody, null, new ChannelInboundHandlerAdapter(), TIMEOUT));
+                    .connect(loop, nobody, null, new QuietHandler(), TIMEOUT));
         assertInstanceOf(ConnectException.class, failure);
       }
       awaitNoneLeaked(before, loop);
@@ -260,7 +265,7 @@ class SocketFactoryTest {
               () -> {
                 Future<Channel> started =
                     factory(transport, settings())
-                        .connect(loop, address, null, new ChannelInboundHandlerAdapter(), TIMEOUT);
+                        .connect(loop, address, null, new QuietHandler(), TIMEOUT);
                 started.cancel(false);
                 return started;
               });
@@ -280,8 +285,7 @@ class SocketFactoryTest {
       Channel channel =
           Loops.await(
               factory(transport, settings())
-                  .connect(
-                      loops.next(), address, source, new ChannelInboundHandlerAdapter(), TIMEOUT));
+                  .connect(loops.next(), address, source, new QuietHandler(), TIMEOUT));
       try (Socket accepted = server.accept()) {
         assertEquals(source, accepted.getInetAddress());
         assertEquals(accepted.getRemoteSocketAddress(), channel.localAddress());
@@ -296,8 +300,7 @@ class SocketFactoryTest {
       Throwable failure =
           Loops.awaitFailure(
               factory(Transport.NIO, settings())
-                  .connect(
-                      loops.next(), unresolved, null, new ChannelInboundHandlerAdapter(), TIMEOUT));
+                  .connect(loops.next(), unresolved, null, new QuietHandler(), TIMEOUT));
       assertEquals(
           "java.io.IOException: web.shop/<unresolved>:80 (expected: a resolved address)",
           failure.toString());
@@ -314,12 +317,39 @@ class SocketFactoryTest {
                       loops.next(),
                       new InetSocketAddress("fd00::1", 80),
                       LOCALHOST,
-                      new ChannelInboundHandlerAdapter(),
+                      new QuietHandler(),
                       TIMEOUT));
       assertEquals(
           "java.io.IOException: source 127.0.0.1 and destination [fd00::1]:80 are of different"
               + " address families",
           failure.toString());
+    }
+  }
+
+  @Test
+  void handlerForOneConnectionOnlyIsRefusedByAListener() throws Exception {
+    try (Loops loops = new Loops(Transport.NIO)) {
+      ChannelInboundHandlerAdapter single = new ChannelInboundHandlerAdapter();
+      assertThrows(
+          IllegalArgumentException.class,
+          () ->
+              factory(Transport.NIO, settings())
+                  .listen(loops.next(), loops.group(), ListenerSettings.wildcard(0), single));
+    }
+  }
+
+  @Test
+  void handlerThatIsInUseFailsTheAttempt() throws Exception {
+    ChannelInboundHandlerAdapter single = new ChannelInboundHandlerAdapter();
+    try (Loops loops = new Loops(Transport.NIO);
+        ServerSocket server = new ServerSocket(0, 1, LOCALHOST)) {
+      SocketFactory factory = factory(Transport.NIO, settings());
+      InetSocketAddress address = new InetSocketAddress(LOCALHOST, server.getLocalPort());
+      Channel first = Loops.await(factory.connect(loops.next(), address, null, single, TIMEOUT));
+      assertInstanceOf(
+          ChannelPipelineException.class,
+          Loops.awaitFailure(factory.connect(loops.next(), address, null, single, TIMEOUT)));
+      Loops.await(first.close());
     }
   }
 
@@ -330,7 +360,7 @@ class SocketFactoryTest {
     loops.close();
     Future<Channel> attempt =
         factory(Transport.NIO, settings())
-            .connect(loop, unusedAddress(), null, new ChannelInboundHandlerAdapter(), TIMEOUT);
+            .connect(loop, unusedAddress(), null, new QuietHandler(), TIMEOUT);
     assertFalse(attempt.isSuccess());
     assertTrue(attempt.isDone());
   }
@@ -343,17 +373,15 @@ class SocketFactoryTest {
       SocketFactory factory = new SocketFactory(Transport.NIO, closed, settings());
       Throwable connecting =
           Loops.awaitFailure(
-              factory.connect(
-                  loops.next(),
-                  unusedAddress(),
-                  null,
-                  new ChannelInboundHandlerAdapter(),
-                  TIMEOUT));
+              factory.connect(loops.next(), unusedAddress(), null, new QuietHandler(), TIMEOUT));
       assertEquals("java.io.IOException: " + closed + " is closed", connecting.toString());
       Throwable listening =
           Loops.awaitFailure(
               factory.listen(
-                  loops.next(), loops.group(), ListenerSettings.wildcard(15008), unused()));
+                  loops.next(),
+                  loops.group(),
+                  ListenerSettings.wildcard(15008),
+                  new QuietHandler()));
       assertEquals(
           "java.io.IOException: failed to bind to address [::]:15008: " + closed + " is closed",
           listening.toString());
@@ -379,7 +407,8 @@ class SocketFactoryTest {
     try (Loops loops = new Loops(Transport.NIO)) {
       Future<ServerChannel> listening =
           factory(Transport.NIO, settings)
-              .listen(loops.next(), loops.group(), ListenerSettings.wildcard(0), unused());
+              .listen(
+                  loops.next(), loops.group(), ListenerSettings.wildcard(0), new QuietHandler());
       switch (transparency) {
         case NEVER, BEST_EFFORT -> assertFalse(SocketFactory.isTransparent(Loops.await(listening)));
         case REQUIRED ->
@@ -404,10 +433,6 @@ class SocketFactoryTest {
 
   private static Keepalive keepalive() {
     return new Keepalive(true, Duration.ofMinutes(3), Duration.ofMinutes(3), 9);
-  }
-
-  private static ChannelInboundHandlerAdapter unused() {
-    return new ChannelInboundHandlerAdapter();
   }
 
   private static InetSocketAddress unusedAddress() throws Exception {

@@ -172,6 +172,20 @@ class ZdsClientTest {
     assertTrue(closed.toString().endsWith("is closed"), closed::toString);
   }
 
+  @Test
+  void handlerThatFailsAtTheConnectIsTriedAgain() throws Exception {
+    try (CniAgent.Session session = agent.accept(DEADLINE)) {
+      assertEquals("", session.snapshotSent());
+      handler.failNextConnect();
+    }
+    try (CniAgent.Session session = agent.acceptSilently(DEADLINE)) {
+      assertTrue(session.isEnded(DEADLINE));
+    }
+    try (CniAgent.Session session = agent.accept(DEADLINE)) {
+      assertEquals("", session.snapshotSent());
+    }
+  }
+
   static Stream<Arguments> unreadable() {
     WorkloadRequest add = add(10);
     WorkloadRequest delete =

@@ -9,6 +9,7 @@ import io.netty.channel.uring.IoUringDatagramChannel;
 import io.netty.util.concurrent.DefaultEventExecutor;
 import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.Future;
+import io.ztunnel.admin.Readiness;
 import io.ztunnel.identity.CertificateManager;
 import io.ztunnel.identity.TrialAuthority;
 import io.ztunnel.log.Log;
@@ -21,6 +22,7 @@ import io.ztunnel.mesh.WorkloadInfo;
 import io.ztunnel.metrics.MeshRegistry;
 import io.ztunnel.metrics.TrafficMetrics;
 import io.ztunnel.metrics.TunnelMetrics;
+import io.ztunnel.metrics.WorkloadManagerMetrics;
 import io.ztunnel.proxy.DrainMode;
 import io.ztunnel.proxy.HostResolver;
 import io.ztunnel.proxy.PodProxy;
@@ -55,6 +57,11 @@ final class Ztunnel implements AutoCloseable {
   private static final Log LOG = Log.target("ztunnel");
   private static final Log APP = Log.target("ztunnel::app");
 
+  // What the process waits for before it is ready (Istio).
+  private static final String STATE = "state manager";
+  private static final String PROXY = "proxy";
+  private static final String PODS = "workload proxy manager";
+
   /** Limit for a step of starting or stopping that has no limit of its own. */
   private static final long STEP_SECONDS = 10;
 
@@ -69,11 +76,11 @@ final class Ztunnel implements AutoCloseable {
   private final List<PodProxy> ownProxies = new ArrayList<>();
   private final CountDownLatch ending = new CountDownLatch(1);
   private final AtomicInteger status = new AtomicInteger();
-  private final MeshRegistry registry = new MeshRegistry();
+  private final Operations operations;
   private @Nullable WorkloadProxies workloads;
   private @Nullable ZdsClient agent;
 
-  private Ztunnel(Config config) throws StartException {
+  private Ztunnel(Config config, Version version, Logging.Session log) throws StartException {
     this.config = config;
     this.transport = DataPathSettings.transport(config);
     this.control = new DefaultEventExecutor(new NamedThreads("control"));
@@ -82,6 +89,7 @@ final class Ztunnel implements AutoCloseable {
             config.engine().workerThreads(),
             new NamedThreads("ztunnel"),
             transport.ioHandlerFactory());
+    this.operations = new Operations(config, version, log, transport, loops, this::end);
     this.mesh = new MeshState(control, config.node().name());
     this.certificates =
         new CertificateManager(
@@ -91,6 +99,7 @@ final class Ztunnel implements AutoCloseable {
             Clock.systemUTC(),
             ThreadLocalRandom.current());
     this.resolver = new HostResolver(datagramChannel(), config.sockets().ipv6());
+    MeshRegistry registry = operations.registry();
     TrafficMetrics traffic = new TrafficMetrics(registry);
     this.context =
         new ProxyContext(
@@ -114,7 +123,7 @@ final class Ztunnel implements AutoCloseable {
           LOG.warn("failed to set file descriptor limits: " + reason);
     }
     LOG.info("running with config: " + ConfigDescription.yaml(config));
-    try (Ztunnel ztunnel = new Ztunnel(config)) {
+    try (Ztunnel ztunnel = new Ztunnel(config, version, log)) {
       Signals.onTermination(ztunnel::end);
       ztunnel.start();
       ztunnel.awaitEnd();
@@ -152,6 +161,12 @@ final class Ztunnel implements AutoCloseable {
   }
 
   private void start() throws StartException {
+    Readiness readiness = operations.readiness();
+    readiness.require(STATE);
+    if (config.listeners().proxy()) {
+      readiness.require(PROXY);
+    }
+    operations.startReadiness();
     if (config.xds().address() != null) {
       throw new StartException(
           "XDS_ADDRESS: %s (expected: empty, with LOCAL_XDS_PATH or LOCAL_XDS; a control plane cannot be followed yet)"
@@ -165,13 +180,16 @@ final class Ztunnel implements AutoCloseable {
             mesh.observe(
                 new CertificatePrefetch(certificates, config.node().name(), config.mode())));
     loadLocalMesh();
+    readiness.complete(STATE);
     if (config.listeners().proxy()) {
       switch (config.mode()) {
         case Config.Mode.Shared shared -> startShared(shared);
         case Config.Mode.Dedicated(String namespace, String name, String serviceAccount) ->
             startOwn(new WorkloadInfo(name, namespace, serviceAccount), PodProxy.Role.WORKLOAD);
       }
+      readiness.complete(PROXY);
     }
+    operations.startAdminAndStats();
   }
 
   private void loadLocalMesh() throws StartException {
@@ -203,6 +221,7 @@ final class Ztunnel implements AutoCloseable {
     } catch (IOException e) {
       throw new StartException(e);
     }
+    operations.readiness().require(PODS);
     WorkloadProxies proxies =
         new WorkloadProxies(
             control,
@@ -213,8 +232,9 @@ final class Ztunnel implements AutoCloseable {
                     new SocketFactory(transport, namespace, DataPathSettings.sockets(config)),
                     new WorkloadInfo(pod.name(), pod.namespace(), pod.serviceAccount()),
                     PodProxy.Role.WORKLOAD),
-            new PodObserver());
+            new PodObserver(new WorkloadManagerMetrics(operations.registry())));
     workloads = proxies;
+    operations.dump().section("workloadState", () -> StateDump.of(proxies.states()));
     ZdsClient client = new ZdsClient(shared.agentSocket(), proxies, ThreadLocalRandom.current());
     client.start();
     agent = client;
@@ -301,29 +321,46 @@ final class Ztunnel implements AutoCloseable {
     if (agent != null) {
       agent.close();
     }
+    operations.close();
     resolver.close();
     certificates.close();
     loops.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(2, TimeUnit.SECONDS);
     control.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(2, TimeUnit.SECONDS);
-    registry.close();
   }
 
   /** Hears what becomes of the pods' proxies, on the control thread. */
   private final class PodObserver implements WorkloadProxies.Observer {
-    @Override
-    public void onCounts(int active, int pending) {}
+    private final WorkloadManagerMetrics metrics;
+
+    PodObserver(WorkloadManagerMetrics metrics) {
+      this.metrics = metrics;
+    }
 
     @Override
-    public void onProxyStarted() {}
+    public void onCounts(int active, int pending) {
+      metrics.active(active);
+      metrics.pending(pending);
+    }
 
     @Override
-    public void onProxyStopped() {}
+    public void onProxyStarted() {
+      metrics.proxyStarted();
+    }
 
     @Override
-    public void onReady() {}
+    public void onProxyStopped() {
+      metrics.proxyStopped();
+    }
 
     @Override
-    public void onNotReady() {}
+    public void onReady() {
+      operations.readiness().complete(PODS);
+    }
+
+    @Override
+    public void onNotReady() {
+      operations.readiness().require(PODS);
+    }
 
     @Override
     public void onFatal(String reason) {

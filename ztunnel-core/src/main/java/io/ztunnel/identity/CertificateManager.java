@@ -41,6 +41,9 @@ public final class CertificateManager implements AutoCloseable {
   /** How long a connection waits for the first certificate of its workload. */
   private static final Duration FIRST_WAIT = Duration.ofSeconds(10);
 
+  /** How long a connection may be in the making with a certificate that has been replaced. */
+  private static final Duration RETIREMENT = Duration.ofMinutes(1);
+
   private static final Duration FIRST_RETRY = Duration.ofSeconds(1);
   private static final Duration LAST_RETRY = Duration.ofSeconds(150);
   private static final double RETRY_JITTER = 0.2;
@@ -215,6 +218,7 @@ public final class CertificateManager implements AutoCloseable {
         return;
       }
       failures = 0;
+      retire(state);
       state = new CertificateState.Available(tls);
       Duration renewal = untilRenewal(material.leaf(), clock.instant(), random);
       timer = control.schedule(this::sign, renewal.toMillis(), TimeUnit.MILLISECONDS);
@@ -244,9 +248,18 @@ public final class CertificateManager implements AutoCloseable {
       timer = control.schedule(this::sign, pause.toMillis(), TimeUnit.MILLISECONDS);
     }
 
+    /** Frees what connections were made with, once none can be in the making with it. */
+    private void retire(CertificateState former) {
+      if (former instanceof CertificateState.Available(WorkloadTls tls)) {
+        ScheduledFuture<?> _ =
+            control.schedule(tls::close, RETIREMENT.toMillis(), TimeUnit.MILLISECONDS);
+      }
+    }
+
     void close(String reason) {
       assert control.inEventLoop();
       closed = true;
+      retire(state);
       if (timer != null) {
         timer.cancel(false);
         timer = null;

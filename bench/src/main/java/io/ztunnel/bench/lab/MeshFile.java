@@ -2,6 +2,7 @@ package io.ztunnel.bench.lab;
 
 import io.ztunnel.redirection.Lab;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -19,6 +20,13 @@ public final class MeshFile {
   /** A service of a workload: its port, and the port of the workload behind it. */
   public record ServicePort(String service, int port, int targetPort) {}
 
+  /** What the mesh knows of a pod. */
+  record Member(String name, String node, InetAddress ipv4, InetAddress ipv6) {
+    static Member of(Lab.Pod pod) {
+      return new Member(pod.name(), Daemon.nodeName(pod.node()), pod.ipv4(), pod.ipv6());
+    }
+  }
+
   /**
    * A captured pod, which speaks HBONE.
    *
@@ -26,6 +34,15 @@ public final class MeshFile {
    */
   public MeshFile workload(
       Lab.Pod pod,
+      String namespace,
+      String serviceAccount,
+      List<ServicePort> ports,
+      List<String> policies) {
+    return workload(Member.of(pod), namespace, serviceAccount, ports, policies);
+  }
+
+  MeshFile workload(
+      Member pod,
       String namespace,
       String serviceAccount,
       List<ServicePort> ports,
@@ -51,7 +68,7 @@ public final class MeshFile {
                 pod.name(),
                 namespace,
                 serviceAccount,
-                Daemon.nodeName(pod.node()),
+                pod.node(),
                 pod.ipv4().getHostAddress(),
                 pod.ipv6().getHostAddress()));
     text.append(
