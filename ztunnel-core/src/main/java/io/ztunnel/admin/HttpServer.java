@@ -93,7 +93,7 @@ final class HttpServer {
       boolean done = bound.awaitUninterruptibly(BIND.toMillis(), TimeUnit.MILLISECONDS);
       if (!done || !bound.isSuccess()) {
         bound.channel().close();
-        listeners.close();
+        listeners.close().awaitUninterruptibly(BIND.toMillis(), TimeUnit.MILLISECONDS);
         String reason = done ? String.valueOf(bound.cause().getMessage()) : "no answer in " + BIND;
         throw new BindFailedException(component, address, reason);
       }
