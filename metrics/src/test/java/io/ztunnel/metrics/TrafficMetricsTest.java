@@ -139,6 +139,33 @@ class TrafficMetricsTest {
   }
 
   @Test
+  void atTheBoundSeriesThatRestMakeRoomAndThoseInUseStay() throws Exception {
+    var traffic = new TrafficMetrics(registry, 2);
+    TrafficSeries gone = traffic.series(echo(Reporter.SOURCE, "gone"));
+    gone.opened();
+    gone.received(1);
+    gone.closed("CONNECT");
+    TrafficSeries busy = traffic.series(echo(Reporter.SOURCE, "busy"));
+    busy.opened();
+
+    traffic.series(echo(Reporter.SOURCE, "first")).opened(); // both were just used
+    traffic.series(echo(Reporter.SOURCE, "second")).opened(); // one has rested since
+    Scrape scrape = Scrape.of(registry);
+    String opened = "istio_tcp_connections_opened_total";
+    for (String family :
+        List.of(
+            opened,
+            "istio_tcp_connections_closed_total",
+            "istio_tcp_connections_failed_total",
+            "istio_tcp_received_bytes_total")) {
+      assertEquals(0, scrape.value(family, Map.of("source_workload", "gone")), family);
+    }
+    assertEquals(1, scrape.value(opened, Map.of("source_workload", "busy")));
+    assertEquals(1, scrape.value(opened, Map.of("source_workload", "unknown")));
+    assertSame(busy, traffic.series(echo(Reporter.SOURCE, "busy")));
+  }
+
+  @Test
   void socketsAppearWithTheFirstAndGoBackToZero() throws Exception {
     var traffic = new TrafficMetrics(registry);
     traffic.sockets(Reporter.SOURCE).opened();
