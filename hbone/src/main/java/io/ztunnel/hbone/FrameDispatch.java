@@ -165,11 +165,17 @@ final class FrameDispatch implements FrameHandler, HeaderBlocks.Listener {
           Http2Error.PROTOCOL_ERROR, "HEADERS on stream " + streamId + ", which is idle");
     }
     headerBlocks.onHeaders(streamId, fragment, endHeaders, endStream);
+    if (!endHeaders) {
+      connection.onHeaderBlockBegun();
+    }
   }
 
   @Override
   public void onContinuation(int streamId, ByteBuf fragment, boolean endHeaders)
       throws ConnectionError {
+    if (endHeaders) {
+      connection.onHeaderBlockComplete();
+    }
     headerBlocks.onContinuation(streamId, fragment, endHeaders);
   }
 

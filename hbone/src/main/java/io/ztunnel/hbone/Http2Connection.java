@@ -50,6 +50,7 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
 
   private State state = State.NEW;
   private @Nullable Future<?> handshakeTimer;
+  private @Nullable Future<?> headerBlockTimer;
   private boolean serveScheduled;
   private long lastReadNanos;
 
@@ -191,8 +192,10 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
 
   /** Ends the connection without a word: the peer is gone, or does not answer. */
   void lost(String reason) {
-    assert loop().inEventLoop();
-    end(reason);
+    if (parts != null) {
+      assert loop().inEventLoop();
+      end(reason);
+    }
   }
 
   /** Tells the peer up to which of its streams we go; the connection stays. */
@@ -207,12 +210,19 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     return stream;
   }
 
-  /** Ends a stream by RST_STREAM; it is already over for its owner. */
+  /**
+   * Ends a stream by RST_STREAM. Its owner is told before, or after this by the caller, who then
+   * calls {@link #onStreamGone}.
+   */
   void resetStream(TunnelStream stream, long code) {
     streams.onReset(stream, ClosedStreams.How.RESET_BY_US);
     if (state == State.RUNNING) {
       writer().reset(stream.id(), code);
     }
+  }
+
+  /** A stream has left the table and its owner knows: the connection may have come to its end. */
+  void onStreamGone() {
     role.onStreamGone();
   }
 
@@ -242,6 +252,23 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     }
   }
 
+  /** HEADERS without END_HEADERS arrived: the rest must come before long. */
+  void onHeaderBlockBegun() {
+    headerBlockTimer =
+        loop()
+            .schedule(
+                () -> fail(ConnectionError.flood("seconds for a header block")),
+                settings.handshakeTimeout().toNanos(),
+                TimeUnit.NANOSECONDS);
+  }
+
+  void onHeaderBlockComplete() {
+    if (headerBlockTimer != null) {
+      headerBlockTimer.cancel(false);
+      headerBlockTimer = null;
+    }
+  }
+
   void onPong(long payload) {
     if (!parts().keepAlive().onAnswer(payload)) {
       role.onPong(payload);
@@ -250,18 +277,11 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
 
   void onStreamEnded(TunnelStream stream) {
     streams.onEnded(stream);
-    role.onStreamGone();
   }
 
   void onStreamReset(TunnelStream stream, TunnelTermination cause) {
     streams.onReset(stream, ClosedStreams.How.RESET_BY_PEER);
     stream.terminate(cause);
-    role.onStreamGone();
-  }
-
-  void onStreamFinished(TunnelStream stream) {
-    streams.onFinished(stream);
-    role.onStreamGone();
   }
 
   void onTrailers(TunnelStream stream, Http2Headers headers, boolean endStream)
@@ -371,6 +391,7 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     boolean wasRunning = state == State.RUNNING;
     state = State.CLOSED;
     onPeerReady();
+    onHeaderBlockComplete();
     parts().keepAlive().stop();
     parts().reader().close();
     parts().dispatch().close();
@@ -379,13 +400,13 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     TunnelTermination cause = new TunnelTermination.ConnectionLost(reason);
     streams.clear().forEach(stream -> stream.terminate(cause));
     onReadComplete();
-    writer().flush();
-    writer().close();
-    parts().ctx().close();
     if (wasRunning) {
       observer.onConnectionClosed(side(), reason);
     }
     role.onEnded(reason);
+    writer().flush();
+    writer().close();
+    parts().ctx().close();
   }
 
   private Parts parts() {

@@ -69,14 +69,14 @@ final class SendHalf {
       payload.release();
       return;
     }
-    if (!waiting.isEmpty() || !scheduler.isFree() || !send(payload, Integer.MAX_VALUE)) {
+    if (!waiting.isEmpty() || !scheduler.isFreeFor(this) || !send(payload, Integer.MAX_VALUE)) {
       waiting.add(payload);
       waitForRoom();
     }
   }
 
   boolean isWritable() {
-    boolean writable = waiting.isEmpty() && window.available() > 0 && scheduler.isFree();
+    boolean writable = waiting.isEmpty() && window.available() > 0 && scheduler.isFreeFor(this);
     if (!writable) {
       toldFull = true;
       waitForRoom();
@@ -125,7 +125,8 @@ final class SendHalf {
 
   /** A place in line, if the stream's own window is not what it waits for. */
   private void waitForRoom() {
-    if ((toldFull || !waiting.isEmpty()) && window.available() > 0 && end != End.ABANDONED) {
+    boolean waits = !waiting.isEmpty() || (toldFull && end == End.OPEN);
+    if (waits && window.available() > 0 && end != End.ABANDONED) {
       scheduler.enqueue(this);
     }
   }

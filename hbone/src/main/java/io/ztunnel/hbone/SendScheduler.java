@@ -1,6 +1,7 @@
 package io.ztunnel.hbone;
 
 import java.util.ArrayDeque;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Shares the connection's send window and the channel's buffer among its streams: who has to wait
@@ -15,7 +16,7 @@ final class SendScheduler {
   private final FrameWriter writer;
   private final SendWindow window = new SendWindow(65_535);
   private final ArrayDeque<SendHalf> line = new ArrayDeque<>();
-  private boolean serving;
+  private @Nullable SendHalf inTurn;
 
   SendScheduler(FrameWriter writer) {
     this.writer = writer;
@@ -35,9 +36,12 @@ final class SendScheduler {
     return window.available() > 0 && writer.isWritable();
   }
 
-  /** Whether a stream may send now without overtaking those that wait. */
-  boolean isFree() {
-    return line.isEmpty() && isOpen();
+  /**
+   * Whether a stream may send now without overtaking those that wait: nobody does, or it is its
+   * turn.
+   */
+  boolean isFreeFor(SendHalf half) {
+    return isOpen() && (line.isEmpty() || half.equals(inTurn));
   }
 
   /** Puts a stream at the end of the line, if it is not in it. */
@@ -50,10 +54,9 @@ final class SendScheduler {
 
   /** Serves the line as far as possible. */
   void serve() {
-    if (serving) {
-      return; // a turn made the channel unwritable and writable again: the loop below goes on
+    if (inTurn != null) {
+      return; // asked for in the middle of a turn: the loop below goes on
     }
-    serving = true;
     try {
       while (isOpen()) {
         SendHalf half = line.poll();
@@ -61,10 +64,11 @@ final class SendScheduler {
           return;
         }
         half.inLine(false);
+        inTurn = half;
         half.takeTurn();
       }
     } finally {
-      serving = false;
+      inTurn = null;
     }
   }
 

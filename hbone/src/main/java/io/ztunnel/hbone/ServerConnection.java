@@ -66,6 +66,7 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
         channel.remoteAddress() instanceof InetSocketAddress address
             ? address
             : InetSocketAddress.createUnresolved("unknown", 0);
+    channel.closeFuture().addListener(_ -> onChannelClosed());
   }
 
   /** Waits for the certificate, then shakes hands. */
@@ -76,7 +77,6 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
         channel
             .eventLoop()
             .schedule(this::onTlsTimeout, handshakeNanosLeft(), TimeUnit.NANOSECONDS);
-    channel.closeFuture().addListener(_ -> onChannelClosed());
     if (tls.isDone()) {
       onTls(tls);
     } else {
@@ -286,6 +286,7 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
 
   private void onChannelClosed() {
     failHandshake(new HboneFailure.TlsFailed(remote, "connection closed during TLS handshake"));
+    connection.lost("connection closed by peer"); // comes before the channel's own event
     handler.onClosed();
   }
 

@@ -118,11 +118,12 @@ final class ServerRequest implements InboundConnect, TunnelStream.Opening {
         .headers(
             carrier.id(), new DefaultHttp2Headers(false, 2).status(String.valueOf(status)), true);
     if (peerIsDone) {
-      connection.onStreamEnded(carrier);
-      connection.onStreamFinished(carrier);
+      connection.streams().onEnded(carrier);
+      connection.streams().onFinished(carrier);
     } else {
       connection.resetStream(carrier, Http2Error.NO_ERROR.code());
     }
+    connection.onStreamGone();
   }
 
   @Override

@@ -97,6 +97,7 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
       stream.discard();
       stream.connection().resetStream(stream, Http2Error.PROTOCOL_ERROR.code());
       fail(new HboneFailure.Http2Failed("h2 failed: answer without a valid :status"));
+      stream.connection().onStreamGone();
       return;
     }
     if (status != 200) {

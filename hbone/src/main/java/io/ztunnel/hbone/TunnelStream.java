@@ -121,12 +121,14 @@ final class TunnelStream implements Tunnel, SendHalf.Listener, ReceiveHalf.Reade
       case Phase.Open(TunnelListener listener) -> listener.onTerminated(cause);
       case Phase.Over _ -> {} // its owner reset it while the last payload was handed on
     }
+    connection.onStreamGone();
   }
 
   /** Ends the stream without a word to its owner, who knows. */
   void discard() {
     send.abandon();
     over();
+    connection.streams().onFinished(this);
   }
 
   void onReadComplete() {
@@ -232,6 +234,7 @@ final class TunnelStream implements Tunnel, SendHalf.Listener, ReceiveHalf.Reade
     if (!ended) {
       connection.resetStream(this, code.code());
     }
+    connection.onStreamGone();
   }
 
   @Override
@@ -246,6 +249,7 @@ final class TunnelStream implements Tunnel, SendHalf.Listener, ReceiveHalf.Reade
   private void onHalfEnded() {
     if (isEnded() && !isOver()) {
       connection.onStreamEnded(this);
+      connection.onStreamGone();
       finishIfDone();
     }
   }
@@ -255,7 +259,9 @@ final class TunnelStream implements Tunnel, SendHalf.Listener, ReceiveHalf.Reade
         && receive.isEndHandedOn()
         && phase instanceof Phase.Open(TunnelListener listener)) {
       over();
+      connection.streams().onFinished(this);
       listener.onFinished();
+      connection.onStreamGone();
     }
   }
 
@@ -266,7 +272,6 @@ final class TunnelStream implements Tunnel, SendHalf.Listener, ReceiveHalf.Reade
     }
     phase = new Phase.Over();
     receive.close();
-    connection.onStreamFinished(this);
     if (opened) {
       connection.observer().onTunnelClosed(connection.side());
     }

@@ -427,19 +427,38 @@ public final class Lab implements AutoCloseable {
 
   /** Removes what labs of processes that are no more have left behind. */
   private static void sweep() throws IOException {
-    for (Path directory : List.of(NAMESPACES, Path.of("/tmp"))) {
-      if (Files.isDirectory(directory)) {
-        try (Stream<Path> entries = Files.list(directory)) {
-          for (Path entry : entries.filter(Lab::isLeftOver).toList()) {
-            if (directory.equals(NAMESPACES)) {
-              endPrograms(entry.getFileName().toString());
-              deleteNamespace(entry.getFileName().toString());
-            } else {
-              deleteTree(entry);
-            }
-          }
-        }
-      }
+    for (Path namespace : leftOvers(NAMESPACES)) {
+      String name = namespace.getFileName().toString();
+      sweep(
+          () -> {
+            endPrograms(name);
+            deleteNamespace(name);
+          });
+    }
+    for (Path directory : leftOvers(Path.of("/tmp"))) {
+      sweep(() -> deleteTree(directory));
+    }
+  }
+
+  @FunctionalInterface
+  private interface Removal {
+    void run() throws IOException;
+  }
+
+  private static void sweep(Removal removal) {
+    try {
+      removal.run();
+    } catch (IOException e) {
+      // Somebody else sweeps at the same time. What stays all the same, the next lab tries again.
+    }
+  }
+
+  private static List<Path> leftOvers(Path directory) throws IOException {
+    if (!Files.isDirectory(directory)) {
+      return List.of();
+    }
+    try (Stream<Path> entries = Files.list(directory)) {
+      return entries.filter(Lab::isLeftOver).toList();
     }
   }
 

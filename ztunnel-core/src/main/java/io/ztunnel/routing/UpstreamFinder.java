@@ -13,11 +13,11 @@ import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
 /** Finds the workload behind an address, a waypoint or a gateway. Pure but for chance. */
-final class Upstreams {
+final class UpstreamFinder {
   private final Scene scene;
   private final RandomGenerator random;
 
-  Upstreams(Scene scene, RandomGenerator random) {
+  UpstreamFinder(Scene scene, RandomGenerator random) {
     this.scene = scene;
     this.random = random;
   }

@@ -1,0 +1,161 @@
+package io.ztunnel.hbone;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
+import io.netty.channel.embedded.EmbeddedChannel;
+import io.netty.handler.codec.http2.Http2Headers;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A server connection without a network: frames go in, frames come out, and time stands still until
+ * it is told to move. Keeps the requests that arrive. Confined to the test's thread.
+ */
+final class ServerScript implements ConnectHandler, AutoCloseable {
+  final EmbeddedChannel channel = new EmbeddedChannel();
+  final Frames peer = new Frames();
+  final List<InboundConnect> connects = new ArrayList<>();
+  final List<String> events = new ArrayList<>();
+  final ServerConnection connection;
+
+  ServerScript() {
+    this(HboneSettings.defaults());
+  }
+
+  ServerScript(HboneSettings settings) {
+    channel.freezeTime();
+    connection =
+        new ServerConnection(
+            channel,
+            settings,
+            this,
+            new HboneObserver() {
+              @Override
+              public void onConnectionClosed(Role role, String reason) {
+                events.add("closed: " + reason);
+              }
+
+              @Override
+              public void onTunnelOpened(Role role) {
+                events.add("tunnel opened");
+              }
+
+              @Override
+              public void onTunnelClosed(Role role) {
+                events.add("tunnel closed");
+              }
+
+              @Override
+              public void onFlood(Role role, String limit) {
+                events.add("flood: " + limit);
+              }
+            });
+    channel.pipeline().addLast(connection.http2());
+    connection.onSecured(new TlsPeer(List.of(), List.of()));
+    channel.runPendingTasks();
+  }
+
+  /** A connection after both prefaces, with what the server sent read away. */
+  static ServerScript started() {
+    return started(HboneSettings.defaults());
+  }
+
+  static ServerScript started(HboneSettings settings) {
+    ServerScript script = new ServerScript(settings);
+    script.send(Unpooled.wrappedBuffer(Frames.PREFACE), Frames.settings(), Frames.settingsAck());
+    script.received();
+    return script;
+  }
+
+  /** All in one read. */
+  ServerScript send(ByteBuf... frames) {
+    channel.writeInbound(Unpooled.wrappedBuffer(frames));
+    return this;
+  }
+
+  ServerScript sendHeaders(int streamId, Http2Headers headers, boolean endStream) {
+    return send(peer.headers(streamId, headers, endStream));
+  }
+
+  /** Opens a tunnel as the peer, and accepts it. */
+  RecordingListener open(int streamId) {
+    send(peer.connect(streamId));
+    RecordingListener listener = new RecordingListener();
+    listener.tunnel = connects.getLast().accept(null, listener);
+    channel.runPendingTasks();
+    received();
+    return listener;
+  }
+
+  /** What was sent since the last call. */
+  List<String> received() {
+    channel.runPendingTasks();
+    List<String> frames = new ArrayList<>();
+    for (ByteBuf out = channel.readOutbound(); out != null; out = channel.readOutbound()) {
+      frames.addAll(peer.read(out));
+    }
+    return frames;
+  }
+
+  void expect(String... frames) {
+    assertEquals(List.of(frames), received());
+  }
+
+  /** The connection ended with GOAWAY of this code. */
+  void expectConnectionError(String code) {
+    List<String> frames = received();
+    String last = frames.isEmpty() ? "nothing" : frames.getLast();
+    assertEquals(code, last.substring(last.lastIndexOf(' ') + 1), frames::toString);
+    assertEquals("GOAWAY", last.substring(0, Math.min(6, last.length())), frames::toString);
+    assertEquals(false, channel.isOpen(), "the channel is closed");
+  }
+
+  void expectAlive() {
+    assertEquals(true, channel.isOpen(), () -> "closed: " + events);
+  }
+
+  void after(Duration time) {
+    channel.advanceTimeBy(time.toNanos(), TimeUnit.NANOSECONDS);
+    channel.runScheduledPendingTasks();
+    channel.runPendingTasks();
+  }
+
+  void writable(boolean writable) {
+    channel.unsafe().outboundBuffer().setUserDefinedWritability(1, writable);
+    channel.runPendingTasks();
+  }
+
+  @Override
+  public void onEstablished(TlsPeer of) {
+    events.add("established");
+  }
+
+  @Override
+  public void onConnect(InboundConnect connect) {
+    connects.add(connect);
+  }
+
+  @Override
+  public void onHandshakeFailed(HboneFailure failure) {
+    events.add("handshake failed: " + failure.message());
+  }
+
+  @Override
+  public void onClosed() {
+    events.add("gone");
+  }
+
+  @Override
+  public void close() {
+    channel.finishAndReleaseAll();
+  }
+
+  @Nullable InboundConnect last() {
+    return connects.isEmpty() ? null : connects.getLast();
+  }
+}
