@@ -569,7 +569,7 @@ final class OutboundRouterTest {
     decide(view, "10.1.0.1:80", _ -> false, step -> steps.add(step.get()));
     assertEquals("n1/10.1.0.1 is service ns/svc", steps.get(0));
     assertEquals(
-        "service ns/svc port 80: 1 endpoints, 1 can be used, 0 of them set aside; chosen: a",
+        "service ns/svc port 80: 1 endpoints, 1 can be used, 0 of them avoided; chosen: a",
         steps.get(1));
     assertTrue(steps.get(2).startsWith("result: Hbone["), steps.get(2));
     assertEquals(3, steps.size());
