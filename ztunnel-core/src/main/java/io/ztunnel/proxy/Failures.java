@@ -3,13 +3,13 @@ package io.ztunnel.proxy;
 import io.netty.channel.ConnectTimeoutException;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.util.NetUtil;
+import io.ztunnel.hbone.Authority;
 import io.ztunnel.hbone.HboneFailure;
 import io.ztunnel.mesh.GatewayAddress;
 import io.ztunnel.mesh.Workload;
 import io.ztunnel.mesh.WorkloadInfo;
 import io.ztunnel.policy.Decision;
 import io.ztunnel.routing.InboundFailure;
-import io.ztunnel.routing.RequestedAddress;
 import io.ztunnel.routing.RouteFailure;
 import io.ztunnel.telemetry.ConnectionFailure;
 import io.ztunnel.telemetry.ConnectionFailure.Dial;
@@ -48,14 +48,12 @@ final class Failures {
 
   static ConnectionFailure of(InboundFailure failure) {
     return switch (failure) {
-      case InboundFailure.NoValidAuthority(String authority) ->
-          new ConnectionFailure.AuthorityInvalid(authority);
       case InboundFailure.IpMismatch(InetAddress local, InetAddress requested) ->
           new ConnectionFailure.AddressMismatch(
               NetUtil.toAddressString(local), NetUtil.toAddressString(requested));
       case InboundFailure.UnknownHostname(String hostname) ->
           ConnectionFailure.HostnameUnresolved.unknown(hostname);
-      case InboundFailure.NoPort(RequestedAddress.Named(String hostname, int port)) ->
+      case InboundFailure.NoPort(Authority.Host(String hostname, int port)) ->
           ConnectionFailure.HostnameUnresolved.withoutPort(hostname, port);
       case InboundFailure.NoServiceAddress(String hostname) ->
           ConnectionFailure.HostnameUnresolved.withoutAddress(hostname);

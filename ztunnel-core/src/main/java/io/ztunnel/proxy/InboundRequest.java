@@ -3,6 +3,7 @@ package io.ztunnel.proxy;
 import io.netty.channel.Channel;
 import io.netty.channel.EventLoop;
 import io.netty.util.concurrent.Future;
+import io.ztunnel.hbone.Authority;
 import io.ztunnel.hbone.ConnectRequest;
 import io.ztunnel.hbone.Forwarded;
 import io.ztunnel.hbone.InboundConnect;
@@ -20,7 +21,6 @@ import io.ztunnel.policy.PolicyEngine;
 import io.ztunnel.routing.InboundCall;
 import io.ztunnel.routing.InboundFailure;
 import io.ztunnel.routing.InboundRoute;
-import io.ztunnel.routing.RequestedAddress;
 import io.ztunnel.telemetry.ConnectionFailure;
 import io.ztunnel.telemetry.ConnectionFailure.Dial;
 import io.ztunnel.telemetry.ConnectionObserver;
@@ -93,7 +93,7 @@ final class InboundRequest implements LiveConnection {
       refuse(new ConnectionFailure.MethodNotConnect(connect.method()));
       return;
     }
-    @Nullable RequestedAddress authority = RequestedAddress.parse(connect.request().authority());
+    @Nullable Authority authority = Authority.parse(connect.request().authority()).orElse(null);
     if (authority == null) {
       refuse(new ConnectionFailure.AuthorityInvalid(connect.request().authority()));
       return;
@@ -120,7 +120,7 @@ final class InboundRequest implements LiveConnection {
     }
   }
 
-  private void examine(Workload local, RequestedAddress authority) {
+  private void examine(Workload local, Authority authority) {
     MeshView view = proxy().context().mesh().view();
     switch (proxy()
         .inboundRouter()

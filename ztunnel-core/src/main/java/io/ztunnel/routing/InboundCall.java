@@ -1,5 +1,6 @@
 package io.ztunnel.routing;
 
+import io.ztunnel.hbone.Authority;
 import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.mesh.Workload;
 import java.net.InetAddress;
@@ -14,7 +15,4 @@ import org.jspecify.annotations.Nullable;
  * @param peer the identity of the peer
  */
 public record InboundCall(
-    Workload local,
-    InetAddress localAddress,
-    RequestedAddress authority,
-    @Nullable SpiffeId peer) {}
+    Workload local, InetAddress localAddress, Authority authority, @Nullable SpiffeId peer) {}

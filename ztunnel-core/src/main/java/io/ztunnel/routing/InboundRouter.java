@@ -1,5 +1,6 @@
 package io.ztunnel.routing;
 
+import io.ztunnel.hbone.Authority;
 import io.ztunnel.mesh.Addressable;
 import io.ztunnel.mesh.ApplicationTunnel;
 import io.ztunnel.mesh.Endpoint;
@@ -38,8 +39,8 @@ public final class InboundRouter {
    */
   public InboundResult route(InboundCall call, MeshView view) {
     return switch (call.authority()) {
-      case RequestedAddress.Numeric numeric -> route(call, numeric.address(), view);
-      case RequestedAddress.Named named -> route(call, named, view);
+      case Authority.Address address -> route(call, address.socketAddress(), view);
+      case Authority.Host host -> route(call, host, view);
     };
   }
 
@@ -71,11 +72,11 @@ public final class InboundRouter {
         : deliver(call, requested.getPort(), requested, services(call.local(), view));
   }
 
-  private InboundResult route(InboundCall call, RequestedAddress.Named requested, MeshView view) {
+  private InboundResult route(InboundCall call, Authority.Host requested, MeshView view) {
     Workload local = call.local();
-    Service service = view.service(requested.hostname(), local.namespace());
+    Service service = view.service(requested.name(), local.namespace());
     if (service == null) {
-      return new InboundFailure.UnknownHostname(requested.hostname());
+      return new InboundFailure.UnknownHostname(requested.name());
     }
     int port = targetPort(service, local, requested.port());
     if (port <= 0) {
@@ -86,7 +87,7 @@ public final class InboundRouter {
     }
     InetAddress vip = vip(service);
     if (vip == null && local.applicationTunnel() != null) {
-      return new InboundFailure.NoServiceAddress(requested.hostname());
+      return new InboundFailure.NoServiceAddress(requested.name());
     }
     InetSocketAddress announced = vip == null ? null : new InetSocketAddress(vip, requested.port());
     return deliver(call, port, announced, List.of(service));

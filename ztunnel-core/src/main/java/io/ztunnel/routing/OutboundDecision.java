@@ -31,7 +31,7 @@ final class OutboundDecision {
   private final MeshView view;
   private final RouteTrace trace;
   private final RandomGenerator random;
-  private final Upstreams upstreams;
+  private final UpstreamFinder upstreams;
   private final Workload source;
   private final InetSocketAddress target;
 
@@ -41,7 +41,7 @@ final class OutboundDecision {
     this.random = random;
     view = scene.view();
     trace = scene.trace();
-    upstreams = new Upstreams(scene, random);
+    upstreams = new UpstreamFinder(scene, random);
     source = scene.call().source();
     target = scene.call().target();
   }

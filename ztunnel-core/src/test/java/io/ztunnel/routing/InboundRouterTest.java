@@ -2,12 +2,12 @@ package io.ztunnel.routing;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.ztunnel.hbone.Authority;
 import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.mesh.IpText;
 import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.ServiceName;
 import io.ztunnel.mesh.TestMesh;
-import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -72,39 +72,39 @@ final class InboundRouterTest {
           """
           plain  | 10.0.0.1 | 10.0.0.1:80   | 10.0.0.1:80 | its own address
           plain  | fd00::1  | [fd00::1]:80  | [fd00::1]:80 | its own address
-          plain  | 10.0.0.1 | [fd00::1]:80  | 400 ip mismatch: 10.0.0.1 != fd00::1 | not the address of this connection
-          plain  | 10.0.0.1 | 10.0.0.2:80   | 400 ip mismatch: 10.0.0.1 != 10.0.0.2 | the address of another pod
-          plain  | 10.0.0.1 | 10.9.9.9:80   | 400 ip mismatch: 10.0.0.1 != 10.9.9.9 | an address that is not known
-          plain  | 10.0.0.1 | 10.0.0.1:15008 | 503 attempted recursive call to ourselves | a port of the proxy
-          plain  | 10.0.0.1 | 10.0.0.1:15001 | 503 attempted recursive call to ourselves | a port of the proxy
+          plain  | 10.0.0.1 | [fd00::1]:80  | mismatch 10.0.0.1 != fd00::1 | not the address of this connection
+          plain  | 10.0.0.1 | 10.0.0.2:80   | mismatch 10.0.0.1 != 10.0.0.2 | the address of another pod
+          plain  | 10.0.0.1 | 10.9.9.9:80   | mismatch 10.0.0.1 != 10.9.9.9 | an address that is not known
+          plain  | 10.0.0.1 | 10.0.0.1:15008 | self call | a port of the proxy
+          plain  | 10.0.0.1 | 10.0.0.1:15001 | self call | a port of the proxy
           plain  | 10.0.0.1 | svc.host:80   | 10.0.0.1:8081 | the endpoint's own port
           tunnel | 10.0.0.3 | svc.host:80   | 10.0.0.3:15088 dial 127.0.0.1:15088 announce 10.1.0.1:80 | the service's address of this network, IPv4 first
           tunnel | fd00::3  | svc.host:80   | [fd00::3]:15088 dial [::1]:15088 announce 10.1.0.1:80 | loopback of the pod's family
           wp     | 10.0.0.2 | svc.host:80   | 10.0.0.2:8080 | the service's port where the pod has none of its own
-          plain  | 10.0.0.1 | svc.host:81   | 503 requested service svc.host:81 found, but cannot resolve port | a port that each endpoint names itself
-          plain  | 10.0.0.1 | svc.host:83   | 503 requested service svc.host:83 found, but cannot resolve port | a port that the service does not have
-          plain  | 10.0.0.1 | svc.host:82   | 503 attempted recursive call to ourselves | a port of the proxy behind a service's
-          plain  | 10.0.0.1 | nobody:80     | 503 no service or workload for hostname: nobody | an unknown hostname
-          plain  | 10.0.0.1 | hidden:80     | 503 no service or workload for hostname: hidden | a hostname that this namespace may not see
+          plain  | 10.0.0.1 | svc.host:81   | no port svc.host:81 | a port that each endpoint names itself
+          plain  | 10.0.0.1 | svc.host:83   | no port svc.host:83 | a port that the service does not have
+          plain  | 10.0.0.1 | svc.host:82   | self call | a port of the proxy behind a service's
+          plain  | 10.0.0.1 | nobody:80     | unknown nobody | an unknown hostname
+          plain  | 10.0.0.1 | hidden:80     | unknown hidden | a hostname that this namespace may not see
           plain  | 10.0.0.1 | headless:80   | 10.0.0.1:8080 | a service without address is enough without tunnel
-          tunnel | 10.0.0.3 | headless:80   | 503 requested service headless found, but has no IP addresses | nothing to announce
-          none   | 10.0.0.4 | headless:80   | 503 requested service headless found, but has no IP addresses | even where nothing is announced
-          tunnel | 10.0.0.3 | headless:79   | 503 requested service headless:79 found, but cannot resolve port | the port comes first
+          tunnel | 10.0.0.3 | headless:80   | no address headless | nothing to announce
+          none   | 10.0.0.4 | headless:80   | no address headless | even where nothing is announced
+          tunnel | 10.0.0.3 | headless:79   | no port headless:79 | the port comes first
           tunnel | 10.0.0.3 | 10.9.9.9:80   | 10.0.0.3:15088 dial 127.0.0.1:15088 announce 10.9.9.9:80 | a tunnel takes any address
           tunnel | fd00::3  | [fd00::99]:80 | [fd00::3]:15088 dial [::1]:15088 announce [fd00::99]:80 | a tunnel takes any address
-          tunnel | 10.0.0.3 | 10.9.9.9:15008 | 503 attempted recursive call to ourselves | the port that was asked for counts
+          tunnel | 10.0.0.3 | 10.9.9.9:15008 | self call | the port that was asked for counts
           none   | 10.0.0.4 | 10.9.9.9:80   | 10.0.0.4:80 | a tunnel without header
           same-port | 10.0.0.5 | 10.9.9.9:80 | 10.0.0.5:80 dial 127.0.0.1:80 announce 10.9.9.9:80 | a tunnel without port of its own
           wp     | 10.0.0.2 | 10.0.1.1:80   | 10.0.0.2:80 | a pod's waypoint, by the hostname of its service
           wp     | 10.0.0.2 | 10.0.1.2:80   | 10.0.0.2:80 | a pod's waypoint, by its address
           wp     | 10.0.0.2 | 10.0.1.3:80   | 10.0.0.2:80 | a pod's waypoint, by the address of its service
-          wp     | 10.0.0.2 | 10.0.1.4:80   | 400 ip mismatch: 10.0.0.2 != 10.0.1.4 | another pod's waypoint
-          wp     | 10.0.0.2 | 10.0.1.5:80   | 400 ip mismatch: 10.0.0.2 != 10.0.1.5 | a waypoint that is not known
+          wp     | 10.0.0.2 | 10.0.1.4:80   | mismatch 10.0.0.2 != 10.0.1.4 | another pod's waypoint
+          wp     | 10.0.0.2 | 10.0.1.5:80   | mismatch 10.0.0.2 != 10.0.1.5 | a waypoint that is not known
           wp     | 10.0.0.2 | 10.1.1.1:80   | 10.0.0.2:80 | a service's waypoint
           wp     | 10.0.0.2 | 10.1.1.2:80   | 10.0.0.2:80 | one of a service's weighted waypoints
-          wp     | 10.0.0.2 | 10.1.0.1:80   | 400 ip mismatch: 10.0.0.2 != 10.1.0.1 | a service without waypoint
-          plain  | 10.0.0.1 | 10.1.0.1:80   | 400 ip mismatch: 10.0.0.1 != 10.1.0.1 | an endpoint is not the service's waypoint
-          plain  | 10.0.0.1 | 10.1.1.1:80   | 400 ip mismatch: 10.0.0.1 != 10.1.1.1 | not this service's waypoint
+          wp     | 10.0.0.2 | 10.1.0.1:80   | mismatch 10.0.0.2 != 10.1.0.1 | a service without waypoint
+          plain  | 10.0.0.1 | 10.1.0.1:80   | mismatch 10.0.0.1 != 10.1.0.1 | an endpoint is not the service's waypoint
+          plain  | 10.0.0.1 | 10.1.1.1:80   | mismatch 10.0.0.1 != 10.1.1.1 | not this service's waypoint
           """)
   void aConnectEndsAtTheLocalAddress(
       String uid, String local, String authority, String expected, String why) {
@@ -117,7 +117,7 @@ final class InboundRouterTest {
       textBlock =
           """
           ns  | 10.0.0.2:80
-          far | 400 ip mismatch: 10.0.0.2 != 10.1.1.3
+          far | mismatch 10.0.0.2 != 10.1.1.3
           """)
   void aServiceHiddenFromThePeerIsNotServedToIt(String namespace, String expected) {
     assertEquals(
@@ -165,7 +165,7 @@ final class InboundRouterTest {
           """
           10.0.0.1:8080  | 10.0.0.1:8080
           10.9.9.9:80    | 10.9.9.9:80
-          10.9.9.9:15006 | 503 attempted recursive call to ourselves
+          10.9.9.9:15006 | self call
           """)
   void aPlainConnectionEndsWhereItWasGoing(String destination, String expected) {
     InboundResult result =
@@ -180,12 +180,6 @@ final class InboundRouterTest {
     assertEquals(gateway, new InboundRouter(SETTINGS).isFromGateway(network));
   }
 
-  @Test
-  void anAuthorityThatIsNoneIsABadRequest() {
-    InboundFailure failure = new InboundFailure.NoValidAuthority("x");
-    assertEquals("400 no valid authority pseudo header: x", text(failure));
-  }
-
   private static InboundResult route(
       String uid,
       String local,
@@ -196,14 +190,20 @@ final class InboundRouterTest {
         new InboundCall(
             TestMesh.workload(VIEW, uid),
             TestMesh.ip(local),
-            Objects.requireNonNull(RequestedAddress.parse(authority)),
+            Authority.parse(authority).orElseThrow(),
             peer);
     return new InboundRouter(settings).route(call, VIEW);
   }
 
   private static String text(InboundResult result) {
     return switch (result) {
-      case InboundFailure failure -> failure.status() + " " + failure.message();
+      case InboundFailure.IpMismatch mismatch ->
+          "mismatch %s != %s"
+              .formatted(IpText.of(mismatch.local()), IpText.of(mismatch.requested()));
+      case InboundFailure.UnknownHostname unknown -> "unknown " + unknown.hostname();
+      case InboundFailure.NoPort(Authority.Host requested) -> "no port " + requested;
+      case InboundFailure.NoServiceAddress none -> "no address " + none.hostname();
+      case InboundFailure.SelfCall _ -> "self call";
       case InboundRoute route ->
           IpText.of(route.destination())
               + (route.isLoopback() ? " dial " + IpText.of(route.dial()) : "")

@@ -65,8 +65,8 @@ final class OutboundRouterTest {
       delimiter = '|',
       textBlock =
           """
-          127.0.0.1:15001 | attempted recursive call to ourselves
-          [::1]:15008     | attempted recursive call to ourselves
+          127.0.0.1:15001 | self call
+          [::1]:15008     | self call
           127.0.0.1:80    | passthrough 127.0.0.1:80
           1.2.3.4:15001   | passthrough 1.2.3.4:15001
           """)
@@ -76,10 +76,8 @@ final class OutboundRouterTest {
 
   @Test
   void aServiceWithoutEndpointsIsAnErrorAndNotPassedThrough() {
-    assertEquals(
-        "no healthy upstream: 10.1.0.1:80", route("10.1.0.1:80", "", service("", "80: 8080")));
-    assertEquals(
-        "no healthy upstream: [fd00::a]:80", route("[fd00::a]:80", "", service("", "80: 8080")));
+    assertEquals("no upstream 10.1.0.1:80", route("10.1.0.1:80", "", service("", "80: 8080")));
+    assertEquals("no upstream [fd00::a]:80", route("[fd00::a]:80", "", service("", "80: 8080")));
   }
 
   @Test
@@ -117,7 +115,7 @@ final class OutboundRouterTest {
   @Test
   void aPortThatTheServiceDoesNotHaveHasNoEndpoint() {
     assertEquals(
-        "no healthy upstream: 10.1.0.1:81",
+        "no upstream 10.1.0.1:81",
         route(
             "10.1.0.1:81", pod("dst", "10.0.0.2", "{ns/svc: {81: 81}}"), service("", "80: 8080")));
   }
@@ -210,9 +208,9 @@ final class OutboundRouterTest {
           ns/wp           | [fd00::a]:80  | hbone [fd00::8]:15008 [fd00::a]:80 [spiffe://td/ns/wp/sa/extra, spiffe://td/ns/ns/sa/wp] wp for svc
           n1/10.0.0.8     | [fd00::a]:80  | hbone 10.0.0.8:15008 [fd00::a]:80 [spiffe://td/ns/ns/sa/wp] wp for svc
           ns/wp.host      | 10.1.0.1:80   | hbone 10.0.0.8:15008 10.1.0.1:80 [spiffe://td/ns/ns/sa/wp] wp for svc
-          ns/nobody       | 10.1.0.1:80   | unknown waypoint: waypoint ns/nobody not found
-          n1/10.0.0.99    | 10.1.0.1:80   | unknown waypoint: waypoint n1/10.0.0.99 not found
-          ns/empty        | 10.1.0.1:80   | unknown waypoint: waypoint ns/empty not found
+          ns/nobody       | 10.1.0.1:80   | no waypoint ns/nobody
+          n1/10.0.0.99    | 10.1.0.1:80   | no waypoint n1/10.0.0.99
+          ns/empty        | 10.1.0.1:80   | no waypoint ns/empty
           """)
   void aServicesWaypointGetsTheAddressThatWasAskedFor(
       String waypoint, String target, String route) {
@@ -235,7 +233,7 @@ final class OutboundRouterTest {
           n1/10.0.0.8  | 10.0.0.2:80   | hbone 10.0.0.8:15008 10.0.0.2:80 [spiffe://td/ns/ns/sa/wp] wp
           n1/10.0.0.8  | [fd00::2]:80  | hbone 10.0.0.8:15008 [fd00::2]:80 [spiffe://td/ns/ns/sa/wp] wp
           ns/wp        | 10.0.0.2:80   | hbone 10.0.0.8:15008 10.0.0.2:80 [spiffe://td/ns/wp/sa/extra, spiffe://td/ns/ns/sa/wp] wp
-          ns/nobody    | 10.0.0.2:80   | unknown waypoint: waypoint ns/nobody not found
+          ns/nobody    | 10.0.0.2:80   | no waypoint ns/nobody
           ns/nobody    | 10.1.0.1:80   | hbone 10.0.0.2:15008 10.0.0.2:8080 [spiffe://td/ns/ns/sa/dst] dst for svc
           """)
   void aWorkloadsWaypointTakesWhatIsSentToItsOwnAddress(
@@ -311,7 +309,7 @@ final class OutboundRouterTest {
     String destination =
         service("waypoint: {destination: ns/wp, hboneMtlsPort: 15009}", "80: 8080");
     assertEquals(
-        "unknown waypoint: waypoint ns/wp not found",
+        "no waypoint ns/wp",
         route("10.1.0.1:80", waypointPod("10.0.0.8", ""), destination, WAYPOINT_SERVICES));
     assertEquals(
         "hbone 10.0.0.8:15009 10.1.0.1:80 [spiffe://td/ns/wp/sa/extra, spiffe://td/ns/ns/sa/wp] wp for"
@@ -322,7 +320,7 @@ final class OutboundRouterTest {
             destination,
             WAYPOINT_SERVICES));
     assertEquals(
-        "unknown waypoint: waypoint ns/wp not found",
+        "no waypoint ns/wp",
         route(
             "10.1.0.1:80",
             waypointPod("10.0.0.8", ", applicationTunnel: {protocol: PROXY}"),
@@ -345,9 +343,9 @@ final class OutboundRouterTest {
       String route = route("10.1.0.1:80", "", service(only + weighted(a, b), "80: 8080"));
       drawn =
           switch (route) {
-            case "unknown waypoint: waypoint ns/a not found" -> "100:0";
-            case "unknown waypoint: waypoint ns/b not found" -> "0:100";
-            case "unknown waypoint: waypoint ns/only not found" -> "only";
+            case "no waypoint ns/a" -> "100:0";
+            case "no waypoint ns/b" -> "0:100";
+            case "no waypoint ns/only" -> "only";
             default -> "none";
           };
       assertEquals(expected, drawn, route);
@@ -362,7 +360,7 @@ final class OutboundRouterTest {
     for (int i = 0; i < 10_000; i++) {
       RouteResult result =
           router.route(call(view, "10.1.0.1:80"), view, _ -> false, RouteTrace.OFF);
-      a += text(result).equals("unknown waypoint: waypoint ns/a not found") ? 1 : 0;
+      a += text(result).equals("no waypoint ns/a") ? 1 : 0;
     }
     assertTrue(a > 7000 && a < 8000, "drew " + a);
   }
@@ -371,7 +369,7 @@ final class OutboundRouterTest {
   void aRemoteWorkloadAtAnAddressOfALocalOneNeedsAService() {
     // The address is a workload's own (asked first), and in the range of a service (asked second).
     assertEquals(
-        "no service for target address: 10.9.0.2:80",
+        "no service 10.9.0.2:80",
         route(
             "10.9.0.2:80",
             pod("near", "10.9.0.2", "{}")
@@ -387,7 +385,7 @@ final class OutboundRouterTest {
   @Test
   void aRemoteEndpointWithoutGatewayCannotBeReached() {
     assertEquals(
-        "no valid routing destination for workload: Workload{far with uid far (HBONE)}",
+        "no destination Workload{far with uid far (HBONE)}",
         route(
             "10.1.0.1:80",
             """
@@ -396,7 +394,7 @@ final class OutboundRouterTest {
             """,
             service("", "80: 8080")));
     assertEquals(
-        "no healthy upstream: 10.1.0.1:80",
+        "no upstream 10.1.0.1:80",
         route(
             "10.1.0.1:80",
             """
@@ -414,8 +412,8 @@ final class OutboundRouterTest {
           n2/192.0.2.1 | 15008 | ''    | double 192.0.2.1:15008 example.com:80 [spiffe://td/ns/gw/sa/gw] [spiffe://td/ns/ns/sa/far] gw for svc
           gw/gw        | 15009 | ''    | double 192.0.2.1:15008 example.com:80 [spiffe://td/ns/gw/sa/extra, spiffe://td/ns/gw/sa/gw] [spiffe://td/ns/ns/sa/far] gw for svc
           gw/gw.host   | 15007 | ''    | double 192.0.2.1:15007 example.com:80 [spiffe://td/ns/gw/sa/gw] [spiffe://td/ns/ns/sa/far] gw for svc
-          gw/gw        | 15008 | ''    | unknown network gateway: network gateway gw/gw not found
-          gw/nobody    | 15008 | ''    | unknown network gateway: network gateway gw/nobody not found
+          gw/gw        | 15008 | ''    | no gateway gw/gw
+          gw/nobody    | 15008 | ''    | no gateway gw/nobody
           n2/192.0.2.1 | 15008 | ns/wp | double 192.0.2.1:15008 example.com:80 [spiffe://td/ns/gw/sa/gw] [spiffe://td/ns/ns/sa/wp] gw for svc
           """)
   void anotherNetworkIsReachedThroughItsGateway(
@@ -504,11 +502,8 @@ final class OutboundRouterTest {
           "hbone [fd00::7]:15008 [fd00::7]:8080 [spiffe://td/ns/ns/sa/dst] dst for svc",
           text(unresolved.resolved(List.of(TestMesh.ip("fd00::7")), random)),
           "the other family is better than none");
-      assertEquals(
-          "ip addresses were resolved for workload dst, but valid dns response had no A/AAAA"
-              + " records",
-          text(unresolved.resolved(List.of(), random)));
-      assertEquals("no ip addresses were resolved for workload: dst", text(unresolved.failed()));
+      assertEquals("resolved to nothing dst", text(unresolved.resolved(List.of(), random)));
+      assertEquals("not resolved dst", text(unresolved.failed()));
     } else {
       throw new AssertionError("not left to be resolved");
     }
@@ -517,7 +512,7 @@ final class OutboundRouterTest {
   @Test
   void aWorkloadOfThisNetworkBehindAGatewayOnlyIsNoDestination() {
     assertEquals(
-        "no healthy upstream: 10.1.0.1:80",
+        "no upstream 10.1.0.1:80",
         route(
             "10.1.0.1:80",
             """
@@ -526,7 +521,7 @@ final class OutboundRouterTest {
             """,
             service("", "80: 8080")));
     assertEquals(
-        "no valid routing destination for workload: Workload{dst with uid dst (TCP)}",
+        "no destination Workload{dst with uid dst (TCP)}",
         route(
             "10.1.0.1:80",
             """
@@ -574,7 +569,7 @@ final class OutboundRouterTest {
     decide(view, "10.1.0.1:80", _ -> false, step -> steps.add(step.get()));
     assertEquals("n1/10.1.0.1 is service ns/svc", steps.get(0));
     assertEquals(
-        "service ns/svc port 80: 1 endpoints, 1 can be used, 0 of them set aside; chosen: a",
+        "service ns/svc port 80: 1 endpoints, 1 can be used, 0 of them avoided; chosen: a",
         steps.get(1));
     assertTrue(steps.get(2).startsWith("result: Hbone["), steps.get(2));
     assertEquals(3, steps.size());
@@ -656,7 +651,15 @@ final class OutboundRouterTest {
 
   private static String text(RouteResult result) {
     return switch (result) {
-      case RouteFailure failure -> failure.message();
+      case RouteFailure.SelfCall _ -> "self call";
+      case RouteFailure.NoHealthyUpstream none -> "no upstream " + IpText.of(none.target());
+      case RouteFailure.NoService none -> "no service " + IpText.of(none.target());
+      case RouteFailure.NoValidDestination none -> "no destination " + none.workload();
+      case RouteFailure.UnknownWaypoint unknown -> "no waypoint " + unknown.waypoint();
+      case RouteFailure.UnknownNetworkGateway unknown -> "no gateway " + unknown.gateway();
+      case RouteFailure.EmptyResolvedAddresses empty ->
+          "resolved to nothing " + empty.workloadUid();
+      case RouteFailure.NoResolvedAddresses none -> "not resolved " + none.workloadUid();
       case UnresolvedRoute unresolved -> "resolve " + unresolved.hostname();
       case Route.Passthrough passthrough -> "passthrough " + IpText.of(passthrough.target());
       case Route.DirectTcp tcp -> "tcp " + text(tcp.hop(), "") + reported(tcp.service());

@@ -13,11 +13,11 @@ import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
 /** Finds the workload behind an address, a waypoint or a gateway. Pure but for chance. */
-final class Upstreams {
+final class UpstreamFinder {
   private final Scene scene;
   private final RandomGenerator random;
 
-  Upstreams(Scene scene, RandomGenerator random) {
+  UpstreamFinder(Scene scene, RandomGenerator random) {
     this.scene = scene;
     this.random = random;
   }
@@ -64,17 +64,17 @@ final class Upstreams {
         .trace()
         .step(
             () ->
-                "service %s port %d: %d endpoints, %d can be used, %d of them set aside; chosen: %s"
+                "service %s port %d: %d endpoints, %d can be used, %d of them avoided; chosen: %s"
                     .formatted(
                         service.key(),
                         port,
                         service.endpoints().size(),
                         choice.candidates(),
-                        choice.candidatesSetAside(),
+                        choice.avoided(),
                         workload == null ? "none" : workload.uid()));
     int targetPort = workload == null ? PortMap.ABSENT : choice.targetPort(workload);
     return workload == null || targetPort == PortMap.ABSENT
         ? new Upstream.Missing()
-        : new Upstream.Chosen(workload, targetPort, service, wanted, choice.candidates() - 1);
+        : new Upstream.Chosen(workload, targetPort, service, wanted, choice.others());
   }
 }
