@@ -54,6 +54,9 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
   /** How long a connection may be silent and still be trusted without a PING. */
   private static final long TRUSTED_NANOS = TimeUnit.SECONDS.toNanos(1);
 
+  private static final HboneFailure CLOSED_TLS =
+      new HboneFailure.IdentityUnavailable("the TLS context is closed");
+
   private enum Stage {
     DIALING,
     USABLE,
@@ -77,6 +80,7 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
   private int nextStreamId = 1;
   private boolean peerSettingsSeen;
   private boolean goAwaySent;
+  private boolean askedForTlsAgain;
 
   ClientConnection(
       EventLoop loop, PeerKey key, HboneSettings settings, Owner owner, HboneObserver observer) {
@@ -121,10 +125,16 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
     onDone(
         connector.tls(loop, key),
         tls -> {
-          if (tls.isSuccess()) {
-            connect(connector, tls.getNow());
-          } else {
+          if (!tls.isSuccess()) {
             failDial(new HboneFailure.IdentityUnavailable(message(tls.cause())));
+          } else if (tls.getNow().isClosed() && !askedForTlsAgain) {
+            // Replaced by a newer certificate between its look-up and now.
+            askedForTlsAgain = true;
+            dial(connector);
+          } else if (tls.getNow().isClosed()) {
+            failDial(CLOSED_TLS);
+          } else {
+            connect(connector, tls.getNow());
           }
         });
   }
@@ -454,8 +464,15 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
       channel = added;
       added.config().setAllocator(PooledByteBufAllocator.DEFAULT);
       added.config().setWriteBufferWaterMark(Http2Connection.WATER_MARK);
-      SslHandler handler = tls.newHandler(added.alloc(), key.acceptedIdentities());
-      ChannelHandler handshake = new TlsHandshake(handler, connection, ClientConnection.this);
+      SslHandler handler;
+      try {
+        handler = tls.newHandler(added.alloc(), key.acceptedIdentities());
+      } catch (IllegalStateException e) {
+        failDial(CLOSED_TLS); // closed in this very moment
+        added.close();
+        return;
+      }
+      ChannelHandler handshake = new TlsHandshake(connection, ClientConnection.this);
       ctx.pipeline().addLast("tls", handler);
       ctx.pipeline().addLast("tls-handshake", handshake);
     }

@@ -5,7 +5,6 @@ import io.netty.channel.Channel;
 import io.netty.handler.codec.http2.Http2CodecUtil;
 import io.netty.handler.codec.http2.Http2Error;
 import io.netty.handler.codec.http2.Http2Headers;
-import io.netty.handler.ssl.SslHandler;
 import io.netty.util.concurrent.Future;
 import java.net.InetSocketAddress;
 import java.util.concurrent.TimeUnit;
@@ -263,16 +262,13 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
       channel.close();
       return;
     }
-    SslHandler handler;
-    try {
-      handler = tls.getNow().newHandler(channel.alloc());
-    } catch (IllegalStateException e) {
-      failHandshake(new HboneFailure.IdentityUnavailable(String.valueOf(e.getMessage())));
+    if (tls.getNow().isClosed()) {
+      failHandshake(new HboneFailure.IdentityUnavailable("the TLS context is closed"));
       channel.close();
       return;
     }
-    channel.pipeline().addLast("tls", handler);
-    channel.pipeline().addLast("tls-handshake", new TlsHandshake(handler, connection, this));
+    channel.pipeline().addLast("alpn", new AlpnCheck(tls.getNow()));
+    channel.pipeline().addLast("tls-handshake", new TlsHandshake(connection, this));
     channel.config().setAutoRead(true);
   }
 

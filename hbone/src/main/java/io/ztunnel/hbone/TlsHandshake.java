@@ -27,13 +27,11 @@ final class TlsHandshake extends ChannelInboundHandlerAdapter {
     void onTlsFailed(Throwable cause);
   }
 
-  private final SslHandler tls;
   private final Http2Connection connection;
   private final Outcome outcome;
   private boolean done;
 
-  TlsHandshake(SslHandler tls, Http2Connection connection, Outcome outcome) {
-    this.tls = tls;
+  TlsHandshake(Http2Connection connection, Outcome outcome) {
     this.connection = connection;
     this.outcome = outcome;
   }
@@ -50,7 +48,7 @@ final class TlsHandshake extends ChannelInboundHandlerAdapter {
     }
     TlsPeer peer;
     try {
-      peer = peer();
+      peer = peer(ctx.pipeline().get(SslHandler.class));
     } catch (SSLPeerUnverifiedException | CertificateParsingException e) {
       fail(ctx, e);
       return;
@@ -79,7 +77,8 @@ final class TlsHandshake extends ChannelInboundHandlerAdapter {
     ctx.close();
   }
 
-  private TlsPeer peer() throws SSLPeerUnverifiedException, CertificateParsingException {
+  private static TlsPeer peer(SslHandler tls)
+      throws SSLPeerUnverifiedException, CertificateParsingException {
     List<X509Certificate> chain = new ArrayList<>();
     for (Certificate certificate : tls.engine().getSession().getPeerCertificates()) {
       chain.add((X509Certificate) certificate);

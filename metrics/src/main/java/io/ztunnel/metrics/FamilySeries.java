@@ -9,6 +9,7 @@ import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.function.DoubleSupplier;
@@ -83,6 +84,17 @@ final class FamilySeries {
                     .strongReference(true)
                     .tags(l.tags())
                     .register(store)));
+  }
+
+  /** Takes these series out of the output; counting them again makes them appear from zero. */
+  void remove(Set<LabelSet> labels) {
+    inOrder.removeIf(series -> labels.contains(series.labels()));
+    for (LabelSet gone : labels) {
+      Meter meter = meters.remove(gone);
+      if (meter != null) {
+        store.remove(meter);
+      }
+    }
   }
 
   private Meter newCounter(LabelSet labels) {

@@ -2,20 +2,26 @@ package io.ztunnel.metrics;
 
 import io.ztunnel.metrics.MetricFamily.Section;
 import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * The families about user traffic: {@code istio_tcp_*}, sockets, on-demand DNS, and why connections
- * failed. Any thread records.
+ * failed. Any thread records; the lock is taken only when there are too many label sets.
  */
 public final class TrafficMetrics {
   /**
-   * The most label sets kept. Pods come and go for the life of a node and each leaves its names in
-   * the labels; beyond this number connections are counted without names.
+   * The most label sets kept, about 4 KiB each. Pods come and go for the life of a node, and each
+   * leaves its names in the labels. Beyond this number the ones that rest are taken out; while
+   * there are none, connections are counted without names.
    */
-  static final int DEFAULT_MAX_LABEL_SETS = 20_000;
+  static final int DEFAULT_MAX_LABEL_SETS = 5_000;
+
+  /** A sweep passes over all label sets; it is worth it once this part of them was refused. */
+  private static final int SWEEP_SHARE = 16;
 
   private static final int MAX_HOSTNAMES = 5_000;
 
@@ -28,6 +34,12 @@ public final class TrafficMetrics {
   private final FamilySeries failures;
   private final int maxLabelSets;
   private final Map<TrafficLabels, TrafficSeries> series = new ConcurrentHashMap<>();
+  private final TrafficSeries unnamedSource =
+      new TrafficSeries(this, TrafficLabels.overflow(Reporter.SOURCE));
+  private final TrafficSeries unnamedDestination =
+      new TrafficSeries(this, TrafficLabels.overflow(Reporter.DESTINATION));
+  private final Object sweeping = new Object();
+  private int refusedUntilSweep; // guarded by sweeping
   private final OpenSockets sourceSockets;
   private final OpenSockets destinationSockets;
 
@@ -103,13 +115,52 @@ public final class TrafficMetrics {
   /** The series of these labels. A connection asks once and keeps the answer. */
   public TrafficSeries series(TrafficLabels labels) {
     TrafficSeries known = series.get(labels);
-    if (known != null) {
-      return known;
+    if (known == null) {
+      // The size may be passed by a few when threads race; it is a bound on memory, not a count.
+      known =
+          hasRoom()
+              ? series.computeIfAbsent(labels, l -> new TrafficSeries(this, l))
+              : unnamed(labels.reporter());
     }
-    // The size may be passed by a few when threads race; it is a bound on memory, not a count.
-    TrafficLabels kept =
-        series.size() < maxLabelSets ? labels : TrafficLabels.overflow(labels.reporter());
-    return series.computeIfAbsent(kept, l -> new TrafficSeries(this, l));
+    known.touch();
+    return known;
+  }
+
+  private TrafficSeries unnamed(Reporter reporter) {
+    return switch (reporter) {
+      case SOURCE -> unnamedSource;
+      case DESTINATION -> unnamedDestination;
+    };
+  }
+
+  private boolean hasRoom() {
+    if (series.size() < maxLabelSets) {
+      return true;
+    }
+    synchronized (sweeping) {
+      if (refusedUntilSweep-- <= 0) {
+        sweep();
+      }
+    }
+    return series.size() < maxLabelSets;
+  }
+
+  private void sweep() {
+    refusedUntilSweep = maxLabelSets / SWEEP_SHARE;
+    var gone = new HashSet<LabelSet>();
+    series
+        .values()
+        .removeIf(
+            one -> {
+              boolean quiet = one.isQuiet();
+              if (quiet) {
+                one.addLabelSetsTo(gone);
+              }
+              return quiet;
+            });
+    for (FamilySeries family : List.of(opened, closed, failed, received, sent)) {
+      family.remove(gone);
+    }
   }
 
   /** The sockets of one side. */

@@ -1,6 +1,10 @@
 package io.ztunnel.metrics;
 
 import io.micrometer.core.instrument.Counter;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,6 +24,12 @@ public final class TrafficSeries {
   // all get the same counter.
   private volatile @Nullable Counter received;
   private volatile @Nullable Counter sent;
+  // By response flag; only those that a connection ended with.
+  private final Map<String, LabelSet> flagged = new ConcurrentHashMap<>();
+  private final AtomicInteger open = new AtomicInteger();
+  // Written by whoever looks the series up and by the sweep, which takes out what rested since the
+  // sweep before.
+  private volatile boolean used = true;
 
   TrafficSeries(TrafficMetrics metrics, TrafficLabels labels) {
     this.metrics = metrics;
@@ -27,8 +37,27 @@ public final class TrafficSeries {
     this.unflagged = labels.withResponseFlag(NO_FLAG);
   }
 
+  /** The series was looked up. */
+  void touch() {
+    used = true;
+  }
+
+  /** Whether nothing is open and nobody has asked since the last call. */
+  boolean isQuiet() {
+    boolean quiet = !used && open.get() == 0;
+    used = false;
+    return quiet;
+  }
+
+  /** Adds all label sets that this has counted under. */
+  void addLabelSetsTo(Set<LabelSet> labelSets) {
+    labelSets.add(unflagged);
+    labelSets.addAll(flagged.values());
+  }
+
   /** The connection was opened. */
   public void opened() {
+    open.incrementAndGet();
     metrics.opened.counter(unflagged).increment();
   }
 
@@ -54,12 +83,13 @@ public final class TrafficSeries {
 
   /** The connection ended; any flag but {@link #NO_FLAG} counts as failed. */
   public void closed(String responseFlag) {
+    open.decrementAndGet();
     if (responseFlag.equals(NO_FLAG)) {
       metrics.closed.counter(unflagged).increment();
       return;
     }
-    LabelSet flagged = labels.withResponseFlag(responseFlag);
-    metrics.closed.counter(flagged).increment();
-    metrics.failed.counter(flagged).increment();
+    LabelSet withFlag = flagged.computeIfAbsent(responseFlag, labels::withResponseFlag);
+    metrics.closed.counter(withFlag).increment();
+    metrics.failed.counter(withFlag).increment();
   }
 }

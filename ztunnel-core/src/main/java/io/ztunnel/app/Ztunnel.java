@@ -9,6 +9,9 @@ import io.netty.channel.uring.IoUringDatagramChannel;
 import io.netty.util.concurrent.DefaultEventExecutor;
 import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.Future;
+import io.ztunnel.admin.CertificateSection;
+import io.ztunnel.admin.MeshSections;
+import io.ztunnel.admin.PodSection;
 import io.ztunnel.admin.Readiness;
 import io.ztunnel.identity.CertificateManager;
 import io.ztunnel.identity.TrialAuthority;
@@ -42,8 +45,8 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.SplittableRandom;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
@@ -97,7 +100,7 @@ final class Ztunnel implements AutoCloseable {
             authority(),
             DataPathSettings.tls(config),
             Clock.systemUTC(),
-            ThreadLocalRandom.current());
+            new SplittableRandom());
     this.resolver = new HostResolver(datagramChannel(), config.sockets().ipv6());
     MeshRegistry registry = operations.registry();
     TrafficMetrics traffic = new TrafficMetrics(registry);
@@ -111,6 +114,8 @@ final class Ztunnel implements AutoCloseable {
             new ConnectionTelemetry(traffic, System::nanoTime),
             traffic,
             new TunnelTelemetry(new TunnelMetrics(registry)));
+    MeshSections.add(operations.dump(), mesh::view, this::localMeshNow);
+    CertificateSection.add(operations.dump(), certificates::states);
   }
 
   /** Runs until it is told to end; returns the status of the process. */
@@ -194,17 +199,30 @@ final class Ztunnel implements AutoCloseable {
 
   private void loadLocalMesh() throws StartException {
     try {
-      LocalConfig local =
-          switch (config.localMesh()) {
-            case Config.LocalMesh.None _ -> null;
-            case Config.LocalMesh.YamlFile(Path path) -> LocalConfig.read(path);
-            case Config.LocalMesh.Inline(String yaml) -> LocalConfig.parse(yaml);
-          };
+      LocalConfig local = readLocalMesh();
       if (local != null) {
         inControl(() -> local.replace(mesh));
       }
     } catch (LocalConfigException e) {
       throw new StartException(e);
+    }
+  }
+
+  private @Nullable LocalConfig readLocalMesh() throws LocalConfigException {
+    return switch (config.localMesh()) {
+      case Config.LocalMesh.None _ -> null;
+      case Config.LocalMesh.YamlFile(Path path) -> LocalConfig.read(path);
+      case Config.LocalMesh.Inline(String yaml) -> LocalConfig.parse(yaml);
+    };
+  }
+
+  /** The local file as it is now, for the dump: it is read once for use, and again to be shown. */
+  private @Nullable LocalConfig localMeshNow() {
+    try {
+      return readLocalMesh();
+    } catch (LocalConfigException e) {
+      APP.at(LogLevel.ERROR, "cannot show the local mesh").string("error", e.getMessage()).log();
+      return null;
     }
   }
 
@@ -234,8 +252,8 @@ final class Ztunnel implements AutoCloseable {
                     PodProxy.Role.WORKLOAD),
             new PodObserver(new WorkloadManagerMetrics(operations.registry())));
     workloads = proxies;
-    operations.dump().section("workloadState", () -> StateDump.of(proxies.states()));
-    ZdsClient client = new ZdsClient(shared.agentSocket(), proxies, ThreadLocalRandom.current());
+    PodSection.add(operations.dump(), proxies::states);
+    ZdsClient client = new ZdsClient(shared.agentSocket(), proxies, new SplittableRandom());
     client.start();
     agent = client;
   }

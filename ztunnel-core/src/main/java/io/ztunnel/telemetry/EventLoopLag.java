@@ -2,6 +2,7 @@ package io.ztunnel.telemetry;
 
 import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.Future;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -53,15 +54,21 @@ public final class EventLoopLag implements AutoCloseable {
     return worstSeconds;
   }
 
+  /** Ends the probing; nothing if the loop has ended already, which drops its timers. */
   @Override
   public void close() {
-    loop.execute(
-        () -> {
-          closed = true;
-          Future<?> pending = timer;
-          if (pending != null) {
-            pending.cancel(false);
-          }
-        });
+    try {
+      loop.execute(this::end);
+    } catch (RejectedExecutionException _) {
+      assert loop.isShuttingDown();
+    }
+  }
+
+  private void end() {
+    closed = true;
+    Future<?> pending = timer;
+    if (pending != null) {
+      pending.cancel(false);
+    }
   }
 }

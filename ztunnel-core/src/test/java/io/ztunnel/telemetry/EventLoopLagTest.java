@@ -1,8 +1,10 @@
 package io.ztunnel.telemetry;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.channel.embedded.EmbeddedChannel;
+import io.netty.util.concurrent.DefaultEventExecutor;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
@@ -34,5 +36,15 @@ class EventLoopLagTest {
     channel.runPendingTasks();
     assertEquals(-1, channel.runScheduledPendingTasks());
     channel.close();
+  }
+
+  @Test
+  void aLoopThatHasEndedNeedsNoClosing() throws Exception {
+    var loop = new DefaultEventExecutor();
+    var lag = new EventLoopLag(loop);
+    assertTrue(
+        loop.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(10, TimeUnit.SECONDS));
+    lag.close();
+    assertEquals(0, lag.seconds());
   }
 }
