@@ -123,7 +123,13 @@ public class RelayBenchmark {
           }
           TcpLeg upstreamLeg = new TcpLeg(dial.channel());
           dial.channel().pipeline().addLast(upstreamLeg.handler());
-          new Relay(accepted.eventLoop(), downstreamLeg, upstreamLeg, SocketSettings.Keepalive.within(Duration.ofMinutes(1)), new Uncounted()).start();
+          new Relay(
+                  accepted.eventLoop(),
+                  downstreamLeg,
+                  upstreamLeg,
+                  SocketSettings.Keepalive.within(Duration.ofMinutes(1)),
+                  new Uncounted())
+              .start();
         });
   }
 

@@ -64,6 +64,18 @@ final class DataPathSettings {
         sockets.userTimeout() != null);
   }
 
+  /** For tunnels to the daemon itself: its sockets are not redirected, so they need no mark. */
+  static SocketSettings ownSockets(Config config) {
+    SocketSettings sockets = sockets(config);
+    return new SocketSettings(
+        sockets.ipv6(),
+        OptionalInt.empty(),
+        sockets.portReuse(),
+        SocketSettings.Transparency.NEVER,
+        sockets.keepalive(),
+        sockets.userTimeout());
+  }
+
   static TlsSettings tls(Config config) {
     return new TlsSettings(
         switch (config.security().tlsProvider()) {

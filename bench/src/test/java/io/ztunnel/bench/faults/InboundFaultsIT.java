@@ -143,8 +143,7 @@ class InboundFaultsIT {
   void methodThatIsNotConnect() throws IOException {
     int mark = mark(mesh.far());
     try (RawHttp2 peer = connect()) {
-      peer.headers(
-          1, ":method", "GET", ":scheme", "https", ":authority", server(80), ":path", "/");
+      peer.headers(1, ":method", "GET", ":scheme", "https", ":authority", server(80), ":path", "/");
       assertEquals("400", peer.awaitStatus(1));
     }
     String line = awaitLine(mesh.far(), mark, "reason=\"method_not_connect\"");
@@ -169,8 +168,7 @@ class InboundFaultsIT {
   @Test
   void certificateThatHasExpired() throws IOException {
     Clock yesterday = Clock.fixed(Instant.now().minus(Duration.ofDays(1)), ZoneOffset.UTC);
-    assertRefused(
-        certificate(identity(mesh.stranger()), yesterday), "peer certificate expired");
+    assertRefused(certificate(identity(mesh.stranger()), yesterday), "peer certificate expired");
   }
 
   private void assertRefused(KeyMaterial material, String cause) throws IOException {

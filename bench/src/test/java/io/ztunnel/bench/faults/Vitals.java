@@ -23,7 +23,8 @@ record Vitals(SortedMap<String, Long> counts) {
       List.of("C1 ", "C2 ", "Attach", "Signal", "Cleaner", "Common-Cleaner", "Notification");
 
   private static final List<String> GAUGES =
-      List.of("istio_tcp_sockets_open{", "ztunnel_tunnels_open{", "ztunnel_hbone_connections_open{");
+      List.of(
+          "istio_tcp_sockets_open{", "ztunnel_tunnels_open{", "ztunnel_hbone_connections_open{");
 
   private static final Duration POLL = Duration.ofMillis(50);
 
@@ -112,8 +113,7 @@ record Vitals(SortedMap<String, Long> counts) {
   }
 
   /** Waits until there is no more of anything than before. */
-  static void awaitNothingLeft(Daemon daemon, Vitals before, Duration deadline)
-      throws IOException {
+  static void awaitNothingLeft(Daemon daemon, Vitals before, Duration deadline) throws IOException {
     long end = System.nanoTime() + deadline.toNanos();
     while (true) {
       SortedMap<String, String> grown = of(daemon).grownSince(before);
