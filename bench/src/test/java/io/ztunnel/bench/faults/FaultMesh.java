@@ -85,6 +85,7 @@ final class FaultMesh implements AutoCloseable {
       nearAtRest = Vitals.awaitIdle(near, DEADLINE);
       farAtRest = Vitals.awaitIdle(far, DEADLINE);
     } catch (IOException | RuntimeException | AssertionError e) {
+      keepLogs(lab);
       lab.close();
       throw e;
     }
@@ -235,28 +236,32 @@ final class FaultMesh implements AutoCloseable {
   /** Ends both daemons, after a last look for lost buffers and lines that alarm. */
   @Override
   public void close() throws IOException {
-    try (lab;
-        echo;
-        far;
-        near) {
-      collectGarbage(near);
-      collectGarbage(far);
-      assertOthersGoOn(); // lost buffers show at the next allocation
-      assertEquals(List.of(), alarming(near), near.name());
-      assertEquals(List.of(), alarming(far), far.name());
-    } finally {
-      keepLogs();
+    try (lab) {
+      try (echo;
+          far;
+          near) {
+        inspect();
+      } finally {
+        keepLogs(lab);
+      }
     }
   }
 
+  private void inspect() throws IOException {
+    collectGarbage(near);
+    collectGarbage(far);
+    assertOthersGoOn(); // lost buffers show at the next allocation
+    assertEquals(List.of(), alarming(near), near.name());
+    assertEquals(List.of(), alarming(far), far.name());
+  }
+
   /** Beside the test's report, for whoever looks for the cause of a failure. */
-  private void keepLogs() throws IOException {
+  private static void keepLogs(Lab lab) throws IOException {
     Path directory = Files.createDirectories(Path.of("target", "fault-logs"));
-    for (Daemon daemon : List.of(near, far)) {
-      if (Files.exists(daemon.log())) {
+    try (Stream<Path> files = Files.list(lab.directory())) {
+      for (Path file : files.filter(path -> path.toString().endsWith(".log")).toList()) {
         Files.copy(
-            daemon.log(),
-            directory.resolve(lab.directory().getFileName() + "-" + daemon.name() + ".log"));
+            file, directory.resolve(lab.directory().getFileName() + "-" + file.getFileName()));
       }
     }
   }

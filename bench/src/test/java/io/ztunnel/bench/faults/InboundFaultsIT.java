@@ -18,6 +18,7 @@ import io.ztunnel.redirection.Peer;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.net.Socket;
+import java.net.SocketTimeoutException;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -38,6 +39,9 @@ import org.junit.jupiter.params.provider.CsvSource;
 class InboundFaultsIT {
   private static final int POURING_PORT = 9000;
   private static final Duration VALIDITY = Duration.ofHours(1);
+
+  /** What is left of the largest window, beside the one that there is. */
+  private static final byte[] HUGE_CREDIT = {0x7f, (byte) 0xfe, 0, 0};
 
   private FaultMesh mesh;
   private Application pouring;
@@ -224,7 +228,7 @@ class InboundFaultsIT {
   private static void assertEnded(Socket socket) throws IOException {
     try {
       byte[] _ = socket.getInputStream().readAllBytes(); // with the socket's own limit of 5 s
-    } catch (java.net.SocketTimeoutException e) {
+    } catch (SocketTimeoutException e) {
       throw e;
     } catch (IOException e) {
       // a reset is an end
@@ -279,9 +283,9 @@ class InboundFaultsIT {
   void peerThatNeverReads() throws IOException {
     try (RawHttp2 peer = connect()) {
       // All the credit there is, so that only TCP can hold the daemon back.
-      peer.frame((byte) 8, 0, 0, new byte[] {0x7f, (byte) 0xfe, 0, 0});
+      peer.frame(RawHttp2.WINDOW_UPDATE, 0, 0, HUGE_CREDIT);
       peer.connect(1, server(POURING_PORT));
-      peer.frame((byte) 8, 0, 1, new byte[] {0x7f, (byte) 0xfe, 0, 0});
+      peer.frame(RawHttp2.WINDOW_UPDATE, 0, 1, HUGE_CREDIT);
       FaultMesh.await("the application is asked", () -> pouring.connections() == 1);
       mesh.assertOthersGoOn();
     }
@@ -294,7 +298,7 @@ class InboundFaultsIT {
       assertEquals("200", peer.awaitStatus(1));
       int received = 0;
       while (received < 65_535) {
-        received += peer.await(RawHttp2.DATA, 1).payload().length;
+        received += peer.await(RawHttp2.DATA, 1).length();
       }
       assertEquals(65_535, received, "bytes sent against the window");
       mesh.assertOthersGoOn();

@@ -38,32 +38,30 @@ import javax.net.ssl.X509ExtendedTrustManager;
  */
 final class RawHttp2 implements AutoCloseable {
   /** One frame as it came. */
-  record Frame(int type, int flags, int stream, byte[] payload) {
+  record Frame(int type, int flags, int stream, ByteBuffer payload) {
     boolean is(int wanted, int wantedStream) {
       return type == wanted && stream == wantedStream;
     }
 
-    boolean ends() {
-      return (flags & END_STREAM) != 0;
+    int length() {
+      return payload.remaining();
     }
 
     /** The 32 bits that GOAWAY has second, RST_STREAM and WINDOW_UPDATE first. */
     int number(int offset) {
-      return ByteBuffer.wrap(payload).getInt(offset);
+      return payload.getInt(offset);
     }
   }
 
   static final byte DATA = Http2FrameTypes.DATA;
   static final byte HEADERS = Http2FrameTypes.HEADERS;
   static final byte RST_STREAM = Http2FrameTypes.RST_STREAM;
+  static final byte WINDOW_UPDATE = Http2FrameTypes.WINDOW_UPDATE;
   static final byte SETTINGS = Http2FrameTypes.SETTINGS;
   static final byte GO_AWAY = Http2FrameTypes.GO_AWAY;
-  static final int END_STREAM = 0x1;
   static final int END_HEADERS = 0x4;
   static final int CANCEL = 8;
   static final int REFUSED_STREAM = 7;
-
-  private static final int MAX_HEADER_BYTES = 16 << 10;
 
   private final Socket transport;
   private final SSLSocket tls;
@@ -123,26 +121,30 @@ final class RawHttp2 implements AutoCloseable {
   }
 
   void frame(byte type, int flags, int stream, byte[] payload) throws IOException {
-    ByteBuffer frame = header(payload.length, type, flags, stream);
-    out.write(frame.put(payload).array());
+    byte[] frame = header(payload.length, type, flags, stream);
+    System.arraycopy(payload, 0, frame, Http2CodecUtil.FRAME_HEADER_LENGTH, payload.length);
+    out.write(frame);
     out.flush();
   }
 
   /** A frame of which only the first bytes come. */
   void beginFrame(byte type, int stream, int length, byte[] firstBytes) throws IOException {
-    byte[] frame = header(length, type, 0, stream).array();
+    byte[] frame = header(length, type, 0, stream);
     System.arraycopy(firstBytes, 0, frame, Http2CodecUtil.FRAME_HEADER_LENGTH, firstBytes.length);
     out.write(frame, 0, Http2CodecUtil.FRAME_HEADER_LENGTH + firstBytes.length);
     out.flush();
   }
 
-  private static ByteBuffer header(int length, byte type, int flags, int stream) {
-    return ByteBuffer.allocate(Http2CodecUtil.FRAME_HEADER_LENGTH + length)
+  /** A frame of this length whose payload is still to be filled in. */
+  private static byte[] header(int length, byte type, int flags, int stream) {
+    byte[] frame = new byte[Http2CodecUtil.FRAME_HEADER_LENGTH + length];
+    ByteBuffer.wrap(frame)
         .put((byte) (length >> 16))
         .putShort((short) length)
         .put(type)
         .put((byte) flags)
         .putInt(stream);
+    return frame;
   }
 
   /** Any bytes, within TLS. */
@@ -182,7 +184,7 @@ final class RawHttp2 implements AutoCloseable {
     int type = in.readUnsignedByte();
     int flags = in.readUnsignedByte();
     int stream = in.readInt();
-    return new Frame(type, flags, stream, in.readNBytes(length));
+    return new Frame(type, flags, stream, ByteBuffer.wrap(in.readNBytes(length)));
   }
 
   /** Reads on to a frame of this type and stream. */
@@ -205,9 +207,6 @@ final class RawHttp2 implements AutoCloseable {
 
   Http2Headers awaitHeaders(int stream) throws IOException {
     Frame frame = await(HEADERS, stream);
-    if (frame.payload().length > MAX_HEADER_BYTES) {
-      throw new IOException("header block of " + frame.payload().length + " bytes");
-    }
     ByteBuf block = Unpooled.wrappedBuffer(frame.payload());
     try {
       return decoder.decodeHeaders(stream, block);
