@@ -1,3 +1,4 @@
+/** The servers for operators: admin, readiness and stats, over plain HTTP/1.1. */
 @NullMarked
 package io.ztunnel.admin;
 

@@ -1,3 +1,4 @@
+/** The composition root: configuration, and the order of start and stop. */
 @NullMarked
 package io.ztunnel.app;
 

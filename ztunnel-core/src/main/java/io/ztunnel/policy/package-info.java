@@ -1,3 +1,4 @@
+/** L4 authorization: may this connection be? Pure. */
 @NullMarked
 package io.ztunnel.policy;
 

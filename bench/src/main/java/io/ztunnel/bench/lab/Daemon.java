@@ -1,0 +1,244 @@
+package io.ztunnel.bench.lab;
+
+import io.ztunnel.redirection.CniAgent;
+import io.ztunnel.redirection.Lab;
+import io.ztunnel.redirection.NetworkNamespace;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * The proxy of one node: a process of its own, started by the launcher in the node's network
+ * namespace, and the CNI agent that tells it about pods. For one thread.
+ */
+public final class Daemon implements AutoCloseable {
+  private static final int ADMIN_PORT = 15000;
+  private static final int STATS_PORT = 15020;
+  private static final int READINESS_PORT = 15021;
+  private static final Duration START_DEADLINE = Duration.ofSeconds(60);
+  private static final Duration ACCEPT_SLICE = Duration.ofSeconds(1);
+  private static final Duration STOP_DEADLINE = Duration.ofSeconds(20);
+  private static final Duration HTTP_DEADLINE = Duration.ofSeconds(10);
+  private static final Duration POLL = Duration.ofMillis(5);
+
+  private final Lab.Node node;
+  private final Path log;
+  private final NetworkNamespace namespace;
+  private final CniAgent agent;
+  private final Process process;
+  private CniAgent.Session session;
+
+  private Daemon(
+      Lab.Node node,
+      Path log,
+      NetworkNamespace namespace,
+      CniAgent agent,
+      Process process,
+      CniAgent.Session session) {
+    this.node = node;
+    this.log = log;
+    this.namespace = namespace;
+    this.agent = agent;
+    this.process = process;
+    this.session = session;
+  }
+
+  /**
+   * Starts a daemon and waits until it has connected to its CNI agent.
+   *
+   * @param launcher the project's {@code ztunnel} script
+   * @param meshFile what the daemon reads as its local mesh
+   * @param environment more variables, which win over those of the lab
+   */
+  public static Daemon start(
+      Lab lab, Lab.Node node, Path launcher, Path meshFile, Map<String, String> environment)
+      throws IOException {
+    String name = nodeName(node);
+    Path socket = lab.directory().resolve(name + ".sock");
+    Path log = lab.directory().resolve(name + ".log");
+    Map<String, String> variables = new TreeMap<>();
+    variables.put("PATH", System.getenv("PATH"));
+    variables.put("JAVA_HOME", System.getProperty("java.home"));
+    variables.put("ZTUNNEL_BUILD", "never");
+    variables.put("NODE_NAME", name);
+    variables.put("INPOD_UDS", socket.toString());
+    variables.put("LOCAL_XDS_PATH", meshFile.toString());
+    variables.put("XDS_ADDRESS", "");
+    variables.put("FAKE_CA", "true");
+    variables.put("FAKE_CA_DIR", lab.directory().resolve("ca").toString());
+    variables.put("CONNECTION_TERMINATION_DEADLINE", "1s");
+    variables.putAll(environment);
+    List<String> command = new ArrayList<>(List.of("env", "-i"));
+    variables.forEach((key, value) -> command.add(key + "=" + value));
+    command.addAll(List.of(launcher.toString(), "proxy"));
+
+    CniAgent agent = new CniAgent(socket);
+    NetworkNamespace namespace = null;
+    Process process = null;
+    try {
+      namespace = node.open();
+      process = node.spawn(log, command.toArray(String[]::new));
+      return new Daemon(node, log, namespace, agent, process, accept(agent, process, log));
+    } catch (IOException | RuntimeException e) {
+      if (process != null) {
+        process.destroyForcibly();
+      }
+      if (namespace != null) {
+        namespace.close();
+      }
+      agent.close();
+      throw e;
+    }
+  }
+
+  /** The name that the node has in the mesh. */
+  public static String nodeName(Lab.Node node) {
+    return "node-" + node.index();
+  }
+
+  private static CniAgent.Session accept(CniAgent agent, Process process, Path log)
+      throws IOException {
+    long end = System.nanoTime() + START_DEADLINE.toNanos();
+    while (true) {
+      try {
+        return agent.accept(ACCEPT_SLICE);
+      } catch (IOException e) {
+        if (!process.isAlive()) {
+          throw new IOException(
+              "the daemon ended with %d: %s".formatted(process.exitValue(), lastLine(log)), e);
+        }
+        if (System.nanoTime() > end) {
+          throw new IOException("the daemon does not connect: " + lastLine(log), e);
+        }
+      }
+    }
+  }
+
+  /** Announces a pod; its listeners are there when this returns. */
+  public void add(Lab.Pod pod, String podNamespace, String serviceAccount) throws IOException {
+    String error =
+        session.add(
+            "uid-" + pod.namespace(), pod.name(), podNamespace, serviceAccount, pod.netns());
+    if (!error.isEmpty()) {
+      throw new IOException("%s refused pod %s: %s".formatted(name(), pod.name(), error));
+    }
+  }
+
+  /** Takes a pod back; its proxy has been told to end when this returns. */
+  public void remove(Lab.Pod pod) throws IOException {
+    String error = session.delete("uid-" + pod.namespace());
+    if (!error.isEmpty()) {
+      throw new IOException("%s did not let pod %s go: %s".formatted(name(), pod.name(), error));
+    }
+  }
+
+  /**
+   * Ends the CNI agent's connection as a restart of the agent does, and waits for the daemon to
+   * connect again; it wants a whole new snapshot then.
+   */
+  public void reconnectAgent() throws IOException {
+    session.close();
+    session = accept(agent, process, log);
+  }
+
+  /** Ends the initial snapshot and waits until the daemon calls itself ready. */
+  public void finishSnapshot() throws IOException {
+    String error = session.snapshotSent();
+    if (!error.isEmpty()) {
+      throw new IOException("%s refused the snapshot: %s".formatted(name(), error));
+    }
+    awaitReady();
+  }
+
+  private void awaitReady() throws IOException {
+    long deadline = System.nanoTime() + START_DEADLINE.toNanos();
+    while (!isReady()) {
+      if (!process.isAlive()) {
+        throw new IOException("%s ended: %s".formatted(name(), lastLine(log)));
+      }
+      if (System.nanoTime() > deadline) {
+        throw new IOException("%s is not ready: %s".formatted(name(), lastLine(log)));
+      }
+      Pause.of(POLL);
+    }
+  }
+
+  private boolean isReady() {
+    try {
+      return NodeHttp.get(namespace, READINESS_PORT, "/healthz/ready", HTTP_DEADLINE).status()
+          == 200;
+    } catch (IOException e) {
+      return false; // does not listen yet
+    }
+  }
+
+  public String name() {
+    return nodeName(node);
+  }
+
+  public Lab.Node node() {
+    return node;
+  }
+
+  public long pid() {
+    return process.pid();
+  }
+
+  /** The page of the metrics. */
+  public String metrics() throws IOException {
+    return get(STATS_PORT, "/metrics");
+  }
+
+  /** What the daemon knows, as JSON. */
+  public String configDump() throws IOException {
+    return get(ADMIN_PORT, "/config_dump");
+  }
+
+  private String get(int port, String path) throws IOException {
+    NodeHttp.Answer answer = NodeHttp.get(namespace, port, path, HTTP_DEADLINE);
+    if (answer.status() != 200) {
+      throw new IOException(
+          "%s: status %d for %s (expected: 200)".formatted(name(), answer.status(), path));
+    }
+    return answer.body();
+  }
+
+  /** What the daemon has written so far. */
+  public List<String> logLines() throws IOException {
+    return Files.readAllLines(log);
+  }
+
+  /** The file that it writes to. */
+  public Path log() {
+    return log;
+  }
+
+  private static String lastLine(Path log) throws IOException {
+    List<String> lines = Files.readAllLines(log);
+    return lines.isEmpty() ? "it wrote nothing" : lines.getLast();
+  }
+
+  /** Ends the daemon as its supervisor would; fails if it does not go by itself in time. */
+  @Override
+  public void close() throws IOException {
+    process.destroy();
+    try {
+      if (!process.waitFor(STOP_DEADLINE.toSeconds(), TimeUnit.SECONDS)) {
+        throw new IOException("%s did not end in %s".formatted(name(), STOP_DEADLINE));
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } finally {
+      process.destroyForcibly();
+      session.close();
+      agent.close();
+      namespace.close();
+    }
+  }
+}

@@ -1,0 +1,47 @@
+package io.ztunnel.bench.lab;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+
+/** What a process has used, as the kernel tells in {@code /proc}. */
+public final class ProcessUsage {
+  /**
+   * USER_HZ, the unit of the times in {@code /proc/PID/stat}: 100 on every Linux platform that Java
+   * runs on.
+   */
+  private static final long TICKS_PER_SECOND = 100;
+
+  private ProcessUsage() {}
+
+  /** User and system time of all threads since the start, dead threads included; 10 ms steps. */
+  public static Duration cpuTime(long pid) throws IOException {
+    return cpuTime(Files.readString(Path.of("/proc/" + pid + "/stat")));
+  }
+
+  /**
+   * Fields 14 and 15 of proc(5); counted from the last parenthesis, because field 2 is any text.
+   */
+  static Duration cpuTime(String stat) {
+    String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1);
+    long ticks = Long.parseLong(fields[14 - 3]) + Long.parseLong(fields[15 - 3]);
+    return Duration.ofMillis(ticks * 1000 / TICKS_PER_SECOND);
+  }
+
+  /** Resident memory in bytes. */
+  public static long residentBytes(long pid) throws IOException {
+    return residentBytes(Files.readString(Path.of("/proc/" + pid + "/status")));
+  }
+
+  static long residentBytes(String status) {
+    return status
+            .lines()
+            .filter(line -> line.startsWith("VmRSS:"))
+            .map(line -> line.replaceAll("\\D", ""))
+            .mapToLong(Long::parseLong)
+            .findFirst()
+            .orElseThrow(() -> new IllegalArgumentException("no VmRSS line (expected: one)"))
+        * 1024;
+  }
+}

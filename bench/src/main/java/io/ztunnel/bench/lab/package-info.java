@@ -1,0 +1,4 @@
+@NullMarked
+package io.ztunnel.bench.lab;
+
+import org.jspecify.annotations.NullMarked;

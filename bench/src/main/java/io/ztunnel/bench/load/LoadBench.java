@@ -1,0 +1,215 @@
+package io.ztunnel.bench.load;
+
+import io.ztunnel.bench.lab.Daemon;
+import io.ztunnel.bench.lab.Pause;
+import io.ztunnel.bench.lab.ProcessUsage;
+import io.ztunnel.redirection.NetworkNamespace;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.net.InetSocketAddress;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.LocalDate;
+import java.time.ZoneOffset;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Measures two daemons between two pods on two nodes, beside direct TCP and one plain TCP hop,
+ * interleaved in rounds. For one thread.
+ */
+public final class LoadBench {
+  private static final Duration SETTLE = Duration.ofMillis(300);
+  private static final Duration MEMORY_SETTLE = Duration.ofSeconds(4);
+  private static final int ECHO_PORT = 7007;
+  private static final int FIRST_IDLE_CONNECTIONS = 1000;
+  private static final int IDLE_CONNECTIONS = 5000;
+  private static final int STARTS = 5;
+
+  private final Options options;
+  private final PrintStream progress;
+  private final BenchLab lab;
+  private final Results results = new Results();
+
+  private LoadBench(Options options, PrintStream progress, BenchLab lab) {
+    this.options = options;
+    this.progress = progress;
+    this.lab = lab;
+  }
+
+  /**
+   * Measures, and prints Markdown tables.
+   *
+   * @param launcher the project's {@code ztunnel} script
+   * @param progress what is going on, line by line
+   */
+  public static void run(
+      Path launcher, List<String> arguments, PrintStream out, PrintStream progress)
+      throws IOException {
+    Options options = Options.parse(arguments);
+    Map<String, Double> earlier =
+        options.against().isPresent() ? JsonReport.readMedians(options.against().get()) : Map.of();
+    Map<String, String> machine = machine(); // before the load is ours
+    try (BenchLab lab = new BenchLab(launcher)) {
+      LoadBench bench = new LoadBench(options, progress, lab);
+      bench.measureLoads();
+      if (options.groups().contains("memory")) {
+        bench.measureMemory();
+      }
+      if (options.groups().contains("start")) {
+        bench.measureStart();
+      }
+      out.printf("%n%s; %s.%n%n", String.join(", ", machine.values()), bench.describe());
+      out.print(MarkdownReport.render(bench.results, earlier));
+      if (options.json().isPresent()) {
+        JsonReport.write(options.json().get(), bench.results, machine);
+      }
+    }
+  }
+
+  private String describe() {
+    return "%d %s of %d s a load, after %d s of warm-up each; median [min-max]"
+        .formatted(
+            options.rounds(),
+            options.rounds() == 1 ? "round" : "rounds",
+            options.runTime().toSeconds(),
+            options.warmUp().toSeconds());
+  }
+
+  private void measureLoads() throws IOException {
+    List<Load> loads =
+        Load.all().stream().filter(load -> options.groups().contains(load.group())).toList();
+    if (loads.isEmpty()) {
+      return;
+    }
+    lab.startServers();
+    try (BenchLab.Daemons daemons = lab.startDaemons()) {
+      for (Load load : loads) {
+        progress.printf("warm-up: %s%n", load.name());
+        Run _ = lab.run(load, Arrangement.TCP_HOP, options.warmUp().dividedBy(2));
+        Run _ = lab.run(load, Arrangement.MESH, options.warmUp());
+      }
+      for (int round = 1; round <= options.rounds(); round++) {
+        for (Load load : loads) {
+          for (Arrangement arrangement : Arrangement.values()) {
+            measure(round, load, arrangement, daemons);
+          }
+        }
+      }
+      for (Daemon daemon : List.of(daemons.ofClient(), daemons.ofServer())) {
+        progress.printf(
+            "memory of %s after these loads: %.0f MiB%n",
+            daemon.name(), mebibytes(ProcessUsage.residentBytes(daemon.pid())));
+      }
+    }
+  }
+
+  private void measure(int round, Load load, Arrangement arrangement, BenchLab.Daemons daemons)
+      throws IOException {
+    Pause.of(SETTLE);
+    Duration before = daemons.cpuTime();
+    Run run = lab.run(load, arrangement, options.runTime());
+    double cpuSeconds =
+        arrangement == Arrangement.MESH ? daemons.cpuTime().minus(before).toMillis() / 1e3 : 0;
+    results.add(
+        load,
+        arrangement,
+        new Run(
+            run.rate(), run.work(), run.p50Micros(), run.p99Micros(), cpuSeconds, run.errors()));
+    progress.printf(
+        "round %d: %s, %s: %s%s%n",
+        round,
+        load.name(),
+        arrangement.title(),
+        MarkdownReport.number(run.rate()),
+        run.errors() == 0 ? "" : ", " + run.errors() + " failed");
+  }
+
+  /** Fresh daemons: memory once ready, and what each further idle connection costs. */
+  private void measureMemory() throws IOException {
+    List<Double> idle = new ArrayList<>();
+    List<Double> perTunnel = new ArrayList<>();
+    try (BenchLab.Daemons daemons = lab.startDaemons();
+        NetworkNamespace clientPod = lab.client().open();
+        NetworkNamespace serverPod = lab.server().open();
+        EchoServer _ = new EchoServer(listen(serverPod))) {
+      List<Daemon> both = List.of(daemons.ofClient(), daemons.ofServer());
+      Pause.of(MEMORY_SETTLE);
+      for (Daemon daemon : both) {
+        idle.add(mebibytes(ProcessUsage.residentBytes(daemon.pid())));
+      }
+      progress.printf("memory idle: %s MiB%n", idle);
+      InetSocketAddress echo = new InetSocketAddress(lab.server().ipv4(), ECHO_PORT);
+      IdleConnections.Sockets sockets = () -> clientPod.call(SocketChannel::open);
+      try (IdleConnections _ = IdleConnections.open(sockets, echo, FIRST_IDLE_CONNECTIONS)) {
+        Pause.of(MEMORY_SETTLE);
+        List<Long> before = residentBytes(both);
+        try (IdleConnections more = IdleConnections.open(sockets, echo, IDLE_CONNECTIONS)) {
+          Pause.of(MEMORY_SETTLE);
+          List<Long> after = residentBytes(both);
+          for (int i = 0; i < both.size(); i++) {
+            perTunnel.add((after.get(i) - before.get(i)) / 1024.0 / more.count());
+          }
+          progress.printf(
+              "memory with %d and %d idle tunnels: %s, %s bytes%n",
+              FIRST_IDLE_CONNECTIONS, FIRST_IDLE_CONNECTIONS + more.count(), before, after);
+        }
+      }
+    }
+    results.add(new Figure("memory of one, idle", "MiB", Spread.of(idle), new Target.AtMost(100)));
+    results.add(
+        new Figure(
+            "memory of one, per idle tunnel", "KiB", Spread.of(perTunnel), new Target.AtMost(3.5)));
+  }
+
+  private static ServerSocketChannel listen(NetworkNamespace namespace) throws IOException {
+    return namespace.call(ServerSocketChannel::open).bind(new InetSocketAddress(ECHO_PORT), 1024);
+  }
+
+  private static List<Long> residentBytes(List<Daemon> daemons) throws IOException {
+    List<Long> all = new ArrayList<>();
+    for (Daemon daemon : daemons) {
+      all.add(ProcessUsage.residentBytes(daemon.pid()));
+    }
+    return all;
+  }
+
+  private static double mebibytes(long bytes) {
+    return bytes / 1024.0 / 1024.0;
+  }
+
+  private void measureStart() throws IOException {
+    List<Double> seconds = new ArrayList<>();
+    for (int i = 0; i < STARTS; i++) {
+      seconds.add(lab.timeToReady().toMillis() / 1e3);
+    }
+    progress.printf("start to ready: %s s%n", seconds);
+    results.add(new Figure("start to ready", "s", Spread.of(seconds), new Target.AtMost(1.0)));
+  }
+
+  private static Map<String, String> machine() throws IOException {
+    Map<String, String> facts = new LinkedHashMap<>();
+    facts.put("date", LocalDate.now(ZoneOffset.UTC).toString());
+    facts.put("cores", Runtime.getRuntime().availableProcessors() + " cores");
+    facts.put("processor", processor());
+    facts.put("kernel", "Linux " + System.getProperty("os.version"));
+    facts.put("jdk", "JDK " + Runtime.version());
+    facts.put(
+        "load",
+        "load average before: " + Files.readString(Path.of("/proc/loadavg")).split(" ", 2)[0]);
+    return facts;
+  }
+
+  private static String processor() throws IOException {
+    return Files.readAllLines(Path.of("/proc/cpuinfo")).stream()
+        .filter(line -> line.startsWith("model name"))
+        .map(line -> line.substring(line.indexOf(':') + 1).strip())
+        .findFirst()
+        .orElse(System.getProperty("os.arch"));
+  }
+}

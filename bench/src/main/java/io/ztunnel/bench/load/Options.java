@@ -1,0 +1,96 @@
+package io.ztunnel.bench.load;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+
+/**
+ * How to measure.
+ *
+ * @param rounds how often each load is run over each arrangement
+ * @param runTime how long one run lasts
+ * @param warmUp how long each load runs over the two daemons before the first round
+ * @param groups what is measured
+ */
+record Options(
+    int rounds,
+    Duration runTime,
+    Duration warmUp,
+    Set<String> groups,
+    Optional<Path> json,
+    Optional<Path> against) {
+
+  static final Set<String> ALL_GROUPS =
+      Set.copyOf(List.of("bulk", "http", "conn", "memory", "start"));
+  private static final int MAX_ROUNDS = 100;
+
+  /**
+   * Reads the command line.
+   *
+   * @throws IllegalArgumentException with the argument that is wrong and what was expected
+   */
+  static Options parse(List<String> arguments) {
+    int rounds = 0;
+    boolean quick = false;
+    Set<String> groups = ALL_GROUPS;
+    Optional<Path> json = Optional.empty();
+    Optional<Path> against = Optional.empty();
+    Iterator<String> rest = arguments.iterator();
+    while (rest.hasNext()) {
+      String option = rest.next();
+      switch (option) {
+        case "--quick" -> quick = true;
+        case "--rounds" -> rounds = number(option, value(option, rest));
+        case "--only" -> groups = groups(value(option, rest));
+        case "--json" -> json = Optional.of(Path.of(value(option, rest)));
+        case "--against" -> against = Optional.of(Path.of(value(option, rest)));
+        default ->
+            throw new IllegalArgumentException(
+                option
+                    + " (expected: --quick, --rounds N, --only GROUP[,GROUP...], --json FILE or"
+                    + " --against FILE)");
+      }
+    }
+    return new Options(
+        rounds > 0 ? rounds : quick ? 1 : 3,
+        Duration.ofSeconds(quick ? 2 : 5),
+        Duration.ofSeconds(quick ? 4 : 10),
+        groups,
+        json,
+        against);
+  }
+
+  private static String value(String option, Iterator<String> rest) {
+    if (!rest.hasNext()) {
+      throw new IllegalArgumentException(option + ": nothing follows (expected: a value)");
+    }
+    return rest.next();
+  }
+
+  private static int number(String option, String text) {
+    if (text.matches("\\d{1,3}")) {
+      int number = Integer.parseInt(text);
+      if (number >= 1 && number <= MAX_ROUNDS) {
+        return number;
+      }
+    }
+    throw new IllegalArgumentException(
+        "%s: %s (expected: 1 to %d)".formatted(option, text, MAX_ROUNDS));
+  }
+
+  private static Set<String> groups(String text) {
+    Set<String> groups = new TreeSet<>(List.of(text.split(",", -1)));
+    for (String group : groups) {
+      if (!ALL_GROUPS.contains(group)) {
+        throw new IllegalArgumentException(
+            "--only: %s (expected: some of %s)"
+                .formatted(group, String.join(",", new TreeSet<>(ALL_GROUPS))));
+      }
+    }
+    return groups;
+  }
+}

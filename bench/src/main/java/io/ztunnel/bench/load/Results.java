@@ -1,0 +1,102 @@
+package io.ztunnel.bench.load;
+
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.function.ToDoubleFunction;
+
+/**
+ * Everything that one call of the bench has measured, in the order of measuring. For one thread.
+ */
+final class Results {
+  private final SequencedMap<Load, Map<Arrangement, List<Run>>> runs = new LinkedHashMap<>();
+  private final List<Figure> processFigures = new ArrayList<>();
+
+  void add(Load load, Arrangement arrangement, Run run) {
+    runs.computeIfAbsent(load, _ -> new EnumMap<>(Arrangement.class))
+        .computeIfAbsent(arrangement, _ -> new ArrayList<>())
+        .add(run);
+  }
+
+  /** A figure that is not of a load: memory, start-up. */
+  void add(Figure figure) {
+    processFigures.add(figure);
+  }
+
+  List<Load> loads() {
+    return List.copyOf(runs.keySet());
+  }
+
+  /** The runs of one cell, one a round; empty if there are none. */
+  List<Run> runs(Load load, Arrangement arrangement) {
+    return runs.getOrDefault(load, Map.of()).getOrDefault(arrangement, List.of());
+  }
+
+  /** What the work order asks for, as far as it was measured. */
+  List<Figure> figures() {
+    List<Figure> figures = new ArrayList<>();
+    for (Load load : runs.keySet()) {
+      if (!runs(load, Arrangement.MESH).isEmpty() && !runs(load, Arrangement.DIRECT).isEmpty()) {
+        addFigures(load, figures);
+      }
+    }
+    figures.addAll(processFigures);
+    return List.copyOf(figures);
+  }
+
+  private void addFigures(Load load, List<Figure> figures) {
+    Load.Expectation expected = load.expectation();
+    figures.add(
+        new Figure(
+            load.name() + ": rate",
+            "x direct",
+            Spread.ofRatios(
+                column(load, Arrangement.MESH, Run::rate),
+                column(load, Arrangement.DIRECT, Run::rate)),
+            new Target.AtLeast(expected.timesDirect())));
+    if (Double.isFinite(expected.p99TimesDirect())) {
+      figures.add(
+          new Figure(
+              load.name() + ": p99",
+              "x direct",
+              Spread.ofRatios(
+                  column(load, Arrangement.MESH, Run::p99Micros),
+                  column(load, Arrangement.DIRECT, Run::p99Micros)),
+              new Target.AtMost(expected.p99TimesDirect())));
+    }
+    if (Double.isFinite(expected.cpu())) {
+      double scale = cpuScale(load);
+      figures.add(
+          new Figure(
+              load.name() + ": CPU of both",
+              cpuUnit(load),
+              Spread.of(
+                  runs(load, Arrangement.MESH).stream()
+                      .map(run -> run.cpuSecondsPerWork() * scale)
+                      .toList()),
+              new Target.AtMost(expected.cpu())));
+    }
+  }
+
+  static String cpuUnit(Load load) {
+    return switch (load) {
+      case Load.Bulk _ -> "s/GB";
+      case Load.Http _ -> "us/request";
+      case Load.NewConnections _ -> "us/connection";
+    };
+  }
+
+  static double cpuScale(Load load) {
+    return switch (load) {
+      case Load.Bulk _ -> 1;
+      case Load.Http _, Load.NewConnections _ -> 1e6;
+    };
+  }
+
+  private double[] column(Load load, Arrangement arrangement, ToDoubleFunction<Run> value) {
+    return runs(load, arrangement).stream().mapToDouble(value).toArray();
+  }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package io.ztunnel.bench.load;
+
+import org.jspecify.annotations.NullMarked;

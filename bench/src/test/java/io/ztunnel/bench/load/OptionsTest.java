@@ -1,0 +1,65 @@
+package io.ztunnel.bench.load;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class OptionsTest {
+  @Test
+  void everythingIsMeasuredInThreeRoundsUnlessToldOtherwise() {
+    Options options = Options.parse(List.of());
+
+    assertEquals(3, options.rounds());
+    assertEquals(Options.ALL_GROUPS, options.groups());
+  }
+
+  @Test
+  void optionsAreTaken() {
+    assertEquals(
+        new Options(
+            7,
+            Duration.ofSeconds(2),
+            Duration.ofSeconds(4),
+            Set.of("bulk", "start"),
+            Optional.of(Path.of("new.json")),
+            Optional.of(Path.of("old.json"))),
+        Options.parse(
+            List.of(
+                "--quick",
+                "--rounds",
+                "7",
+                "--only",
+                "start,bulk",
+                "--json",
+                "new.json",
+                "--against",
+                "old.json")));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          --rounds          | --rounds: nothing follows (expected: a value)
+          --rounds 0        | --rounds: 0 (expected: 1 to 100)
+          --rounds many     | --rounds: many (expected: 1 to 100)
+          --only bulk,htpp  | --only: htpp (expected: some of bulk,conn,http,memory,start)
+          --fast            | --fast (expected: --quick, --rounds N, --only GROUP[,GROUP...], --json FILE or --against FILE)
+          """)
+  void wrongOptionSaysWhatWasExpected(String line, String message) {
+    var thrown =
+        assertThrows(
+            IllegalArgumentException.class, () -> Options.parse(List.of(line.split(" ", -1))));
+
+    assertEquals(message, thrown.getMessage());
+  }
+}

@@ -1,0 +1,20 @@
+package io.ztunnel.metrics;
+
+/** On whose behalf a connection is reported: which end of it this proxy serves. */
+public enum Reporter {
+  /** The proxy of the client: outbound and SOCKS connections. */
+  SOURCE("source"),
+  /** The proxy of the server: inbound and passthrough connections. */
+  DESTINATION("destination");
+
+  private final String label;
+
+  Reporter(String label) {
+    this.label = label;
+  }
+
+  /** The value of the {@code reporter} label. */
+  public String label() {
+    return label;
+  }
+}

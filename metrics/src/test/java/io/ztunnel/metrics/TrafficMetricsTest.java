@@ -1,0 +1,315 @@
+package io.ztunnel.metrics;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.ztunnel.metrics.TrafficLabels.Locality;
+import io.ztunnel.metrics.TrafficLabels.Peer;
+import io.ztunnel.metrics.TrafficLabels.SecurityPolicy;
+import io.ztunnel.metrics.TrafficLabels.ServiceName;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+class TrafficMetricsTest {
+  private static final Set<String> STABLE =
+      Set.of(
+          "istio_build",
+          "istio_tcp_connections_opened",
+          "istio_tcp_connections_closed",
+          "istio_tcp_received_bytes",
+          "istio_tcp_sent_bytes",
+          "process_open_fds",
+          "process_max_fds");
+
+  private static final Pattern DOCUMENTED =
+      Pattern.compile("\\| `([a-z0-9_]+)` \\| (counter|gauge) \\| .*");
+
+  private final MeshRegistry registry = new MeshRegistry();
+
+  @AfterEach
+  void close() {
+    registry.close();
+  }
+
+  private static TrafficLabels echo(Reporter reporter, String client) {
+    return new TrafficLabels(
+        reporter,
+        new Peer(
+            client,
+            "client",
+            "v1",
+            "shop",
+            "spiffe://cluster.local/ns/shop/sa/client",
+            "client",
+            "v1",
+            "west"),
+        new ServiceName("echo.shop.svc.cluster.local", "shop", "echo"),
+        new Peer(
+            "echo-0",
+            "echo-0",
+            "v1",
+            "shop",
+            "spiffe://cluster.local/ns/shop/sa/echo",
+            "echo-0",
+            "v1",
+            "east"),
+        SecurityPolicy.MUTUAL_TLS,
+        new Locality("", "", "", ""));
+  }
+
+  @Test
+  void aConnectionCountsOnceInEachFamily() throws Exception {
+    var traffic = new TrafficMetrics(registry);
+    TrafficSeries series = traffic.series(echo(Reporter.SOURCE, "client"));
+    series.opened();
+    series.received(4);
+    series.received(7);
+    series.sent(22);
+    series.closed(TrafficSeries.NO_FLAG);
+
+    Scrape scrape = Scrape.of(registry);
+    Map<String, String> ended = Map.of("reporter", "source", "response_flags", "-");
+    assertEquals(1, scrape.value("istio_tcp_connections_opened_total", ended));
+    assertEquals(1, scrape.value("istio_tcp_connections_closed_total", ended));
+    assertEquals(11, scrape.value("istio_tcp_received_bytes_total", ended));
+    assertEquals(22, scrape.value("istio_tcp_sent_bytes_total", ended));
+    assertFalse(scrape.families().containsKey("istio_tcp_connections_failed"));
+  }
+
+  @Test
+  void aFlagOnCloseCountsAsFailedAndLeavesTheOtherFamiliesUnflagged() throws Exception {
+    TrafficSeries series = new TrafficMetrics(registry).series(echo(Reporter.DESTINATION, "c"));
+    series.opened();
+    series.sent(1);
+    series.closed("DENY");
+
+    Scrape scrape = Scrape.of(registry);
+    Map<String, String> denied = Map.of("response_flags", "DENY");
+    assertEquals(1, scrape.value("istio_tcp_connections_closed_total", denied));
+    assertEquals(1, scrape.value("istio_tcp_connections_failed_total", denied));
+    assertEquals(0, scrape.value("istio_tcp_connections_opened_total", denied));
+    assertEquals(0, scrape.value("istio_tcp_sent_bytes_total", denied));
+  }
+
+  @Test
+  void localityLabelsAreAbsentWhenNoWorkloadIsKnown() throws Exception {
+    new TrafficMetrics(registry).series(TrafficLabels.overflow(Reporter.SOURCE)).opened();
+    List<String> names =
+        List.copyOf(
+            Scrape.of(registry)
+                .family("istio_tcp_connections_opened")
+                .samples()
+                .getFirst()
+                .labels()
+                .keySet());
+    assertEquals(TrafficLabels.NAMES.subList(0, 23), names);
+  }
+
+  @Test
+  void equalLabelsShareOneSeries() {
+    var traffic = new TrafficMetrics(registry);
+    assertSame(
+        traffic.series(echo(Reporter.SOURCE, "a")), traffic.series(echo(Reporter.SOURCE, "a")));
+  }
+
+  @Test
+  void beyondTheBoundConnectionsAreCountedWithoutNames() throws Exception {
+    var traffic = new TrafficMetrics(registry, 2);
+    for (String client : List.of("a", "b", "c", "d")) {
+      traffic.series(echo(Reporter.SOURCE, client)).opened();
+    }
+    Scrape scrape = Scrape.of(registry);
+    String opened = "istio_tcp_connections_opened_total";
+    assertEquals(4, scrape.value(opened, Map.of("reporter", "source")));
+    assertEquals(
+        2, scrape.value(opened, Map.of("reporter", "source", "source_workload", "unknown")));
+    traffic.series(echo(Reporter.SOURCE, "a")).opened();
+    assertEquals(2, Scrape.of(registry).value(opened, Map.of("source_workload", "a")));
+  }
+
+  @Test
+  void atTheBoundSeriesThatRestMakeRoomAndThoseInUseStay() throws Exception {
+    var traffic = new TrafficMetrics(registry, 2);
+    TrafficSeries gone = traffic.series(echo(Reporter.SOURCE, "gone"));
+    gone.opened();
+    gone.received(1);
+    gone.closed("CONNECT");
+    TrafficSeries busy = traffic.series(echo(Reporter.SOURCE, "busy"));
+    busy.opened();
+
+    traffic.series(echo(Reporter.SOURCE, "first")).opened(); // both were just used
+    traffic.series(echo(Reporter.SOURCE, "second")).opened(); // one has rested since
+    Scrape scrape = Scrape.of(registry);
+    String opened = "istio_tcp_connections_opened_total";
+    for (String family :
+        List.of(
+            opened,
+            "istio_tcp_connections_closed_total",
+            "istio_tcp_connections_failed_total",
+            "istio_tcp_received_bytes_total")) {
+      assertEquals(0, scrape.value(family, Map.of("source_workload", "gone")), family);
+    }
+    assertEquals(1, scrape.value(opened, Map.of("source_workload", "busy")));
+    assertEquals(1, scrape.value(opened, Map.of("source_workload", "unknown")));
+    assertSame(busy, traffic.series(echo(Reporter.SOURCE, "busy")));
+  }
+
+  @Test
+  void socketsAppearWithTheFirstAndGoBackToZero() throws Exception {
+    var traffic = new TrafficMetrics(registry);
+    traffic.sockets(Reporter.SOURCE).opened();
+    traffic.sockets(Reporter.SOURCE).opened();
+    traffic.sockets(Reporter.SOURCE).closed();
+    Scrape one = Scrape.of(registry);
+    assertEquals(1, one.family("istio_tcp_sockets_open").samples().size());
+    assertEquals(1, one.value("istio_tcp_sockets_open", Map.of("reporter", "source")));
+    traffic.sockets(Reporter.SOURCE).closed();
+    assertEquals(0, Scrape.of(registry).value("istio_tcp_sockets_open", Map.of()));
+    assertThrows(IllegalStateException.class, () -> traffic.sockets(Reporter.SOURCE).closed());
+  }
+
+  @Test
+  void onDemandLookupsAreCountedByHostname() throws Exception {
+    var traffic = new TrafficMetrics(registry);
+    traffic.onDemandDns(echo(Reporter.SOURCE, "client").source(), "payments.example.com");
+    traffic.onDemandDns(echo(Reporter.SOURCE, "client").source(), "payments.example.com");
+    assertEquals(
+        2,
+        Scrape.of(registry)
+            .value("istio_on_demand_dns_total", Map.of("hostname", "payments.example.com")));
+  }
+
+  @Test
+  void concurrentRecordingLosesNothing() throws Exception {
+    var traffic = new TrafficMetrics(registry);
+    int threads = 4;
+    int connections = 2_000;
+    try (var pool = Executors.newFixedThreadPool(threads)) {
+      var work = new ArrayList<Callable<Void>>();
+      for (int t = 0; t < threads; t++) {
+        work.add(
+            () -> {
+              for (int i = 0; i < connections; i++) {
+                TrafficSeries series = traffic.series(echo(Reporter.SOURCE, "c" + i % 7));
+                series.opened();
+                series.received(3);
+                series.closed(TrafficSeries.NO_FLAG);
+              }
+              return null;
+            });
+      }
+      for (Future<Void> done : pool.invokeAll(work)) {
+        done.get();
+      }
+    }
+    Scrape scrape = Scrape.of(registry);
+    double all = (double) threads * connections;
+    assertEquals(all, scrape.value("istio_tcp_connections_opened_total", Map.of()));
+    assertEquals(all, scrape.value("istio_tcp_connections_closed_total", Map.of()));
+    assertEquals(3 * all, scrape.value("istio_tcp_received_bytes_total", Map.of()));
+  }
+
+  @Test
+  void everyFamilyThatIsNotStableSaysSo() throws Exception {
+    fillAll();
+    Scrape scrape = Scrape.of(registry);
+    scrape
+        .families()
+        .forEach(
+            (name, family) ->
+                assertEquals(!STABLE.contains(name), family.help().contains("(unstable)"), name));
+    assertTrue(scrape.families().keySet().containsAll(STABLE));
+  }
+
+  @Test
+  void theReferencesFamiliesHaveItsNamesTypesLabelsAndOrder() throws Exception {
+    fillAll();
+    Scrape ours = Scrape.of(registry);
+    Scrape reference = Scrape.parse(resource("reference-source-node.txt"));
+    // The control plane's families come with its client.
+    List<String> expected =
+        reference.families().keySet().stream().filter(n -> !n.startsWith("istio_xds_")).toList();
+    assertEquals(expected, ours.families().keySet().stream().filter(expected::contains).toList());
+    for (String name : expected) {
+      Scrape.Family want = reference.family(name);
+      Scrape.Family got = ours.family(name);
+      assertEquals(want.help(), got.help(), name);
+      assertEquals(want.type(), got.type(), name);
+      assertEquals(labelNames(want), labelNames(got), name);
+      assertEquals(sampleNames(want), sampleNames(got), name);
+    }
+  }
+
+  @Test
+  void theDocumentListsExactlyTheseFamilies() throws Exception {
+    fillAll();
+    var documented = new ArrayList<String>();
+    for (String line : Files.readAllLines(Path.of("../docs/metrics.md"))) {
+      Matcher row = DOCUMENTED.matcher(line);
+      if (row.matches()) {
+        documented.add(row.group(1) + " " + row.group(2));
+      }
+    }
+    var families = new ArrayList<String>();
+    Scrape.of(registry)
+        .families()
+        .forEach((name, family) -> families.add(name + " " + family.type()));
+    assertEquals(sorted(families), sorted(documented));
+  }
+
+  private static List<String> sorted(List<String> names) {
+    return names.stream().sorted().toList();
+  }
+
+  private void fillAll() {
+    ProcessMetrics.register(registry);
+    var runtime = new RuntimeMetrics(registry, () -> 1);
+    runtime.eventLoop("ztunnel-0", () -> 0, () -> 0.001);
+    new TunnelMetrics(registry).floodStopped(TunnelMetrics.Role.SERVER, "resets");
+    BuildMetrics.register(registry, "unknown");
+    var traffic = new TrafficMetrics(registry);
+    TrafficSeries series = traffic.series(echo(Reporter.SOURCE, "client"));
+    series.opened();
+    series.received(1);
+    series.sent(1);
+    series.closed("CONNECT");
+    traffic.sockets(Reporter.SOURCE).opened();
+    traffic.onDemandDns(Peer.UNKNOWN, "h");
+    traffic.connectionFailed(Reporter.SOURCE, "connect_refused");
+    new WorkloadManagerMetrics(registry).proxyStarted();
+  }
+
+  private static Set<List<String>> labelNames(Scrape.Family family) {
+    return family.samples().stream()
+        .map(s -> List.copyOf(s.labels().keySet()))
+        .collect(Collectors.toSet());
+  }
+
+  private static Set<String> sampleNames(Scrape.Family family) {
+    return family.samples().stream().map(Scrape.Sample::name).collect(Collectors.toSet());
+  }
+
+  private static String resource(String name) throws IOException {
+    try (InputStream in = TrafficMetricsTest.class.getResourceAsStream(name)) {
+      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+    }
+  }
+}

@@ -1,0 +1,337 @@
+package io.ztunnel.redirection;
+
+import java.io.IOException;
+import java.lang.foreign.AddressLayout;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout.PathElement;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.StructLayout;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The system calls that neither the JDK nor Netty offer. Stateless; callable from any thread.
+ *
+ * <p>The only class of this module that uses the foreign function API. Layouts and constants are
+ * those of 64-bit Linux and the same on x86-64 and AArch64; {@code statx} stands in for {@code
+ * fstat}, whose structure is not.
+ */
+@SuppressWarnings("restricted") // native access is what this class is for
+final class Libc {
+  static final int AF_UNIX = 1;
+  static final int AF_INET = 2;
+  static final int SOCK_STREAM = 1;
+  static final int SOCK_SEQPACKET = 5;
+  static final int SOL_SOCKET = 1;
+  static final int SO_RCVTIMEO = 20;
+  static final int SO_SNDTIMEO = 21;
+  static final int SO_MARK = 36;
+  private static final int EINTR = 4;
+  static final int EAGAIN = 11;
+
+  static final int SOCK_CLOEXEC = 0x80000;
+  private static final int O_RDONLY = 0;
+  private static final int O_CLOEXEC = 0x80000;
+  private static final int CLONE_NEWNET = 0x4000_0000;
+  private static final int AT_EMPTY_PATH = 0x1000;
+  private static final int STATX_INO = 0x100;
+  private static final int SHUT_RDWR = 2;
+  private static final int RLIMIT_NOFILE = 7;
+  static final int SCM_RIGHTS = 1;
+  private static final int MSG_CTRUNC = 0x8;
+  private static final int MSG_TRUNC = 0x20;
+  static final int MSG_NOSIGNAL = 0x4000;
+  private static final int MSG_CMSG_CLOEXEC = 0x4000_0000;
+
+  /** {@code sun_path} of {@code sockaddr_un}, less its terminating zero. */
+  private static final int MAX_UNIX_PATH_BYTES = 107;
+
+  private static final long SIZE_OF_STATX = 256;
+  private static final long SIZE_OF_MSGHDR = 56;
+  private static final long SIZE_OF_CMSGHDR = 16;
+
+  private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
+  private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
+  private static final AddressLayout POINTER = ValueLayout.ADDRESS;
+
+  private static final Linker LINKER = Linker.nativeLinker();
+  private static final StructLayout CALL_STATE = Linker.Option.captureStateLayout();
+  private static final VarHandle ERRNO =
+      CALL_STATE.varHandle(PathElement.groupElement("errno")).withInvokeExactBehavior();
+
+  private static final MethodHandle OPEN =
+      link("open", FunctionDescriptor.of(INT, POINTER, INT), Linker.Option.firstVariadicArg(2));
+  private static final MethodHandle CLOSE = link("close", FunctionDescriptor.of(INT, INT));
+  private static final MethodHandle SETNS = link("setns", FunctionDescriptor.of(INT, INT, INT));
+  private static final MethodHandle STATX =
+      link("statx", FunctionDescriptor.of(INT, INT, POINTER, INT, INT, POINTER));
+  private static final MethodHandle SOCKET =
+      link("socket", FunctionDescriptor.of(INT, INT, INT, INT));
+  private static final MethodHandle CONNECT =
+      link("connect", FunctionDescriptor.of(INT, INT, POINTER, INT));
+  private static final MethodHandle SHUTDOWN =
+      link("shutdown", FunctionDescriptor.of(INT, INT, INT));
+  private static final MethodHandle SEND =
+      link("send", FunctionDescriptor.of(LONG, INT, POINTER, LONG, INT));
+  private static final MethodHandle RECVMSG =
+      link("recvmsg", FunctionDescriptor.of(LONG, INT, POINTER, INT));
+  private static final MethodHandle SETSOCKOPT =
+      link("setsockopt", FunctionDescriptor.of(INT, INT, INT, INT, POINTER, INT));
+  private static final MethodHandle GETRLIMIT =
+      link("getrlimit", FunctionDescriptor.of(INT, INT, POINTER));
+  private static final MethodHandle SETRLIMIT =
+      link("setrlimit", FunctionDescriptor.of(INT, INT, POINTER));
+  private static final MethodHandle STRERROR =
+      LINKER.downcallHandle(
+          LINKER.defaultLookup().findOrThrow("strerror"), FunctionDescriptor.of(POINTER, INT));
+
+  private Libc() {}
+
+  /** One packet as the kernel delivered it. Its descriptors belong to the receiver. */
+  record Packet(ByteBuffer data, List<Integer> descriptors, boolean truncated) {}
+
+  /** Soft and hard limit, as unsigned numbers. */
+  record Limit(long soft, long hard) {}
+
+  static int open(String path) throws IOException {
+    return (int)
+        call(
+            "open " + path,
+            (arena, state) ->
+                (int) OPEN.invokeExact(state, arena.allocateFrom(path), O_RDONLY | O_CLOEXEC));
+  }
+
+  /** Closes a descriptor; Linux releases it whatever the call returns, so nothing is reported. */
+  static void close(int fd) {
+    try (Arena arena = Arena.ofConfined()) {
+      int _ = (int) CLOSE.invokeExact(arena.allocate(CALL_STATE), fd);
+    } catch (Throwable e) {
+      throw new LinkageError("close", e);
+    }
+  }
+
+  /** Moves the calling thread, and it alone, into a network namespace. */
+  static void enterNetworkNamespace(int fd) throws IOException {
+    call("setns", (_, state) -> (int) SETNS.invokeExact(state, fd, CLONE_NEWNET));
+  }
+
+  static NetworkNamespace.Identity identity(int fd) throws IOException {
+    try (Arena result = Arena.ofConfined()) {
+      MemorySegment statx = result.allocate(SIZE_OF_STATX, Long.BYTES);
+      call(
+          "statx of descriptor " + fd,
+          (arena, state) ->
+              (int)
+                  STATX.invokeExact(
+                      state, fd, arena.allocateFrom(""), AT_EMPTY_PATH, STATX_INO, statx));
+      long device =
+          (Integer.toUnsignedLong(statx.get(INT, 136)) << 32)
+              | Integer.toUnsignedLong(statx.get(INT, 140));
+      return new NetworkNamespace.Identity(statx.get(LONG, 32), device);
+    }
+  }
+
+  static int socket(int family, int type) throws IOException {
+    return (int)
+        call(
+            "socket",
+            (_, state) -> (int) SOCKET.invokeExact(state, family, type | SOCK_CLOEXEC, 0));
+  }
+
+  static void connect(int fd, String unixPath) throws IOException {
+    try (Arena addresses = Arena.ofConfined()) {
+      MemorySegment address = unixAddress(addresses, unixPath);
+      call(
+          "connect to " + unixPath,
+          (_, state) -> (int) CONNECT.invokeExact(state, fd, address, (int) address.byteSize()));
+    }
+  }
+
+  /** Wakes every thread that is blocked on the socket. */
+  static void shutdown(int fd) throws IOException {
+    call("shutdown", (_, state) -> (int) SHUTDOWN.invokeExact(state, fd, SHUT_RDWR));
+  }
+
+  /** Sends one packet. */
+  static void send(int fd, byte[] packet) throws IOException {
+    long sent =
+        call(
+            "send",
+            (arena, state) -> {
+              MemorySegment data = arena.allocateFrom(ValueLayout.JAVA_BYTE, packet);
+              return (long) SEND.invokeExact(state, fd, data, data.byteSize(), MSG_NOSIGNAL);
+            });
+    if (sent != packet.length) {
+      throw new IOException("send: " + sent + " bytes of " + packet.length + " went out");
+    }
+  }
+
+  /**
+   * Waits for one packet with its descriptors, which are close-on-exec; null at the end of the
+   * stream. A packet or descriptors beyond the given room are cut off, and the packet says so.
+   */
+  static @Nullable Packet receive(int fd, int maxBytes, int maxDescriptors) throws IOException {
+    try (Arena buffers = Arena.ofConfined()) {
+      MemorySegment data = buffers.allocate(maxBytes);
+      MemorySegment control = buffers.allocate(controlRoom(maxDescriptors), Long.BYTES);
+      MemorySegment header = messageHeader(buffers, data, control);
+      long length =
+          call(
+              "recvmsg",
+              (_, state) -> (long) RECVMSG.invokeExact(state, fd, header, MSG_CMSG_CLOEXEC));
+      List<Integer> descriptors = descriptors(control.asSlice(0, header.get(LONG, 40)));
+      if (length == 0 && descriptors.isEmpty()) {
+        return null;
+      }
+      boolean truncated = (header.get(INT, 48) & (MSG_TRUNC | MSG_CTRUNC)) != 0;
+      byte[] bytes = data.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE);
+      return new Packet(ByteBuffer.wrap(bytes), descriptors, truncated);
+    }
+  }
+
+  static void setIntOption(int fd, int level, int option, int value) throws IOException {
+    try (Arena values = Arena.ofConfined()) {
+      setOption(fd, level, option, values.allocateFrom(INT, value));
+    }
+  }
+
+  /** Bounds a blocking call on the socket; the option is {@link #SO_RCVTIMEO} or its twin. */
+  static void setTimeout(int fd, int option, long millis) throws IOException {
+    try (Arena values = Arena.ofConfined()) {
+      long micros = millis % 1000 * 1000;
+      setOption(fd, SOL_SOCKET, option, values.allocateFrom(LONG, millis / 1000, micros));
+    }
+  }
+
+  private static void setOption(int fd, int level, int option, MemorySegment value)
+      throws IOException {
+    call(
+        "setsockopt " + level + "/" + option,
+        (_, state) ->
+            (int) SETSOCKOPT.invokeExact(state, fd, level, option, value, (int) value.byteSize()));
+  }
+
+  static Limit descriptorLimit() throws IOException {
+    try (Arena values = Arena.ofConfined()) {
+      MemorySegment limit = values.allocate(16, Long.BYTES);
+      call("getrlimit", (_, state) -> (int) GETRLIMIT.invokeExact(state, RLIMIT_NOFILE, limit));
+      return new Limit(limit.get(LONG, 0), limit.get(LONG, 8));
+    }
+  }
+
+  static void setDescriptorLimit(Limit value) throws IOException {
+    try (Arena values = Arena.ofConfined()) {
+      MemorySegment limit = values.allocateFrom(LONG, value.soft(), value.hard());
+      call("setrlimit", (_, state) -> (int) SETRLIMIT.invokeExact(state, RLIMIT_NOFILE, limit));
+    }
+  }
+
+  /** The kernel's words for an error number. */
+  static String errorText(int errno) {
+    try {
+      MemorySegment text = (MemorySegment) STRERROR.invokeExact(errno);
+      return text.reinterpret(Long.MAX_VALUE).getString(0);
+    } catch (Throwable e) {
+      throw new LinkageError("strerror", e);
+    }
+  }
+
+  /** One call of a linked function; the segment receives the error number. */
+  @FunctionalInterface
+  interface Call {
+    long invoke(Arena arena, MemorySegment state) throws Throwable;
+  }
+
+  /** Makes the call, again if a signal cut it short, and turns a negative result into an error. */
+  static long call(String name, Call call) throws IOException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(CALL_STATE);
+      long result;
+      do {
+        result = call.invoke(arena, state);
+      } while (result < 0 && errno(state) == EINTR);
+      if (result < 0) {
+        throw new SystemCallException(name, errno(state), errorText(errno(state)));
+      }
+      return result;
+    } catch (IOException | RuntimeException | Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new LinkageError(name, e);
+    }
+  }
+
+  private static int errno(MemorySegment state) {
+    return (int) ERRNO.get(state, 0L);
+  }
+
+  /** A function whose error number is kept in the first argument. */
+  static MethodHandle link(String name, FunctionDescriptor descriptor, Linker.Option... more) {
+    Linker.Option[] options = new Linker.Option[more.length + 1];
+    options[0] = Linker.Option.captureCallState("errno");
+    System.arraycopy(more, 0, options, 1, more.length);
+    return LINKER.downcallHandle(LINKER.defaultLookup().findOrThrow(name), descriptor, options);
+  }
+
+  static MemorySegment unixAddress(Arena arena, String path) throws IOException {
+    byte[] bytes = path.getBytes(StandardCharsets.UTF_8);
+    if (bytes.length > MAX_UNIX_PATH_BYTES) {
+      throw new IOException(
+          "path of a Unix socket: %d bytes (expected: <= %d): %s"
+              .formatted(bytes.length, MAX_UNIX_PATH_BYTES, path));
+    }
+    MemorySegment address = arena.allocate(2 + MAX_UNIX_PATH_BYTES + 1, Long.BYTES);
+    address.set(ValueLayout.JAVA_SHORT, 0, (short) AF_UNIX);
+    MemorySegment.copy(bytes, 0, address, ValueLayout.JAVA_BYTE, 2, bytes.length);
+    return address;
+  }
+
+  private static long controlRoom(int descriptors) {
+    return SIZE_OF_CMSGHDR + aligned((long) descriptors * Integer.BYTES);
+  }
+
+  /** Control messages start at multiples of eight. */
+  private static long aligned(long length) {
+    return (length + 7) & ~7L;
+  }
+
+  /** A {@code msghdr} of one buffer and its control messages. */
+  static MemorySegment messageHeader(Arena arena, MemorySegment data, MemorySegment control) {
+    MemorySegment vector = arena.allocate(16, Long.BYTES);
+    vector.set(POINTER, 0, data);
+    vector.set(LONG, 8, data.byteSize());
+    MemorySegment header = arena.allocate(SIZE_OF_MSGHDR, Long.BYTES);
+    header.set(POINTER, 16, vector);
+    header.set(LONG, 24, 1);
+    header.set(POINTER, 32, control);
+    header.set(LONG, 40, control.byteSize());
+    return header;
+  }
+
+  /** The descriptors in received control messages; messages of other kinds are passed over. */
+  private static List<Integer> descriptors(MemorySegment control) {
+    List<Integer> descriptors = new ArrayList<>();
+    long at = 0;
+    while (at + SIZE_OF_CMSGHDR <= control.byteSize()) {
+      long length = control.get(LONG, at);
+      if (length < SIZE_OF_CMSGHDR || at + length > control.byteSize()) {
+        break;
+      }
+      if (control.get(INT, at + 8) == SOL_SOCKET && control.get(INT, at + 12) == SCM_RIGHTS) {
+        for (long fd = at + SIZE_OF_CMSGHDR; fd + Integer.BYTES <= at + length; fd += 4) {
+          descriptors.add(control.get(INT, fd));
+        }
+      }
+      at += aligned(length);
+    }
+    return descriptors;
+  }
+}

@@ -1,0 +1,251 @@
+package io.ztunnel.redirection;
+
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
+import io.netty.channel.ChannelHandler;
+import io.netty.channel.ChannelOption;
+import io.netty.channel.EventLoop;
+import io.netty.channel.EventLoopGroup;
+import io.netty.channel.ServerChannel;
+import io.netty.channel.socket.SocketProtocolFamily;
+import io.netty.util.NetUtil;
+import io.netty.util.concurrent.Future;
+import io.netty.util.concurrent.Promise;
+import io.ztunnel.redirection.ListenerSettings.ListenAddress;
+import java.io.IOException;
+import java.net.Inet6Address;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.concurrent.RejectedExecutionException;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Opens the sockets of one network namespace: listeners, and connections to where a pod or its
+ * clients want to go. Immutable; callable from any thread. Does not own the namespace.
+ *
+ * <p>Sockets are opened on the given event loops, whose threads enter the namespace for that moment
+ * only. Once open, a socket belongs to its namespace whichever thread uses it.
+ */
+public final class SocketFactory {
+  private static final Logger LOG = LoggerFactory.getLogger(SocketFactory.class);
+
+  /** As many connections as the kernel may finish before they are accepted. */
+  private static final int BACKLOG = 1024;
+
+  private static final InetAddress ANY_IPV4 = Addresses.ofBytes(new byte[4]);
+  private static final InetAddress ANY_IPV6 = Addresses.ofBytes(new byte[16]);
+
+  private final Transport transport;
+  private final NetworkNamespace namespace;
+  private final SocketSettings settings;
+  private final SocketOptions options;
+
+  /**
+   * @throws IllegalArgumentException if the settings ask for a mark that the transport cannot set
+   */
+  public SocketFactory(Transport transport, NetworkNamespace namespace, SocketSettings settings) {
+    this.transport = transport;
+    this.namespace = namespace;
+    this.settings = settings;
+    this.options = new SocketOptions(transport, settings);
+  }
+
+  /**
+   * True if a listener, or a connection that one accepted, may take and give foreign addresses: the
+   * outcome of {@link SocketSettings.Transparency#BEST_EFFORT}. Called on the channel's event loop.
+   */
+  public static boolean isTransparent(Channel channel) {
+    return SocketOptions.isTransparent(channel);
+  }
+
+  /**
+   * Probes an open connection in this way from now on, as far as its transport can. Called on the
+   * channel's event loop.
+   */
+  public static void keepalive(Channel channel, SocketSettings.Keepalive keepalive) {
+    SocketOptions.keepalive(channel, keepalive);
+  }
+
+  /**
+   * Listens. A wildcard is {@code [::]} for both families, or {@code 0.0.0.0} where IPv6 is off by
+   * the settings or not to be had in the namespace. The future completes on the boss loop, which
+   * also accepts; a failure's message is {@code failed to bind to address ADDRESS: REASON}.
+   *
+   * @param workers whose loops the accepted connections are registered with, in turn
+   * @param accepted gets every accepted connection, which does not read yet; sharable, such as a
+   *     {@code ChannelInitializer}
+   */
+  public Future<ServerChannel> listen(
+      EventLoop boss, EventLoopGroup workers, ListenerSettings listener, ChannelHandler accepted) {
+    Promise<ServerChannel> promise = boss.newPromise();
+    Acceptor acceptor = new Acceptor(workers, options, accepted, listener.keepalive());
+    runOn(boss, promise, () -> listen(boss, listener.address(), acceptor, promise));
+    return promise;
+  }
+
+  private void listen(
+      EventLoop boss, ListenAddress where, Acceptor acceptor, Promise<ServerChannel> promise) {
+    assert boss.inEventLoop();
+    InetSocketAddress address = bindAddress(where);
+    ServerChannel channel;
+    try {
+      channel = openServerChannel(address);
+    } catch (IOException e) {
+      promise.tryFailure(bindFailure(address, e));
+      return;
+    }
+    channel.pipeline().addLast(acceptor);
+    ChannelFuture registered = boss.register(channel);
+    if (registered.cause() != null) {
+      channel.unsafe().closeForcibly();
+      promise.tryFailure(bindFailure(address, registered.cause()));
+      return;
+    }
+    channel
+        .bind(address)
+        .addListener((ChannelFuture bound) -> onBound(channel, address, bound, promise));
+  }
+
+  private static void onBound(
+      ServerChannel channel,
+      InetSocketAddress address,
+      ChannelFuture bound,
+      Promise<ServerChannel> promise) {
+    if (!bound.isSuccess()) {
+      channel.close();
+      promise.tryFailure(bindFailure(address, bound.cause()));
+    } else if (!promise.trySuccess(channel)) {
+      channel.close(); // cancelled meanwhile
+    }
+  }
+
+  private InetSocketAddress bindAddress(ListenAddress where) {
+    return switch (where) {
+      case ListenAddress.Wildcard(int port) ->
+          new InetSocketAddress(hasIpv6() ? ANY_IPV6 : ANY_IPV4, port);
+      case ListenAddress.Exact(InetSocketAddress address) -> Addresses.canonical(address);
+    };
+  }
+
+  private boolean hasIpv6() {
+    try {
+      return settings.ipv6() && namespace.hasIpv6();
+    } catch (IOException e) {
+      LOG.debug("taking IPv6 for granted in {}: {}", namespace, e.getMessage());
+      return true;
+    }
+  }
+
+  private ServerChannel openServerChannel(InetSocketAddress address) throws IOException {
+    SocketProtocolFamily family = family(address.getAddress());
+    ServerChannel channel = open(() -> transport.openServerChannel(family));
+    try {
+      options.reusePort(channel);
+      options.mark(channel);
+      options.transparency(channel);
+      channel.config().setOption(ChannelOption.SO_BACKLOG, BACKLOG);
+      return channel;
+    } catch (IOException | RuntimeException e) {
+      channel.unsafe().closeForcibly();
+      throw e;
+    }
+  }
+
+  private static IOException bindFailure(InetSocketAddress address, Throwable cause) {
+    return new IOException(
+        "failed to bind to address %s: %s"
+            .formatted(NetUtil.toSocketAddressString(address), IoFailure.reason(cause)),
+        cause);
+  }
+
+  /**
+   * Connects within the timeout. The handler is in the pipeline before the channel is registered,
+   * and may set channel options then. The future completes on the loop; a failure is the socket's
+   * own, past the timeout a {@code ConnectTimeoutException}. Cancelling it closes the socket.
+   *
+   * @param source the address that the destination is to see, or null for the kernel's choice. It
+   *     need not be of this machine; if it cannot be had, the connection goes without, and a
+   *     warning is logged.
+   */
+  public Future<Channel> connect(
+      EventLoop loop,
+      InetSocketAddress destination,
+      @Nullable InetAddress source,
+      ChannelHandler handler,
+      Duration timeout) {
+    Promise<Channel> promise = loop.newPromise();
+    InetSocketAddress target = Addresses.canonical(destination);
+    // A pod that calls itself: its own address needs no bind.
+    InetAddress bound = source == null ? null : Addresses.canonical(source);
+    InetAddress foreign = bound == null || bound.equals(target.getAddress()) ? null : bound;
+    runOn(
+        loop,
+        promise,
+        () -> {
+          Channel channel;
+          try {
+            channel = openChannel(target, foreign);
+          } catch (IOException e) {
+            promise.tryFailure(e);
+            return;
+          }
+          new ConnectAttempt(loop, channel, target, foreign, promise).start(handler, timeout);
+        });
+    return promise;
+  }
+
+  private Channel openChannel(InetSocketAddress target, @Nullable InetAddress source)
+      throws IOException {
+    InetAddress address = target.getAddress();
+    if (address == null) {
+      throw new IOException("%s (expected: a resolved address)".formatted(target));
+    }
+    if (source != null && family(source) != family(address)) {
+      throw new IOException(
+          "source %s and destination %s are of different address families"
+              .formatted(NetUtil.toAddressString(source), NetUtil.toSocketAddressString(target)));
+    }
+    Channel channel = open(() -> transport.openChannel(family(address)));
+    try {
+      options.mark(channel);
+      options.noDelay(channel);
+      options.keepalive(channel);
+      options.userTimeout(channel);
+      if (source != null) {
+        options.foreignSource(channel, source);
+      }
+      return channel;
+    } catch (IOException | RuntimeException e) {
+      channel.unsafe().closeForcibly();
+      throw e;
+    }
+  }
+
+  private <C extends Channel> C open(NetworkNamespace.Action<C, RuntimeException> opening)
+      throws IOException {
+    try {
+      return namespace.call(opening);
+    } catch (RuntimeException e) {
+      throw new IOException("cannot open a socket: " + IoFailure.reason(e), e);
+    }
+  }
+
+  private static SocketProtocolFamily family(InetAddress address) {
+    return address instanceof Inet6Address ? SocketProtocolFamily.INET6 : SocketProtocolFamily.INET;
+  }
+
+  private static void runOn(EventLoop loop, Promise<?> promise, Runnable task) {
+    if (loop.inEventLoop()) {
+      task.run();
+      return;
+    }
+    try {
+      loop.execute(task);
+    } catch (RejectedExecutionException e) {
+      promise.tryFailure(e);
+    }
+  }
+}

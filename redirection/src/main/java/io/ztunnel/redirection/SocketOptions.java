@@ -1,0 +1,190 @@
+package io.ztunnel.redirection;
+
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelException;
+import io.netty.channel.ChannelOption;
+import io.netty.channel.socket.nio.NioChannelOption;
+import io.netty.channel.unix.IntegerUnixChannelOption;
+import io.netty.channel.unix.UnixChannel;
+import io.netty.channel.unix.UnixChannelOption;
+import java.io.IOException;
+import java.net.Inet6Address;
+import java.net.InetAddress;
+import java.net.StandardSocketOptions;
+import java.time.Duration;
+import jdk.net.ExtendedSocketOptions;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Socket options in the words of one transport. Immutable; a method is called by whoever owns the
+ * channel at that moment: its creator before it is registered, later its event loop.
+ */
+final class SocketOptions {
+  private static final Logger LOG = LoggerFactory.getLogger(SocketOptions.class);
+
+  private static final int SOL_IP = 0;
+  private static final int IPPROTO_TCP = 6;
+  private static final int SOL_IPV6 = 41;
+
+  private static final ChannelOption<Integer> MARK =
+      new IntegerUnixChannelOption("SO_MARK", Libc.SOL_SOCKET, Libc.SO_MARK);
+  private static final ChannelOption<Integer> TRANSPARENT =
+      new IntegerUnixChannelOption("IP_TRANSPARENT", SOL_IP, 19);
+  private static final ChannelOption<Integer> FREEBIND =
+      new IntegerUnixChannelOption("IP_FREEBIND", SOL_IP, 15);
+  private static final ChannelOption<Integer> BIND_ADDRESS_NO_PORT =
+      new IntegerUnixChannelOption("IP_BIND_ADDRESS_NO_PORT", SOL_IP, 24);
+  private static final ChannelOption<Integer> TRANSPARENT_V6 =
+      new IntegerUnixChannelOption("IPV6_TRANSPARENT", SOL_IPV6, 75);
+  private static final ChannelOption<Integer> FREEBIND_V6 =
+      new IntegerUnixChannelOption("IPV6_FREEBIND", SOL_IPV6, 78);
+  private static final ChannelOption<Integer> KEEPALIVE_TIME =
+      new IntegerUnixChannelOption("TCP_KEEPIDLE", IPPROTO_TCP, 4);
+  private static final ChannelOption<Integer> KEEPALIVE_INTERVAL =
+      new IntegerUnixChannelOption("TCP_KEEPINTVL", IPPROTO_TCP, 5);
+  private static final ChannelOption<Integer> KEEPALIVE_RETRIES =
+      new IntegerUnixChannelOption("TCP_KEEPCNT", IPPROTO_TCP, 6);
+  private static final ChannelOption<Integer> USER_TIMEOUT =
+      new IntegerUnixChannelOption("TCP_USER_TIMEOUT", IPPROTO_TCP, 18);
+
+  private static final ChannelOption<Integer> NIO_KEEPALIVE_TIME =
+      NioChannelOption.of(ExtendedSocketOptions.TCP_KEEPIDLE);
+  private static final ChannelOption<Integer> NIO_KEEPALIVE_INTERVAL =
+      NioChannelOption.of(ExtendedSocketOptions.TCP_KEEPINTERVAL);
+  private static final ChannelOption<Integer> NIO_KEEPALIVE_RETRIES =
+      NioChannelOption.of(ExtendedSocketOptions.TCP_KEEPCOUNT);
+  private static final ChannelOption<Boolean> NIO_REUSE_PORT =
+      NioChannelOption.of(StandardSocketOptions.SO_REUSEPORT);
+
+  private final Transport transport;
+  private final SocketSettings settings;
+
+  SocketOptions(Transport transport, SocketSettings settings) {
+    if (!transport.hasKernelOptions() && settings.mark().isPresent()) {
+      throw new IllegalArgumentException(
+          "%s cannot set the packet mark %d (expected: EPOLL or IO_URING)"
+              .formatted(transport, settings.mark().getAsInt()));
+    }
+    this.transport = transport;
+    this.settings = settings;
+  }
+
+  /** Sets the packet mark, if there is one to set. */
+  void mark(Channel channel) throws IOException {
+    if (settings.mark().isPresent()) {
+      require(channel, MARK, settings.mark().getAsInt());
+    }
+  }
+
+  void noDelay(Channel channel) throws IOException {
+    require(channel, ChannelOption.TCP_NODELAY, true);
+  }
+
+  void acceptedNoDelay(Channel channel) {
+    boolean _ = attempt(channel, ChannelOption.TCP_NODELAY, true);
+  }
+
+  void reusePort(Channel channel) {
+    if (!settings.portReuse()) {
+      return;
+    }
+    ChannelOption<Boolean> option =
+        transport.hasKernelOptions() ? UnixChannelOption.SO_REUSEPORT : NIO_REUSE_PORT;
+    try {
+      require(channel, option, true);
+    } catch (IOException e) {
+      LOG.warn("listener without port reuse: {}", e.getMessage());
+    }
+  }
+
+  /** Makes a listener transparent as far as the settings ask for it. */
+  void transparency(Channel channel) throws IOException {
+    switch (settings.transparency()) {
+      case NEVER -> {}
+      case BEST_EFFORT -> {
+        boolean _ = attempt(channel, TRANSPARENT, 1);
+      }
+      case REQUIRED -> require(channel, TRANSPARENT, 1);
+    }
+  }
+
+  /** Lets a socket bind to a source address that need not be of this machine. */
+  void foreignSource(Channel channel, InetAddress source) {
+    boolean isIpv6 = source instanceof Inet6Address;
+    // One of the two would do; where neither works, the bind will tell.
+    boolean _ = attempt(channel, isIpv6 ? TRANSPARENT_V6 : TRANSPARENT, 1);
+    boolean _ = attempt(channel, isIpv6 ? FREEBIND_V6 : FREEBIND, 1);
+    if (transport.seesPortChosenByConnect()) {
+      // Else each connection would hold a port of its source address for itself alone, and a busy
+      // client's address would run out of them.
+      boolean _ = attempt(channel, BIND_ADDRESS_NO_PORT, 1);
+    }
+  }
+
+  void keepalive(Channel channel) {
+    keepalive(channel, settings.keepalive());
+  }
+
+  static void keepalive(Channel channel, SocketSettings.Keepalive keepalive) {
+    if (keepalive.enabled() && attempt(channel, ChannelOption.SO_KEEPALIVE, true)) {
+      boolean kernel = channel instanceof UnixChannel;
+      boolean _ =
+          attempt(channel, kernel ? KEEPALIVE_TIME : NIO_KEEPALIVE_TIME, seconds(keepalive.time()));
+      boolean _ =
+          attempt(
+              channel,
+              kernel ? KEEPALIVE_INTERVAL : NIO_KEEPALIVE_INTERVAL,
+              seconds(keepalive.interval()));
+      boolean _ =
+          attempt(channel, kernel ? KEEPALIVE_RETRIES : NIO_KEEPALIVE_RETRIES, keepalive.retries());
+    }
+  }
+
+  void userTimeout(Channel channel) {
+    if (settings.userTimeout()) {
+      long millis = settings.keepalive().untilGivenUp().toMillis();
+      boolean _ = attempt(channel, USER_TIMEOUT, (int) Math.min(millis, Integer.MAX_VALUE));
+    }
+  }
+
+  static boolean isTransparent(Channel channel) {
+    try {
+      Integer value = channel.config().getOption(TRANSPARENT);
+      return value != null && value != 0; // null: a transport that has no such option
+    } catch (ChannelException e) {
+      LOG.debug("{} counts as not transparent: {}", channel, e.getMessage());
+      return false;
+    }
+  }
+
+  private static int seconds(Duration duration) {
+    return Math.clamp(duration.toSeconds(), 1, Integer.MAX_VALUE);
+  }
+
+  private static <T> boolean attempt(Channel channel, ChannelOption<T> option, T value) {
+    try {
+      require(channel, option, value);
+      return true;
+    } catch (IOException e) {
+      LOG.debug("{} goes without: {}", channel, e.getMessage());
+      return false;
+    }
+  }
+
+  private static <T> void require(Channel channel, ChannelOption<T> option, T value)
+      throws IOException {
+    boolean known;
+    try {
+      known = channel.config().setOption(option, value);
+    } catch (ChannelException | IllegalArgumentException e) {
+      throw new IOException(
+          "cannot set %s to %s: %s".formatted(option, value, IoFailure.reason(e)), e);
+    }
+    if (!known) {
+      throw new IOException(
+          "cannot set %s to %s: %s does not know it"
+              .formatted(option, value, channel.getClass().getSimpleName()));
+    }
+  }
+}

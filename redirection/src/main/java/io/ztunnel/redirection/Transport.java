@@ -1,0 +1,158 @@
+package io.ztunnel.redirection;
+
+import io.netty.channel.Channel;
+import io.netty.channel.IoHandlerFactory;
+import io.netty.channel.ServerChannel;
+import io.netty.channel.epoll.Epoll;
+import io.netty.channel.epoll.EpollIoHandler;
+import io.netty.channel.epoll.EpollServerSocketChannel;
+import io.netty.channel.epoll.EpollSocketChannel;
+import io.netty.channel.nio.NioIoHandler;
+import io.netty.channel.socket.SocketProtocolFamily;
+import io.netty.channel.socket.nio.NioServerSocketChannel;
+import io.netty.channel.socket.nio.NioSocketChannel;
+import io.netty.channel.uring.IoUring;
+import io.netty.channel.uring.IoUringIoHandler;
+import io.netty.channel.uring.IoUringServerSocketChannel;
+import io.netty.channel.uring.IoUringSocketChannel;
+import java.nio.channels.spi.SelectorProvider;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How Netty talks to the kernel. The constructors of channels open their sockets on the calling
+ * thread, and so in its network namespace. Immutable.
+ */
+public enum Transport {
+  /** Linux epoll: the default. */
+  EPOLL(EpollServerSocketChannel.class, EpollSocketChannel.class) {
+    @Override
+    @Nullable Throwable unavailabilityCause() {
+      return Epoll.unavailabilityCause();
+    }
+
+    @Override
+    public IoHandlerFactory ioHandlerFactory() {
+      return EpollIoHandler.newFactory();
+    }
+
+    @Override
+    ServerChannel openServerChannel(SocketProtocolFamily family) {
+      return new EpollServerSocketChannel(family);
+    }
+
+    @Override
+    Channel openChannel(SocketProtocolFamily family) {
+      return new EpollSocketChannel(family);
+    }
+  },
+
+  /**
+   * Linux io_uring. Its sockets are dual-stack ones, whatever the family asked for: a listener on
+   * {@code 0.0.0.0} is one on {@code [::]}.
+   */
+  IO_URING(IoUringServerSocketChannel.class, IoUringSocketChannel.class) {
+    @Override
+    @Nullable Throwable unavailabilityCause() {
+      return IoUring.unavailabilityCause();
+    }
+
+    @Override
+    public IoHandlerFactory ioHandlerFactory() {
+      return IoUringIoHandler.newFactory();
+    }
+
+    @Override
+    ServerChannel openServerChannel(SocketProtocolFamily family) {
+      return new IoUringServerSocketChannel();
+    }
+
+    @Override
+    Channel openChannel(SocketProtocolFamily family) {
+      return new IoUringSocketChannel();
+    }
+  },
+
+  /**
+   * The JDK's selectors, which know neither packet marks nor transparent sockets nor the original
+   * destination: of use only where nothing is redirected.
+   */
+  NIO(NioServerSocketChannel.class, NioSocketChannel.class) {
+    @Override
+    @Nullable Throwable unavailabilityCause() {
+      return null;
+    }
+
+    @Override
+    public IoHandlerFactory ioHandlerFactory() {
+      return NioIoHandler.newFactory();
+    }
+
+    @Override
+    ServerChannel openServerChannel(SocketProtocolFamily family) {
+      return new NioServerSocketChannel(SelectorProvider.provider(), family);
+    }
+
+    @Override
+    Channel openChannel(SocketProtocolFamily family) {
+      return new NioSocketChannel(SelectorProvider.provider(), family);
+    }
+  };
+
+  private final Class<? extends ServerChannel> serverChannelClass;
+  private final Class<? extends Channel> channelClass;
+
+  Transport(
+      Class<? extends ServerChannel> serverChannelClass, Class<? extends Channel> channelClass) {
+    this.serverChannelClass = serverChannelClass;
+    this.channelClass = channelClass;
+  }
+
+  /** True if this machine has it. */
+  public boolean available() {
+    return unavailabilityCause() == null;
+  }
+
+  /** Why this machine has it not; empty if it has. */
+  public String unavailabilityReason() {
+    Throwable cause = unavailabilityCause();
+    return cause == null ? "" : cause.toString();
+  }
+
+  abstract @Nullable Throwable unavailabilityCause();
+
+  /** What an event loop group of this transport is made with. */
+  public abstract IoHandlerFactory ioHandlerFactory();
+
+  /** For bootstraps in the process's own namespace. */
+  public Class<? extends ServerChannel> serverChannelClass() {
+    return serverChannelClass;
+  }
+
+  /** For bootstraps in the process's own namespace. */
+  public Class<? extends Channel> channelClass() {
+    return channelClass;
+  }
+
+  abstract ServerChannel openServerChannel(SocketProtocolFamily family);
+
+  abstract Channel openChannel(SocketProtocolFamily family);
+
+  /** True if sockets take any option of the kernel, by its number. */
+  boolean hasKernelOptions() {
+    return switch (this) {
+      case EPOLL, IO_URING -> true;
+      case NIO -> false;
+    };
+  }
+
+  /**
+   * True if the local address of a channel that was bound without a port shows the one that the
+   * kernel chose at the connect. Netty's io_uring channel keeps what it saw at the bind.
+   */
+  boolean seesPortChosenByConnect() {
+    return switch (this) {
+      case EPOLL -> true;
+      case IO_URING, NIO -> false;
+    };
+  }
+}

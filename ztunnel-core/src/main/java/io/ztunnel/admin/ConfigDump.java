@@ -1,0 +1,41 @@
+package io.ztunnel.admin;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The daemon's state as {@code /config_dump} shows it: named sections, each asked for its value at
+ * every request, on the admin server's thread. Sections are added at start, before the server.
+ */
+public final class ConfigDump {
+  private final SortedMap<String, Supplier<? extends @Nullable Object>> sections = new TreeMap<>();
+
+  /**
+   * Adds a section.
+   *
+   * @param value gives maps, iterables, streams, strings, whole numbers, truth values and nulls;
+   *     maps are printed sorted. May be called by any thread and must not wait
+   */
+  public ConfigDump section(String name, Supplier<? extends @Nullable Object> value) {
+    if (sections.put(name, value) != null) {
+      throw new IllegalStateException("section added twice: " + name);
+    }
+    return this;
+  }
+
+  ByteBuf json() throws IOException {
+    Map<String, @Nullable Object> values = new LinkedHashMap<>();
+    sections.forEach((name, value) -> values.put(name, value.get()));
+    var out = new ByteArrayOutputStream();
+    JsonText.write(values, out);
+    return Unpooled.wrappedBuffer(out.toByteArray());
+  }
+}

@@ -1,0 +1,152 @@
+package io.ztunnel.admin;
+
+import io.netty.bootstrap.ServerBootstrap;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelFactory;
+import io.netty.channel.ChannelFuture;
+import io.netty.channel.ChannelInitializer;
+import io.netty.channel.ChannelOption;
+import io.netty.channel.EventLoopGroup;
+import io.netty.channel.ServerChannel;
+import io.netty.channel.group.ChannelGroup;
+import io.netty.channel.group.DefaultChannelGroup;
+import io.netty.handler.codec.http.HttpObjectAggregator;
+import io.netty.handler.codec.http.HttpServerCodec;
+import io.netty.handler.timeout.WriteTimeoutHandler;
+import io.netty.util.NetUtil;
+import io.netty.util.concurrent.Future;
+import io.netty.util.concurrent.ImmediateEventExecutor;
+import io.netty.util.concurrent.Promise;
+import io.ztunnel.log.Log;
+import io.ztunnel.log.LogLevel;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * A small HTTP/1.1 server for operators: one service on one or more addresses. Requests have 2 s
+ * and 8 KiB for their head; answers have half a minute to be taken; a bounded number of connections
+ * is open at a time.
+ *
+ * <p>Started and drained by the thread that owns the process; the channels belong to the loops of
+ * the group.
+ */
+final class HttpServer {
+  /** Sent through every pipeline when the server is to end. */
+  enum Drain {
+    DRAIN
+  }
+
+  private static final Log LOG = Log.target("ztunnel::hyper_util");
+  private static final int MAX_HEAD_BYTES = 8 << 10;
+  private static final int MAX_BODY_BYTES = 8 << 10;
+  private static final int MAX_CONNECTIONS = 512;
+  private static final Duration BIND = Duration.ofSeconds(5);
+  private static final int WRITE_SECONDS = 30;
+
+  private final String component;
+  private final HttpService service;
+  private final EventLoopGroup loops;
+  private final ChannelFactory<? extends ServerChannel> transport;
+  private final ChannelGroup listeners;
+  private final ChannelGroup connections;
+  // Written by drain, read when a connection is accepted on another loop at the same moment.
+  private volatile boolean draining;
+
+  HttpServer(
+      String component,
+      HttpService service,
+      EventLoopGroup loops,
+      ChannelFactory<? extends ServerChannel> transport) {
+    this.component = component;
+    this.service = service;
+    this.loops = loops;
+    this.transport = transport;
+    this.listeners = new DefaultChannelGroup(loops.next());
+    this.connections = new DefaultChannelGroup(loops.next());
+  }
+
+  /**
+   * Binds all addresses, or none. Waits for the system, so not on an event loop.
+   *
+   * @throws BindFailedException if one cannot be bound
+   * @return the addresses bound, with the ports that stand for port 0
+   */
+  List<InetSocketAddress> start(List<InetSocketAddress> addresses) throws BindFailedException {
+    var bootstrap =
+        new ServerBootstrap()
+            .group(loops)
+            .channelFactory(transport)
+            .option(ChannelOption.SO_REUSEADDR, true)
+            .childOption(ChannelOption.TCP_NODELAY, true)
+            .childOption(ChannelOption.ALLOW_HALF_CLOSURE, true)
+            .childHandler(
+                new ChannelInitializer<Channel>() {
+                  @Override
+                  protected void initChannel(Channel channel) {
+                    onAccepted(channel);
+                  }
+                });
+    for (InetSocketAddress address : addresses) {
+      ChannelFuture bound = bootstrap.bind(address);
+      boolean done = bound.awaitUninterruptibly(BIND.toMillis(), TimeUnit.MILLISECONDS);
+      if (!done || !bound.isSuccess()) {
+        bound.channel().close();
+        listeners.close().awaitUninterruptibly(BIND.toMillis(), TimeUnit.MILLISECONDS);
+        String reason = done ? String.valueOf(bound.cause().getMessage()) : "no answer in " + BIND;
+        throw new BindFailedException(component, address, reason);
+      }
+      listeners.add(bound.channel());
+    }
+    return listeners.stream().map(this::established).toList();
+  }
+
+  private InetSocketAddress established(Channel listener) {
+    var address = (InetSocketAddress) listener.localAddress();
+    LOG.at(LogLevel.INFO, "listener established")
+        .display("address", NetUtil.toSocketAddressString(address))
+        .string("component", component)
+        .log();
+    return address;
+  }
+
+  private void onAccepted(Channel channel) {
+    if (connections.size() >= MAX_CONNECTIONS) {
+      channel.close();
+      return;
+    }
+    connections.add(channel);
+    var deadline = new HeadDeadline();
+    channel
+        .pipeline()
+        .addLast(new WriteTimeoutHandler(WRITE_SECONDS))
+        .addLast(deadline)
+        .addLast(new HttpServerCodec(MAX_HEAD_BYTES, MAX_HEAD_BYTES, MAX_BODY_BYTES))
+        .addLast(new HttpObjectAggregator(MAX_BODY_BYTES))
+        .addLast(new RequestHandler(service, deadline));
+    if (draining) {
+      channel.close();
+    }
+  }
+
+  /**
+   * Accepts no more, and closes each connection after the answers it is owed. Answers nobody takes
+   * are given up by the write timeout.
+   */
+  Future<Void> drain() {
+    draining = true;
+    Promise<Void> drained = ImmediateEventExecutor.INSTANCE.newPromise();
+    listeners
+        .close()
+        .addListener(
+            _ -> {
+              LOG.at(LogLevel.INFO, "listener drained").string("component", component).log();
+              for (Channel connection : connections) {
+                connection.pipeline().fireUserEventTriggered(Drain.DRAIN);
+              }
+              connections.newCloseFuture().addListener(_ -> drained.trySuccess(null));
+            });
+    return drained;
+  }
+}

@@ -1,0 +1,71 @@
+package io.ztunnel.admin;
+
+import io.netty.util.NetUtil;
+import io.ztunnel.proxy.ConnectionSummary;
+import io.ztunnel.proxy.ConnectionSummary.Direction;
+import io.ztunnel.proxy.PodState;
+import io.ztunnel.redirection.PodInfo;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/** The enrolled pods in {@code /config_dump}: {@code workloadState}. Pure. */
+public final class PodSection {
+  private PodSection() {}
+
+  /** Adds the section, in shared mode. */
+  public static void add(ConfigDump dump, Supplier<SortedMap<String, PodState>> pods) {
+    dump.section("workloadState", () -> pods(pods.get()));
+  }
+
+  static Map<String, Object> pods(SortedMap<String, PodState> pods) {
+    var byUid = new LinkedHashMap<String, Object>();
+    pods.forEach((uid, pod) -> byUid.put(uid, pod(pod)));
+    return byUid;
+  }
+
+  private static Map<String, @Nullable Object> pod(PodState pod) {
+    var fields = new JsonFields().with("info", info(pod.info()));
+    return switch (pod) {
+      case PodState.Pending _ -> fields.with("state", "Pending").map();
+      case PodState.Up up ->
+          fields.with("state", "Up").with("connections", connections(up.connections())).map();
+    };
+  }
+
+  private static Map<String, @Nullable Object> info(PodInfo info) {
+    return new JsonFields()
+        .with("name", info.name())
+        .with("namespace", info.namespace())
+        .with("serviceAccount", info.serviceAccount())
+        .map();
+  }
+
+  private static Map<String, @Nullable Object> connections(List<ConnectionSummary> connections) {
+    return new JsonFields()
+        .with("inbound", of(connections, Direction.INBOUND))
+        .with("outbound", of(connections, Direction.OUTBOUND))
+        .map();
+  }
+
+  private static List<Map<String, @Nullable Object>> of(
+      List<ConnectionSummary> connections, Direction direction) {
+    return connections.stream()
+        .filter(connection -> connection.direction() == direction)
+        .map(PodSection::connection)
+        .toList();
+  }
+
+  private static Map<String, @Nullable Object> connection(ConnectionSummary connection) {
+    String original = connection.originalDestination();
+    return new JsonFields()
+        .with("src", NetUtil.toSocketAddressString(connection.source()))
+        .with("originalDst", original.isEmpty() ? null : original)
+        .with("actualDst", NetUtil.toSocketAddressString(connection.actualDestination()))
+        .with("protocol", connection.protocol())
+        .map();
+  }
+}

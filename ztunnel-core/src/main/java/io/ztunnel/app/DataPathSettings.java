@@ -1,0 +1,104 @@
+package io.ztunnel.app;
+
+import io.ztunnel.hbone.HboneSettings;
+import io.ztunnel.hbone.TlsSettings;
+import io.ztunnel.proxy.ProxySettings;
+import io.ztunnel.redirection.SocketSettings;
+import io.ztunnel.redirection.Transport;
+import io.ztunnel.routing.InboundSettings;
+import io.ztunnel.routing.ReservedPorts;
+import java.util.OptionalInt;
+
+/** The configuration as the leaves and the proxies want it. Stateless. */
+final class DataPathSettings {
+  private DataPathSettings() {}
+
+  static HboneSettings hbone(Config config) {
+    Config.Hbone hbone = config.hbone();
+    HboneSettings defaults = HboneSettings.defaults();
+    return new HboneSettings(
+        hbone.streamWindowBytes(),
+        hbone.connectionWindowBytes(),
+        hbone.frameSizeBytes(),
+        hbone.maxStreamsPerConnection(),
+        hbone.idleRelease(),
+        hbone.handshakeTimeout(),
+        hbone.answerTimeout(),
+        defaults.pingInterval(),
+        defaults.pingTimeout(),
+        defaults.heldBytes());
+  }
+
+  static ProxySettings proxy(Config config) {
+    return new ProxySettings(
+        config.node().network(),
+        new ReservedPorts(config.listeners().illegalPorts()),
+        config.listeners().socks5() != null,
+        config.sockets().originalSource() != Config.OriginalSource.NEVER,
+        config.sockets().localhostAppTunnel()
+            ? InboundSettings.TunnelDelivery.LOOPBACK
+            : InboundSettings.TunnelDelivery.POD_ADDRESS,
+        config.hbone().responseBaggage(),
+        config.security().policyDecisionsAtInfo(),
+        config.sockets().connectTimeout(),
+        SocketSettings.Keepalive.within(config.sockets().halfCloseProbe()),
+        config.engine().terminationDeadline(),
+        hbone(config));
+  }
+
+  static SocketSettings sockets(Config config) {
+    Config.Sockets sockets = config.sockets();
+    Config.KeepAlive keepAlive = sockets.keepAlive();
+    Long mark = sockets.packetMark();
+    return new SocketSettings(
+        sockets.ipv6(),
+        mark == null ? OptionalInt.empty() : OptionalInt.of(mark.intValue()),
+        config.mode() instanceof Config.Mode.Shared shared && shared.reusePorts(),
+        switch (sockets.originalSource()) {
+          case AUTO -> SocketSettings.Transparency.BEST_EFFORT;
+          case REQUIRED -> SocketSettings.Transparency.REQUIRED;
+          case NEVER -> SocketSettings.Transparency.NEVER;
+        },
+        new SocketSettings.Keepalive(
+            keepAlive.enabled(), keepAlive.time(), keepAlive.interval(), keepAlive.retries()),
+        sockets.userTimeout() != null);
+  }
+
+  /** For tunnels to the daemon itself: its sockets are not redirected, so they need no mark. */
+  static SocketSettings ownSockets(Config config) {
+    SocketSettings sockets = sockets(config);
+    return new SocketSettings(
+        sockets.ipv6(),
+        OptionalInt.empty(),
+        sockets.portReuse(),
+        SocketSettings.Transparency.NEVER,
+        sockets.keepalive(),
+        sockets.userTimeout());
+  }
+
+  static TlsSettings tls(Config config) {
+    return new TlsSettings(
+        switch (config.security().tlsProvider()) {
+          case AUTO -> TlsSettings.Provider.best();
+          case BORINGSSL -> TlsSettings.Provider.BORINGSSL;
+          case JDK -> TlsSettings.Provider.JDK;
+        },
+        config.security().tls12(),
+        config.security().postQuantumOnly());
+  }
+
+  static Transport transport(Config config) throws StartException {
+    Transport transport =
+        switch (config.engine().transport()) {
+          case EPOLL -> Transport.EPOLL;
+          case IO_URING -> Transport.IO_URING;
+          case NIO -> Transport.NIO;
+        };
+    if (!transport.available()) {
+      throw new StartException(
+          "transport %s is not available here: %s"
+              .formatted(transport, transport.unavailabilityReason()));
+    }
+    return transport;
+  }
+}

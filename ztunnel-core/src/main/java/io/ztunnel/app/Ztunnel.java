@@ -1,0 +1,397 @@
+package io.ztunnel.app;
+
+import io.netty.channel.EventLoopGroup;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.epoll.EpollDatagramChannel;
+import io.netty.channel.socket.DatagramChannel;
+import io.netty.channel.socket.nio.NioDatagramChannel;
+import io.netty.channel.uring.IoUringDatagramChannel;
+import io.netty.util.concurrent.DefaultEventExecutor;
+import io.netty.util.concurrent.EventExecutor;
+import io.netty.util.concurrent.Future;
+import io.ztunnel.admin.CertificateSection;
+import io.ztunnel.admin.MeshSections;
+import io.ztunnel.admin.PodSection;
+import io.ztunnel.admin.Readiness;
+import io.ztunnel.identity.CertificateManager;
+import io.ztunnel.identity.TrialAuthority;
+import io.ztunnel.log.Log;
+import io.ztunnel.log.LogLevel;
+import io.ztunnel.log.Logging;
+import io.ztunnel.mesh.LocalConfig;
+import io.ztunnel.mesh.LocalConfigException;
+import io.ztunnel.mesh.MeshState;
+import io.ztunnel.mesh.WorkloadInfo;
+import io.ztunnel.metrics.MeshRegistry;
+import io.ztunnel.metrics.TrafficMetrics;
+import io.ztunnel.metrics.TunnelMetrics;
+import io.ztunnel.metrics.WorkloadManagerMetrics;
+import io.ztunnel.proxy.DrainMode;
+import io.ztunnel.proxy.HostResolver;
+import io.ztunnel.proxy.PodProxy;
+import io.ztunnel.proxy.ProxyContext;
+import io.ztunnel.proxy.Upstreams;
+import io.ztunnel.proxy.WorkloadProxies;
+import io.ztunnel.redirection.FileDescriptorLimit;
+import io.ztunnel.redirection.NetworkNamespace;
+import io.ztunnel.redirection.Permissions;
+import io.ztunnel.redirection.SocketFactory;
+import io.ztunnel.redirection.Transport;
+import io.ztunnel.redirection.ZdsClient;
+import io.ztunnel.telemetry.ConnectionTelemetry;
+import io.ztunnel.telemetry.TunnelTelemetry;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The daemon: what it is made of, and in which order the parts start and stop.
+ *
+ * <p>Belongs to the main thread, which starts it, waits for the order to end, and stops it.
+ */
+final class Ztunnel implements AutoCloseable {
+  private static final Log LOG = Log.target("ztunnel");
+  private static final Log APP = Log.target("ztunnel::app");
+
+  // What the process waits for before it is ready (Istio).
+  private static final String STATE = "state manager";
+  private static final String PROXY = "proxy";
+  private static final String PODS = "workload proxy manager";
+
+  /** Limit for a step of starting or stopping that has no limit of its own. */
+  private static final long STEP_SECONDS = 10;
+
+  private final Config config;
+  private final Transport transport;
+  private final EventLoopGroup loops;
+  private final EventExecutor control;
+  private final MeshState mesh;
+  private final CertificateManager certificates;
+  private final HostResolver resolver;
+  private final ProxyContext context;
+  private final List<PodProxy> ownProxies = new ArrayList<>();
+  private final CountDownLatch ending = new CountDownLatch(1);
+  private final AtomicInteger status = new AtomicInteger();
+  private final Operations operations;
+  private @Nullable WorkloadProxies workloads;
+  private @Nullable ZdsClient agent;
+
+  private Ztunnel(Config config, Version version, Logging.Session log) throws StartException {
+    this.config = config;
+    this.transport = DataPathSettings.transport(config);
+    this.control = new DefaultEventExecutor(new NamedThreads("control"));
+    this.loops =
+        new MultiThreadIoEventLoopGroup(
+            config.engine().workerThreads(),
+            new NamedThreads("ztunnel"),
+            transport.ioHandlerFactory());
+    this.operations = new Operations(config, version, log, transport, loops, this::end);
+    this.mesh = new MeshState(control, config.node().name());
+    this.certificates =
+        new CertificateManager(
+            control,
+            authority(),
+            DataPathSettings.tls(config),
+            Clock.systemUTC(),
+            new SplittableRandom());
+    this.resolver = new HostResolver(datagramChannel(), config.sockets().ipv6());
+    MeshRegistry registry = operations.registry();
+    TrafficMetrics traffic = new TrafficMetrics(registry);
+    this.context =
+        new ProxyContext(
+            DataPathSettings.proxy(config),
+            loops,
+            mesh,
+            certificates,
+            Upstreams.create(resolver, System::nanoTime),
+            new ConnectionTelemetry(traffic, System::nanoTime),
+            traffic,
+            new TunnelTelemetry(new TunnelMetrics(registry)));
+    MeshSections.add(operations.dump(), mesh::view, this::localMeshNow);
+    CertificateSection.add(operations.dump(), certificates::states);
+  }
+
+  /** Runs until it is told to end; returns the status of the process. */
+  static int run(Config config, Version version, Logging.Session log) throws StartException {
+    LOG.info("version: " + version);
+    switch (FileDescriptorLimit.raise()) {
+      case FileDescriptorLimit.Outcome.Raised(long before, long now) ->
+          LOG.info("set file descriptor limits from " + before + " to " + now);
+      case FileDescriptorLimit.Outcome.Failed(String reason) ->
+          LOG.warn("failed to set file descriptor limits: " + reason);
+    }
+    LOG.info("running with config: " + ConfigDescription.yaml(config));
+    try (Ztunnel ztunnel = new Ztunnel(config, version, log)) {
+      Signals.onTermination(ztunnel::end);
+      ztunnel.start();
+      ztunnel.awaitEnd();
+      ztunnel.drain();
+      return ztunnel.status.get();
+    }
+  }
+
+  private TrialAuthority authority() throws StartException {
+    @Nullable Path directory = config.ca().trialDirectory();
+    if (directory == null) {
+      throw new StartException(
+          "CA_ADDRESS: %s (expected: FAKE_CA=true; certificates of a control plane cannot be asked for yet)"
+              .formatted(config.ca().address()));
+    }
+    try {
+      TrialAuthority authority =
+          TrialAuthority.open(directory, config.ca().secretTtl(), Clock.systemUTC());
+      LOG.warn(
+          "FAKE_CA=true: certificates are signed by a root of our own in "
+              + directory
+              + ", for whoever can read it. For trials only");
+      return authority;
+    } catch (IOException e) {
+      throw new StartException(e);
+    }
+  }
+
+  private Class<? extends DatagramChannel> datagramChannel() {
+    return switch (transport) {
+      case EPOLL -> EpollDatagramChannel.class;
+      case IO_URING -> IoUringDatagramChannel.class;
+      case NIO -> NioDatagramChannel.class;
+    };
+  }
+
+  private void start() throws StartException {
+    Readiness readiness = operations.readiness();
+    readiness.require(STATE);
+    if (config.listeners().proxy()) {
+      readiness.require(PROXY);
+    }
+    operations.startReadiness();
+    if (config.xds().address() != null) {
+      throw new StartException(
+          "XDS_ADDRESS: %s (expected: empty, with LOCAL_XDS_PATH or LOCAL_XDS; a control plane cannot be followed yet)"
+              .formatted(config.xds().address()));
+    }
+    if (config.dns().proxy()) {
+      APP.warn("the DNS proxy is not available: redirect no DNS of pods to port 15053");
+    }
+    inControl(
+        () ->
+            mesh.observe(
+                new CertificatePrefetch(certificates, config.node().name(), config.mode())));
+    loadLocalMesh();
+    readiness.complete(STATE);
+    if (config.listeners().proxy()) {
+      switch (config.mode()) {
+        case Config.Mode.Shared shared -> startShared(shared);
+        case Config.Mode.Dedicated(String namespace, String name, String serviceAccount) ->
+            startOwn(new WorkloadInfo(name, namespace, serviceAccount), PodProxy.Role.WORKLOAD);
+      }
+      readiness.complete(PROXY);
+    }
+    operations.startAdminAndStats();
+  }
+
+  private void loadLocalMesh() throws StartException {
+    try {
+      LocalConfig local = readLocalMesh();
+      if (local != null) {
+        inControl(() -> local.replace(mesh));
+      }
+    } catch (LocalConfigException e) {
+      throw new StartException(e);
+    }
+  }
+
+  private @Nullable LocalConfig readLocalMesh() throws LocalConfigException {
+    return switch (config.localMesh()) {
+      case Config.LocalMesh.None _ -> null;
+      case Config.LocalMesh.YamlFile(Path path) -> LocalConfig.read(path);
+      case Config.LocalMesh.Inline(String yaml) -> LocalConfig.parse(yaml);
+    };
+  }
+
+  /** The local file as it is now, for the dump: it is read once for use, and again to be shown. */
+  private @Nullable LocalConfig localMeshNow() {
+    try {
+      return readLocalMesh();
+    } catch (LocalConfigException e) {
+      APP.at(LogLevel.ERROR, "cannot show the local mesh").string("error", e.getMessage()).log();
+      return null;
+    }
+  }
+
+  private void startShared(Config.Mode.Shared shared) throws StartException {
+    APP.info("shared proxy mode - in-pod mode enabled");
+    Config.@Nullable OwnWorkload self = config.node().self();
+    if (self != null) {
+      startOwn(
+          new WorkloadInfo(self.name(), self.namespace(), self.serviceAccount()),
+          PodProxy.Role.SELF);
+    }
+    try {
+      Permissions.check();
+    } catch (IOException e) {
+      throw new StartException(e);
+    }
+    operations.readiness().require(PODS);
+    WorkloadProxies proxies =
+        new WorkloadProxies(
+            control,
+            (_, pod, namespace) ->
+                new PodProxy(
+                    control,
+                    context,
+                    new SocketFactory(transport, namespace, DataPathSettings.sockets(config)),
+                    new WorkloadInfo(pod.name(), pod.namespace(), pod.serviceAccount()),
+                    PodProxy.Role.WORKLOAD),
+            new PodObserver(new WorkloadManagerMetrics(operations.registry())));
+    workloads = proxies;
+    PodSection.add(operations.dump(), proxies::states);
+    ZdsClient client = new ZdsClient(shared.agentSocket(), proxies, new SplittableRandom());
+    client.start();
+    agent = client;
+  }
+
+  /** A proxy in the daemon's own network namespace. */
+  private void startOwn(WorkloadInfo info, PodProxy.Role role) throws StartException {
+    try {
+      PodProxy proxy =
+          new PodProxy(
+              control,
+              context,
+              new SocketFactory(
+                  transport,
+                  NetworkNamespace.current(),
+                  switch (role) {
+                    case WORKLOAD -> DataPathSettings.sockets(config);
+                    case SELF -> DataPathSettings.ownSockets(config);
+                  }),
+              info,
+              role);
+      ownProxies.add(proxy);
+      await(control.submit(proxy::start), "start");
+    } catch (IOException | IllegalArgumentException e) {
+      throw new StartException(e);
+    }
+  }
+
+  private static void await(Future<Future<Void>> step, String name) throws StartException {
+    if (!step.awaitUninterruptibly(STEP_SECONDS, TimeUnit.SECONDS)) {
+      throw new StartException("%s: not done within %d s".formatted(name, STEP_SECONDS));
+    }
+    Future<Void> inner = step.getNow();
+    if (!inner.awaitUninterruptibly(STEP_SECONDS, TimeUnit.SECONDS)) {
+      throw new StartException("%s: not done within %d s".formatted(name, STEP_SECONDS));
+    }
+    if (!inner.isSuccess()) {
+      throw new StartException(inner.cause());
+    }
+  }
+
+  private void inControl(Runnable action) throws StartException {
+    Future<?> done = control.submit(action);
+    if (!done.awaitUninterruptibly(STEP_SECONDS, TimeUnit.SECONDS)) {
+      throw new StartException("control thread: busy for %d s".formatted(STEP_SECONDS));
+    }
+    if (!done.isSuccess()) {
+      throw new StartException(done.cause());
+    }
+  }
+
+  /** The order to end: a signal, or the admin server. Any thread. */
+  void end() {
+    ending.countDown();
+  }
+
+  private void awaitEnd() {
+    try {
+      ending.await();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt(); // as good as an order to end
+    }
+  }
+
+  private void drain() {
+    LOG.info("shutting down");
+    long limitMillis =
+        config.engine().terminationDeadline().toMillis() + TimeUnit.SECONDS.toMillis(STEP_SECONDS);
+    List<Future<Void>> drains = new ArrayList<>();
+    if (workloads != null) {
+      drains.add(workloads.drain());
+    }
+    for (PodProxy proxy : ownProxies) {
+      Future<Future<Void>> submitted = control.submit(() -> proxy.drain(DrainMode.GRACEFUL));
+      if (submitted.awaitUninterruptibly(STEP_SECONDS, TimeUnit.SECONDS)) {
+        drains.add(submitted.getNow());
+      }
+    }
+    for (Future<Void> drain : drains) {
+      if (!drain.awaitUninterruptibly(limitMillis)) {
+        LOG.warn("connections are left after " + limitMillis + " ms");
+      }
+    }
+    LOG.info("shutdown complete");
+  }
+
+  @Override
+  public void close() {
+    if (agent != null) {
+      agent.close();
+    }
+    operations.close();
+    resolver.close();
+    certificates.close();
+    loops.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(2, TimeUnit.SECONDS);
+    control.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(2, TimeUnit.SECONDS);
+  }
+
+  /** Hears what becomes of the pods' proxies, on the control thread. */
+  private final class PodObserver implements WorkloadProxies.Observer {
+    private final WorkloadManagerMetrics metrics;
+
+    PodObserver(WorkloadManagerMetrics metrics) {
+      this.metrics = metrics;
+    }
+
+    @Override
+    public void onCounts(int active, int pending) {
+      metrics.active(active);
+      metrics.pending(pending);
+    }
+
+    @Override
+    public void onProxyStarted() {
+      metrics.proxyStarted();
+    }
+
+    @Override
+    public void onProxyStopped() {
+      metrics.proxyStopped();
+    }
+
+    @Override
+    public void onReady() {
+      operations.readiness().complete(PODS);
+    }
+
+    @Override
+    public void onNotReady() {
+      operations.readiness().require(PODS);
+    }
+
+    @Override
+    public void onFatal(String reason) {
+      LOG.at(LogLevel.ERROR, "the CNI agent broke the protocol, ending for a fresh start")
+          .string("error", reason)
+          .log();
+      status.set(1);
+      end();
+    }
+  }
+}

@@ -1,0 +1,112 @@
+package io.ztunnel.mesh;
+
+import io.netty.util.concurrent.EventExecutor;
+import java.util.LinkedHashSet;
+import java.util.Set;
+import java.util.concurrent.Executor;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * What is known of the mesh. Written by the control thread only; read by any thread, through {@link
+ * #view}.
+ *
+ * <p>An update becomes visible as a whole, and costs what it changes.
+ */
+public final class MeshState {
+  private static final Logger LOG = LoggerFactory.getLogger(MeshState.class);
+
+  private final EventExecutor control;
+  private final @Nullable String localNode;
+  private final Interner interner = new Interner();
+  private final Set<MeshObserver> observers = new LinkedHashSet<>();
+  private final LocalWorkloadWaiters waiters = new LocalWorkloadWaiters();
+
+  /** Written by the control thread, read by any. */
+  private volatile MeshView view = MeshView.EMPTY;
+
+  /**
+   * An empty state.
+   *
+   * @param control the one thread that writes
+   * @param localNode the name of this node; null: every workload counts as local
+   */
+  public MeshState(EventExecutor control, @Nullable String localNode) {
+    this.control = control;
+    this.localNode = localNode;
+  }
+
+  /** The mesh as it is now. Any thread. */
+  public MeshView view() {
+    return view;
+  }
+
+  /**
+   * Makes changes, all or (when the action throws) none of them. Control thread. Observers are told
+   * before this returns.
+   */
+  public void update(Consumer<MeshUpdate> changes) {
+    assert control.inEventLoop();
+    MeshView before = view;
+    MeshUpdate update = new MeshUpdate(before, localNode, interner);
+    changes.accept(update);
+    MeshChange change = update.finish();
+    view = change.after();
+    waiters.onChange(change);
+    for (MeshObserver observer : Set.copyOf(observers)) {
+      tell(observer, change);
+    }
+  }
+
+  /** Tells of updates from now on. Control thread; the registration may be cancelled there only. */
+  public Registration observe(MeshObserver observer) {
+    assert control.inEventLoop();
+    observers.add(observer);
+    return () -> {
+      assert control.inEventLoop();
+      observers.remove(observer);
+    };
+  }
+
+  /**
+   * Waits for a workload of this node. Any thread. There is no limit of time here: the caller
+   * cancels when it has waited long enough.
+   *
+   * @param executor runs the action, even when the workload is there already
+   * @param action called at most once, and never after a cancellation on the executor's thread
+   */
+  public Registration awaitLocalWorkload(
+      WorkloadInfo info, Executor executor, Consumer<Workload> action) {
+    LocalWorkloadWaiters.Waiter waiter = new LocalWorkloadWaiters.Waiter(info, executor, action);
+    Workload present = view.localWorkload(info);
+    if (present != null) {
+      waiter.complete(present);
+      return waiter::cancel;
+    }
+    control.execute(
+        () -> {
+          // It may have come between the look above and now.
+          Workload late = view.localWorkload(info);
+          if (late != null) {
+            waiter.complete(late);
+          } else {
+            waiters.add(waiter);
+          }
+        });
+    return () -> {
+      waiter.cancel();
+      control.execute(() -> waiters.remove(waiter));
+    };
+  }
+
+  private static void tell(MeshObserver observer, MeshChange change) {
+    try {
+      observer.onChange(change);
+    } catch (RuntimeException e) {
+      // The others, and the state itself, must not suffer for it.
+      LOG.error("an observer of the mesh failed", e);
+    }
+  }
+}

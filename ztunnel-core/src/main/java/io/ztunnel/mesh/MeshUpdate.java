@@ -1,0 +1,153 @@
+package io.ztunnel.mesh;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Changes to the mesh that become visible together. Endpoints follow their workloads and are put
+ * into their services once, at the end. Confined to the control thread, and used up when the update
+ * ends.
+ */
+public final class MeshUpdate {
+  private static final Logger LOG = LoggerFactory.getLogger(MeshUpdate.class);
+
+  private final MeshView before;
+  private final @Nullable String localNode;
+  private final Interner interner;
+  private final Set<String> touchedWorkloads = new LinkedHashSet<>();
+  private final Set<String> touchedPolicies = new LinkedHashSet<>();
+
+  /** The last word on each endpoint of each service. */
+  private final Map<NamespacedHostname, Map<String, Optional<Endpoint>>> endpoints =
+      new LinkedHashMap<>();
+
+  private WorkloadIndex.Editor workloads;
+  private ServiceIndex.Editor services;
+  private PolicyIndex.Editor policies;
+
+  MeshUpdate(MeshView before, @Nullable String localNode, Interner interner) {
+    this.before = before;
+    this.localNode = localNode;
+    this.interner = interner;
+    workloads = new WorkloadIndex.Editor(before.workloads(), localNode);
+    services = new ServiceIndex.Editor(before.services());
+    policies = new PolicyIndex.Editor(before.policies());
+  }
+
+  /**
+   * Adds a workload in place of one with the same uid, and its endpoints in place of that one's.
+   */
+  public void insertWorkload(Workload workload) {
+    removeEndpoints(workloads.get(workload.uid()));
+    Workload shared = workload.sharing(interner);
+    workloads.insert(shared);
+    touchedWorkloads.add(shared.uid());
+    shared
+        .serving()
+        .services()
+        .forEach((key, ports) -> change(key, shared.uid(), Optional.of(shared.endpoint(ports))));
+  }
+
+  /** Removes a workload and its endpoints; false when there is none of this uid. */
+  public boolean removeWorkload(String uid) {
+    Workload workload = workloads.remove(uid);
+    removeEndpoints(workload);
+    touchedWorkloads.add(uid);
+    return workload != null;
+  }
+
+  /** Adds a service in place of one with the same key, whose endpoints it keeps. */
+  public void insertService(Service service) {
+    if (!service.peers().allValid()) {
+      LOG.warn(
+          "service {}: subject alternative names that are no identities are ignored: {}",
+          service.key(),
+          service.subjectAltNames());
+    }
+    services.insert(service);
+  }
+
+  /** Removes a service; false when there is none of this key. Workloads stay. */
+  public boolean removeService(NamespacedHostname key) {
+    return services.remove(key) != null;
+  }
+
+  /** Adds a policy in place of one with the same key. */
+  public void insertPolicy(String key, Authorization policy) {
+    touchedPolicies.add(key);
+    policies.insert(key, policy);
+  }
+
+  /** Removes a policy, if there is one of this key. */
+  public void removePolicy(String key) {
+    touchedPolicies.add(key);
+    policies.remove(key);
+  }
+
+  /** Removes everything, endpoints without a service included. */
+  public void clear() {
+    before.workloads().byUid().forEach((uid, _) -> touchedWorkloads.add(uid));
+    before.policies().byKey().forEach((key, _) -> touchedPolicies.add(key));
+    endpoints.clear();
+    workloads = new WorkloadIndex.Editor(WorkloadIndex.empty(), localNode);
+    services = new ServiceIndex.Editor(ServiceIndex.empty());
+    policies = new PolicyIndex.Editor(PolicyIndex.empty());
+  }
+
+  MeshChange finish() {
+    endpoints.forEach(services::apply);
+    MeshView after = new MeshView(workloads.index(), services.index(), policies.index());
+    List<WorkloadChange> changes = new ArrayList<>();
+    for (String uid : touchedWorkloads) {
+      WorkloadChange change = compare(after, before.workload(uid), after.workload(uid));
+      if (change != null) {
+        changes.add(change);
+      }
+    }
+    boolean policiesChanged =
+        touchedPolicies.stream()
+            .anyMatch(
+                key ->
+                    !Optional.ofNullable(before.policy(key))
+                        .equals(Optional.ofNullable(after.policy(key))));
+    return new MeshChange(before, after, changes, policiesChanged);
+  }
+
+  private @Nullable WorkloadChange compare(
+      MeshView after, @Nullable Workload old, @Nullable Workload now) {
+    if (old == null) {
+      return now == null ? null : new WorkloadChange.Added(now);
+    }
+    if (now == null) {
+      return new WorkloadChange.Removed(old, identityUse(after, old));
+    }
+    return now.equals(old) ? null : new WorkloadChange.Replaced(old, now);
+  }
+
+  private WorkloadChange.IdentityUse identityUse(MeshView after, Workload removed) {
+    if (!workloads.isLocal(removed)) {
+      return WorkloadChange.IdentityUse.NOT_LOCAL;
+    }
+    return after.workloads().hasLocalIdentity(removed)
+        ? WorkloadChange.IdentityUse.STILL_USED
+        : WorkloadChange.IdentityUse.UNUSED;
+  }
+
+  private void removeEndpoints(@Nullable Workload workload) {
+    if (workload != null) {
+      workload.services().forEach(key -> change(key, workload.uid(), Optional.empty()));
+    }
+  }
+
+  private void change(NamespacedHostname key, String uid, Optional<Endpoint> endpoint) {
+    endpoints.computeIfAbsent(key, _ -> new LinkedHashMap<>()).put(uid, endpoint);
+  }
+}

@@ -1,0 +1,97 @@
+package io.ztunnel.mesh;
+
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
+
+/**
+ * Service ports and the target ports behind them. A target port of 0 means that each endpoint names
+ * its own (Istio). Immutable.
+ */
+public final class PortMap {
+  /** What {@link #target} answers for a port that is not in the map. */
+  public static final int ABSENT = -1;
+
+  public static final PortMap EMPTY = new PortMap(new int[0]);
+
+  private static final int PORT_BITS = 16;
+
+  /** Service port above, target port below; sorted, unsigned. */
+  private final int[] entries;
+
+  private PortMap(int[] entries) {
+    this.entries = entries;
+  }
+
+  /**
+   * A map of these ports.
+   *
+   * @throws IllegalArgumentException when a port is not in 0-65535
+   */
+  public static PortMap of(Map<Integer, Integer> ports) {
+    if (ports.isEmpty()) {
+      return EMPTY;
+    }
+    int[] entries = new int[ports.size()];
+    int i = 0;
+    for (Map.Entry<Integer, Integer> port : new TreeMap<>(ports).entrySet()) {
+      int service = Ports.checked("service port", port.getKey());
+      entries[i++] = service << PORT_BITS | Ports.checked("target port", port.getValue());
+    }
+    return new PortMap(entries);
+  }
+
+  /** The target port of a service port, or {@link #ABSENT}. */
+  public int target(int servicePort) {
+    for (int entry : entries) {
+      if (entry >>> PORT_BITS == servicePort) {
+        return entry & Ports.MAX;
+      }
+    }
+    return ABSENT;
+  }
+
+  public boolean contains(int servicePort) {
+    return target(servicePort) != ABSENT;
+  }
+
+  /** The first service port, in numeric order, with this target; {@link #ABSENT} if none has it. */
+  public int serviceOf(int targetPort) {
+    for (int entry : entries) {
+      if ((entry & Ports.MAX) == targetPort) {
+        return entry >>> PORT_BITS;
+      }
+    }
+    return ABSENT;
+  }
+
+  public boolean isEmpty() {
+    return entries.length == 0;
+  }
+
+  /** The same as a map in numeric order, for display. */
+  public SortedMap<Integer, Integer> asMap() {
+    TreeMap<Integer, Integer> map = new TreeMap<>();
+    for (int entry : entries) {
+      map.put(entry >>> PORT_BITS, entry & Ports.MAX);
+    }
+    return Collections.unmodifiableSortedMap(map);
+  }
+
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof PortMap that && Arrays.equals(entries, that.entries);
+  }
+
+  @Override
+  public int hashCode() {
+    return Arrays.hashCode(entries);
+  }
+
+  @Override
+  public String toString() {
+    return asMap().toString();
+  }
+}

@@ -1,0 +1,223 @@
+package io.ztunnel.mesh;
+
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A name and virtual addresses for a set of endpoints. Immutable; the endpoints are those of the
+ * moment at which it was looked up.
+ *
+ * @param ports its ports; a target port of 0 means that each endpoint names its own
+ * @param peers identities accepted from endpoints besides their own
+ * @param loadBalancer null: all endpoints are equal, healthy ones only
+ */
+public record Service(
+    ServiceName name,
+    Vips addresses,
+    PortMap ports,
+    SubjectAltNames peers,
+    Waypoints waypoints,
+    @Nullable LoadBalancer loadBalancer,
+    Traits traits,
+    EndpointSet endpoints)
+    implements Addressable {
+  /** Starts with a public service without addresses, ports and endpoints. */
+  public static Builder builder(ServiceName name) {
+    return new Builder(name);
+  }
+
+  @Override
+  public String namespace() {
+    return name.namespace();
+  }
+
+  public String hostname() {
+    return name.hostname();
+  }
+
+  public NamespacedHostname key() {
+    return name.key();
+  }
+
+  public List<NetworkAddress> vips() {
+    return addresses.exact();
+  }
+
+  public List<NetworkCidr> cidrVips() {
+    return addresses.ranges();
+  }
+
+  /** The accepted identities as given. */
+  public List<String> subjectAltNames() {
+    return peers.given();
+  }
+
+  public boolean canonical() {
+    return traits.canonical();
+  }
+
+  public Visibility visibility() {
+    return traits.visibility();
+  }
+
+  public @Nullable IpFamilies ipFamilies() {
+    return traits.ipFamilies();
+  }
+
+  /** How endpoints are chosen. */
+  public LoadBalancer.Mode mode() {
+    return loadBalancer == null ? LoadBalancer.Mode.STANDARD : loadBalancer.mode();
+  }
+
+  /** Whether a client of this namespace may see it; null: a client that is not known. */
+  public boolean visibleTo(@Nullable String clientNamespace) {
+    return clientNamespace == null
+        || visibility() == Visibility.PUBLIC
+        || clientNamespace.equals(namespace());
+  }
+
+  boolean accepts(Endpoint endpoint) {
+    return endpoint.status() == HealthStatus.HEALTHY
+        || (loadBalancer != null
+            && loadBalancer.healthPolicy() == LoadBalancer.HealthPolicy.ALLOW_ALL);
+  }
+
+  Service withEndpoints(EndpointSet changed) {
+    return new Service(name, addresses, ports, peers, waypoints, loadBalancer, traits, changed);
+  }
+
+  /** Its virtual addresses. Immutable. */
+  public record Vips(List<NetworkAddress> exact, List<NetworkCidr> ranges) {
+    public Vips {
+      exact = List.copyOf(exact);
+      ranges = List.copyOf(ranges);
+    }
+  }
+
+  /**
+   * The waypoints that its traffic passes: one of the weighted ones, or else the only one.
+   * Immutable.
+   */
+  public record Waypoints(@Nullable GatewayAddress only, List<WeightedWaypoint> weighted) {
+    public static final Waypoints NONE = new Waypoints(null, List.of());
+
+    public Waypoints {
+      weighted = List.copyOf(weighted);
+    }
+  }
+
+  /**
+   * What else is particular about it. Immutable.
+   *
+   * @param canonical whether it wins over others of its name (the Kubernetes service itself)
+   * @param ipFamilies which addresses of its endpoints may be used; null: any
+   */
+  public record Traits(boolean canonical, Visibility visibility, @Nullable IpFamilies ipFamilies) {}
+
+  /** Who may see a service. */
+  public enum Visibility implements Spelled {
+    PUBLIC("Public"),
+    /** Clients of its own namespace. */
+    NAMESPACE("Namespace");
+
+    private final String text;
+
+    Visibility(String text) {
+      this.text = text;
+    }
+
+    @Override
+    public String text() {
+      return text;
+    }
+  }
+
+  /** Collects the pieces of a service. Confined to the thread that uses it. */
+  public static final class Builder {
+    private final ServiceName name;
+    private List<NetworkAddress> vips = List.of();
+    private List<NetworkCidr> cidrVips = List.of();
+    private PortMap ports = PortMap.EMPTY;
+    private List<String> subjectAltNames = List.of();
+    private @Nullable GatewayAddress waypoint;
+    private List<WeightedWaypoint> weightedWaypoints = List.of();
+    private @Nullable LoadBalancer loadBalancer;
+    private boolean canonical;
+    private Visibility visibility = Visibility.PUBLIC;
+    private @Nullable IpFamilies ipFamilies;
+    private List<Endpoint> endpoints = List.of();
+
+    private Builder(ServiceName name) {
+      this.name = name;
+    }
+
+    public Builder vips(List<NetworkAddress> value) {
+      vips = value;
+      return this;
+    }
+
+    public Builder cidrVips(List<NetworkCidr> value) {
+      cidrVips = value;
+      return this;
+    }
+
+    public Builder ports(PortMap value) {
+      ports = value;
+      return this;
+    }
+
+    public Builder subjectAltNames(List<String> value) {
+      subjectAltNames = value;
+      return this;
+    }
+
+    public Builder waypoint(@Nullable GatewayAddress value) {
+      waypoint = value;
+      return this;
+    }
+
+    public Builder weightedWaypoints(List<WeightedWaypoint> value) {
+      weightedWaypoints = value;
+      return this;
+    }
+
+    public Builder loadBalancer(@Nullable LoadBalancer value) {
+      loadBalancer = value;
+      return this;
+    }
+
+    public Builder canonical(boolean value) {
+      canonical = value;
+      return this;
+    }
+
+    public Builder visibility(Visibility value) {
+      visibility = value;
+      return this;
+    }
+
+    public Builder ipFamilies(@Nullable IpFamilies value) {
+      ipFamilies = value;
+      return this;
+    }
+
+    public Builder endpoints(List<Endpoint> value) {
+      endpoints = value;
+      return this;
+    }
+
+    public Service build() {
+      return new Service(
+          name,
+          new Vips(vips, cidrVips),
+          ports,
+          SubjectAltNames.of(subjectAltNames),
+          waypoint == null && weightedWaypoints.isEmpty()
+              ? Waypoints.NONE
+              : new Waypoints(waypoint, weightedWaypoints),
+          loadBalancer,
+          new Traits(canonical, visibility, ipFamilies),
+          EndpointSet.of(endpoints));
+    }
+  }
+}

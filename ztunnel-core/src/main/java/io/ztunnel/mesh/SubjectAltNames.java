@@ -1,0 +1,30 @@
+package io.ztunnel.mesh;
+
+import io.ztunnel.hbone.SpiffeId;
+import java.util.List;
+
+/**
+ * The identities that the endpoints of a service may have besides their own. Immutable.
+ *
+ * @param given as the control plane gave them
+ * @param identities those of them that are identities; the others accept nobody
+ */
+public record SubjectAltNames(List<String> given, List<String> identities) {
+  private static final SubjectAltNames NONE = new SubjectAltNames(List.of(), List.of());
+
+  public SubjectAltNames {
+    given = List.copyOf(given);
+    identities = List.copyOf(identities);
+  }
+
+  static SubjectAltNames of(List<String> given) {
+    return given.isEmpty()
+        ? NONE
+        : new SubjectAltNames(
+            given, given.stream().filter(name -> SpiffeId.parse(name).isPresent()).toList());
+  }
+
+  boolean allValid() {
+    return given.size() == identities.size();
+  }
+}

@@ -1,0 +1,177 @@
+package io.ztunnel.mesh;
+
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** The workloads, found by uid, address, hostname and, on this node, by name. Immutable. */
+final class WorkloadIndex {
+  private final PersistentMap<String, Workload> byUid;
+  private final PersistentMap<NetworkAddress, List<Workload>> byAddress;
+  private final PersistentMap<NamespacedHostname, List<Workload>> byHostname;
+  private final PersistentMap<WorkloadInfo, List<Workload>> localByInfo;
+  private final PersistentMap<LocalIdentity, Integer> localIdentities;
+
+  private WorkloadIndex(
+      PersistentMap<String, Workload> byUid,
+      PersistentMap<NetworkAddress, List<Workload>> byAddress,
+      PersistentMap<NamespacedHostname, List<Workload>> byHostname,
+      PersistentMap<WorkloadInfo, List<Workload>> localByInfo,
+      PersistentMap<LocalIdentity, Integer> localIdentities) {
+    this.byUid = byUid;
+    this.byAddress = byAddress;
+    this.byHostname = byHostname;
+    this.localByInfo = localByInfo;
+    this.localIdentities = localIdentities;
+  }
+
+  static WorkloadIndex empty() {
+    return new WorkloadIndex(
+        PersistentMap.empty(),
+        PersistentMap.empty(),
+        PersistentMap.empty(),
+        PersistentMap.empty(),
+        PersistentMap.empty());
+  }
+
+  PersistentMap<String, Workload> byUid() {
+    return byUid;
+  }
+
+  /**
+   * The workload of an address: a pod before anything else, then one that speaks HBONE, then the
+   * one inserted last (Istio: pods and the entries that stand for them may share an address).
+   */
+  @Nullable Workload byAddress(NetworkAddress address) {
+    Workload best = null;
+    for (Workload candidate : Buckets.in(byAddress, address)) {
+      if (best == null || rank(candidate) >= rank(best)) {
+        best = candidate;
+      }
+    }
+    return best;
+  }
+
+  private static int rank(Workload workload) {
+    return (workload.isPod() ? 2 : 0) + (workload.protocol() == Protocol.HBONE ? 1 : 0);
+  }
+
+  /** The workload of a hostname; of several the one inserted last. */
+  @Nullable Workload byHostname(NamespacedHostname hostname) {
+    return last(Buckets.in(byHostname, hostname));
+  }
+
+  /** The workload on this node of that name; of several the one inserted last. */
+  @Nullable Workload local(WorkloadInfo info) {
+    return last(Buckets.in(localByInfo, info));
+  }
+
+  boolean hasLocalIdentity(Workload workload) {
+    return localIdentities.get(LocalIdentity.of(workload)) != null;
+  }
+
+  private static @Nullable Workload last(List<Workload> workloads) {
+    return workloads.isEmpty() ? null : workloads.getLast();
+  }
+
+  /** Trust domains do not count: a node has certificates of one (Istio). */
+  private record LocalIdentity(String namespace, String serviceAccount) {
+    static LocalIdentity of(Workload workload) {
+      return new LocalIdentity(workload.namespace(), workload.serviceAccount());
+    }
+  }
+
+  /** Changes the workloads. Confined to the control thread. */
+  static final class Editor {
+    private final @Nullable String localNode;
+    private final PersistentMap.Editor<String, Workload> byUid;
+    private final PersistentMap.Editor<NetworkAddress, List<Workload>> byAddress;
+    private final PersistentMap.Editor<NamespacedHostname, List<Workload>> byHostname;
+    private final PersistentMap.Editor<WorkloadInfo, List<Workload>> localByInfo;
+    private final PersistentMap.Editor<LocalIdentity, Integer> localIdentities;
+
+    /**
+     * Starts a change.
+     *
+     * @param localNode the name of this node; null: every workload is local
+     */
+    Editor(WorkloadIndex index, @Nullable String localNode) {
+      this.localNode = localNode;
+      byUid = index.byUid.edit();
+      byAddress = index.byAddress.edit();
+      byHostname = index.byHostname.edit();
+      localByInfo = index.localByInfo.edit();
+      localIdentities = index.localIdentities.edit();
+    }
+
+    @Nullable Workload get(String uid) {
+      return byUid.get(uid);
+    }
+
+    /** Adds a workload in place of one with the same uid. Its order of insertion is new. */
+    void insert(Workload workload) {
+      remove(workload.uid());
+      byUid.put(workload.uid(), workload);
+      for (NetworkAddress address : addresses(workload)) {
+        Buckets.append(byAddress, address, workload);
+      }
+      if (!workload.hostname().isEmpty()) {
+        Buckets.append(byHostname, hostname(workload), workload);
+      }
+      if (isLocal(workload)) {
+        Buckets.append(localByInfo, workload.info(), workload);
+        count(LocalIdentity.of(workload), 1);
+      }
+    }
+
+    @Nullable Workload remove(String uid) {
+      Workload workload = byUid.get(uid);
+      if (workload == null) {
+        return null;
+      }
+      byUid.remove(uid);
+      for (NetworkAddress address : addresses(workload)) {
+        Buckets.remove(byAddress, address, present -> present.uid().equals(uid));
+      }
+      Buckets.remove(byHostname, hostname(workload), present -> present.uid().equals(uid));
+      if (isLocal(workload)) {
+        Buckets.remove(localByInfo, workload.info(), present -> present.uid().equals(uid));
+        count(LocalIdentity.of(workload), -1);
+      }
+      return workload;
+    }
+
+    boolean isLocal(Workload workload) {
+      return localNode == null || localNode.equals(workload.node());
+    }
+
+    WorkloadIndex index() {
+      return new WorkloadIndex(
+          byUid.map(), byAddress.map(), byHostname.map(), localByInfo.map(), localIdentities.map());
+    }
+
+    private void count(LocalIdentity identity, int change) {
+      Integer before = localIdentities.get(identity);
+      int after = (before == null ? 0 : before) + change;
+      if (after == 0) {
+        localIdentities.remove(identity);
+      } else {
+        localIdentities.put(identity, after);
+      }
+    }
+
+    /** A workload on its node's network does not own its addresses and is not found by them. */
+    private static Set<NetworkAddress> addresses(Workload workload) {
+      Set<NetworkAddress> addresses = new LinkedHashSet<>();
+      if (workload.networkMode() == NetworkMode.STANDARD) {
+        workload.ips().forEach(ip -> addresses.add(new NetworkAddress(workload.network(), ip)));
+      }
+      return addresses;
+    }
+
+    private static NamespacedHostname hostname(Workload workload) {
+      return new NamespacedHostname(workload.namespace(), workload.hostname());
+    }
+  }
+}

@@ -1,0 +1,29 @@
+package io.ztunnel.policy;
+
+import io.ztunnel.mesh.PolicyAttribute;
+
+/** Why a rule did not match. Immutable. */
+public sealed interface Miss {
+  /** {@code namespace/name} of the policy. */
+  String policy();
+
+  /**
+   * The clause of a rule that had no match.
+   *
+   * @param attribute what the last match of the clause did not like
+   */
+  record Clause(String policy, int rule, int clause, PolicyAttribute attribute) implements Miss {
+    @Override
+    public String toString() {
+      return "%s rule %d clause %d: %s".formatted(policy, rule, clause, attribute.text());
+    }
+  }
+
+  /** The policy has no rules and never matches. */
+  record NoRules(String policy) implements Miss {
+    @Override
+    public String toString() {
+      return policy + ": no rules";
+    }
+  }
+}

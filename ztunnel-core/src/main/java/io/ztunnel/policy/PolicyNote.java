@@ -1,0 +1,32 @@
+package io.ztunnel.policy;
+
+/**
+ * Something that the log should say about a decision. Immutable.
+ *
+ * @param policy {@code namespace/name}, or for an unknown policy its key; empty where no policy is
+ *     meant
+ */
+public record PolicyNote(Kind kind, String policy) {
+  /** What is said. */
+  public enum Kind {
+    UNKNOWN_POLICY("skipping unknown policy"),
+    DRY_RUN_DENY_MATCH("dry-run: deny policy match"),
+    DENY_MATCH("deny policy match"),
+    DRY_RUN_ALLOW_MATCH("dry-run: allow policy match"),
+    DRY_RUN_NO_ALLOW_MATCH("dry-run: no allow policies match"),
+    NO_ALLOW_POLICIES("no allow policies, allow"),
+    ALLOW_MATCH("allow policy match"),
+    NO_ALLOW_MATCH("no allow policies matched");
+
+    private final String message;
+
+    Kind(String message) {
+      this.message = message;
+    }
+
+    /** The message of the log line (Istio). */
+    public String message() {
+      return message;
+    }
+  }
+}

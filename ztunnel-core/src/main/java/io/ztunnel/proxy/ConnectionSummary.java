@@ -1,0 +1,26 @@
+package io.ztunnel.proxy;
+
+import java.net.InetSocketAddress;
+
+/**
+ * One live connection, as {@code /config_dump} shows it. Immutable.
+ *
+ * @param direction inbound or outbound
+ * @param source the downstream's address
+ * @param originalDestination where the application was going; for inbound the destination service's
+ *     host name, or empty
+ * @param actualDestination where the bytes go
+ * @param protocol TCP, HBONE or DOUBLEHBONE
+ */
+public record ConnectionSummary(
+    Direction direction,
+    InetSocketAddress source,
+    String originalDestination,
+    InetSocketAddress actualDestination,
+    String protocol) {
+  /** Which way, seen from the workload. */
+  public enum Direction {
+    INBOUND,
+    OUTBOUND
+  }
+}

@@ -1,0 +1,178 @@
+package io.ztunnel.proxy;
+
+import io.netty.channel.ConnectTimeoutException;
+import io.netty.handler.codec.http.HttpResponseStatus;
+import io.netty.util.NetUtil;
+import io.ztunnel.hbone.Authority;
+import io.ztunnel.hbone.HboneFailure;
+import io.ztunnel.mesh.GatewayAddress;
+import io.ztunnel.mesh.Workload;
+import io.ztunnel.mesh.WorkloadInfo;
+import io.ztunnel.policy.Decision;
+import io.ztunnel.routing.InboundFailure;
+import io.ztunnel.routing.RouteFailure;
+import io.ztunnel.telemetry.ConnectionFailure;
+import io.ztunnel.telemetry.ConnectionFailure.Dial;
+import io.ztunnel.telemetry.ConnectionFailure.DialOutcome;
+import io.ztunnel.telemetry.ConnectionFailure.Half;
+import io.ztunnel.telemetry.ConnectionFailure.Http2Failure;
+import io.ztunnel.telemetry.ConnectionFailure.TlsRole;
+import java.net.ConnectException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+
+/** Translates what decisions and leaves report into the one list of failures. Stateless. */
+final class Failures {
+  private Failures() {}
+
+  static ConnectionFailure of(RouteFailure failure) {
+    return switch (failure) {
+      case RouteFailure.SelfCall _ -> new ConnectionFailure.SelfCall();
+      case RouteFailure.NoHealthyUpstream(InetSocketAddress target) ->
+          new ConnectionFailure.NoHealthyUpstream(NetUtil.toSocketAddressString(target));
+      case RouteFailure.NoService(InetSocketAddress target) ->
+          new ConnectionFailure.NoService(NetUtil.toSocketAddressString(target));
+      case RouteFailure.NoValidDestination(Workload workload) ->
+          new ConnectionFailure.NoValidDestination(
+              workload.name(), workload.uid(), workload.protocol().text());
+      case RouteFailure.UnknownWaypoint(GatewayAddress.Destination waypoint) ->
+          new ConnectionFailure.UnknownWaypoint("waypoint " + waypoint + " not found");
+      case RouteFailure.UnknownNetworkGateway(GatewayAddress.Destination gateway) ->
+          new ConnectionFailure.UnknownGateway("network gateway " + gateway + " not found");
+      case RouteFailure.EmptyResolvedAddresses(String uid) ->
+          new ConnectionFailure.DnsFailed(uid, true, "");
+      case RouteFailure.NoResolvedAddresses(String uid) ->
+          new ConnectionFailure.DnsFailed(uid, false, "");
+    };
+  }
+
+  static ConnectionFailure of(InboundFailure failure) {
+    return switch (failure) {
+      case InboundFailure.IpMismatch(InetAddress local, InetAddress requested) ->
+          new ConnectionFailure.AddressMismatch(
+              NetUtil.toAddressString(local), NetUtil.toAddressString(requested));
+      case InboundFailure.UnknownHostname(String hostname) ->
+          ConnectionFailure.HostnameUnresolved.unknown(hostname);
+      case InboundFailure.NoPort(Authority.Host(String hostname, int port)) ->
+          ConnectionFailure.HostnameUnresolved.withoutPort(hostname, port);
+      case InboundFailure.NoServiceAddress(String hostname) ->
+          ConnectionFailure.HostnameUnresolved.withoutAddress(hostname);
+      case InboundFailure.SelfCall _ -> new ConnectionFailure.SelfCall();
+    };
+  }
+
+  static ConnectionFailure unknown(WorkloadInfo info) {
+    return new ConnectionFailure.LocalWorkloadUnknown(
+        info.name(), info.namespace(), info.serviceAccount());
+  }
+
+  /** Why a tunnel to a peer was not opened. */
+  static ConnectionFailure ofTunnel(HboneFailure failure) {
+    return switch (failure) {
+      case HboneFailure.ConnectFailed connect -> {
+        DialOutcome outcome =
+            connect.timedOut() ? DialOutcome.TIMED_OUT : outcome(connect.message());
+        yield ofConnect(Dial.HBONE, outcome, connect.address(), connect.message());
+      }
+      case HboneFailure.TlsFailed tls ->
+          new ConnectionFailure.TlsFailed(TlsRole.CLIENT, tls.message());
+      case HboneFailure.WrongPeer wrong ->
+          new ConnectionFailure.WrongPeerIdentity(wrong.expected(), wrong.presented());
+      case HboneFailure.HandshakeTimedOut timeout ->
+          new ConnectionFailure.Http2Failed(Http2Failure.HANDSHAKE_TIMED_OUT, timeout.message());
+      case HboneFailure.Http2Failed http2 ->
+          new ConnectionFailure.Http2Failed(Http2Failure.CONNECTION_LOST, http2.message());
+      case HboneFailure.StreamReset reset ->
+          new ConnectionFailure.Http2Failed(
+              Http2Failure.RESET, "stream error received: " + Http2Errors.name(reset.errorCode()));
+      case HboneFailure.Rejected(int status, String _) ->
+          new ConnectionFailure.TunnelRejected(
+              status, HttpResponseStatus.valueOf(status).reasonPhrase());
+      case HboneFailure.AnswerTimedOut timeout ->
+          new ConnectionFailure.Http2Failed(Http2Failure.ANSWER_TIMED_OUT, timeout.message());
+      case HboneFailure.IdentityUnavailable(String message) ->
+          new ConnectionFailure.IdentityUnavailable(message);
+      case HboneFailure.PoolClosed _ -> new ConnectionFailure.PoolDraining();
+    };
+  }
+
+  /**
+   * Whether another endpoint might do better: false where the fault is ours, and where the peer is
+   * in order and says no to this client.
+   */
+  static boolean isEndpointsFault(HboneFailure failure) {
+    return switch (failure) {
+      case HboneFailure.IdentityUnavailable _, HboneFailure.PoolClosed _ -> false;
+      case HboneFailure.Rejected(int status, String _) -> status >= 500;
+      case HboneFailure.ConnectFailed(InetSocketAddress _, String message, boolean _) ->
+          !isOutOfDescriptors(message);
+      case HboneFailure.TlsFailed _,
+          HboneFailure.WrongPeer _,
+          HboneFailure.HandshakeTimedOut _,
+          HboneFailure.Http2Failed _,
+          HboneFailure.StreamReset _,
+          HboneFailure.AnswerTimedOut _ ->
+          true;
+    };
+  }
+
+  /** Why a client's connection to us came to nothing. */
+  static ConnectionFailure ofHandshake(HboneFailure failure) {
+    return switch (failure) {
+      case HboneFailure.IdentityUnavailable(String message) ->
+          new ConnectionFailure.IdentityUnavailable(message);
+      case HboneFailure.HandshakeTimedOut _,
+          HboneFailure.TlsFailed _,
+          HboneFailure.WrongPeer _,
+          HboneFailure.ConnectFailed _ ->
+          new ConnectionFailure.TlsFailed(TlsRole.SERVER, failure.message());
+      case HboneFailure.Http2Failed _,
+          HboneFailure.StreamReset _,
+          HboneFailure.Rejected _,
+          HboneFailure.AnswerTimedOut _,
+          HboneFailure.PoolClosed _ ->
+          new ConnectionFailure.Http2Failed(Http2Failure.HANDSHAKE, failure.message());
+    };
+  }
+
+  /** Why a TCP connection was not made. */
+  static ConnectionFailure ofConnect(Dial dial, InetSocketAddress target, Throwable cause) {
+    String text = SocketErrors.text(cause);
+    DialOutcome outcome =
+        switch (cause) {
+          case ConnectTimeoutException _ -> DialOutcome.TIMED_OUT;
+          case ConnectException _ -> outcome(text);
+          default -> outcome(text);
+        };
+    return ofConnect(dial, outcome, target, text);
+  }
+
+  private static ConnectionFailure ofConnect(
+      Dial dial, DialOutcome outcome, InetSocketAddress target, String text) {
+    return isOutOfDescriptors(text)
+        ? new ConnectionFailure.OutOfDescriptors(text)
+        : new ConnectionFailure.ConnectFailed(
+            dial, outcome, NetUtil.toSocketAddressString(target), text);
+  }
+
+  private static DialOutcome outcome(String text) {
+    return text.contains("refused") ? DialOutcome.REFUSED : DialOutcome.FAILED;
+  }
+
+  private static boolean isOutOfDescriptors(String text) {
+    return text.contains("Too many open files");
+  }
+
+  static ConnectionFailure denied(Decision.Deny denial) {
+    return new ConnectionFailure.PolicyDenied(denial.reason(), denial.detail());
+  }
+
+  static ConnectionFailure of(RelayEnd.Broken broken) {
+    Half half =
+        switch (broken.direction()) {
+          case SEND -> Half.SEND;
+          case RECEIVE -> Half.RECEIVE;
+        };
+    return new ConnectionFailure.CopyFailed(half, broken.message());
+  }
+}

@@ -1,0 +1,318 @@
+package io.ztunnel.proxy;
+
+import io.netty.channel.Channel;
+import io.netty.channel.EventLoop;
+import io.netty.util.concurrent.Future;
+import io.ztunnel.hbone.Authority;
+import io.ztunnel.hbone.ConnectRequest;
+import io.ztunnel.hbone.Forwarded;
+import io.ztunnel.hbone.InboundConnect;
+import io.ztunnel.hbone.SpiffeId;
+import io.ztunnel.hbone.Tunnel;
+import io.ztunnel.hbone.TunnelReset;
+import io.ztunnel.mesh.MeshView;
+import io.ztunnel.mesh.NetworkAddress;
+import io.ztunnel.mesh.ServiceName;
+import io.ztunnel.mesh.Workload;
+import io.ztunnel.metrics.Reporter;
+import io.ztunnel.policy.Connection;
+import io.ztunnel.policy.Decision;
+import io.ztunnel.policy.PolicyEngine;
+import io.ztunnel.routing.InboundCall;
+import io.ztunnel.routing.InboundFailure;
+import io.ztunnel.routing.InboundRoute;
+import io.ztunnel.telemetry.ConnectionFailure;
+import io.ztunnel.telemetry.ConnectionFailure.Dial;
+import io.ztunnel.telemetry.ConnectionObserver;
+import java.net.InetAddress;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One CONNECT to a local workload, from the request to the end of its tunnel: whether it may be
+ * asked for, where it ends, whether a policy allows it, the connection to the application, and then
+ * the bytes.
+ *
+ * <p>Confined to the event loop of the session; {@link LiveConnection}'s methods hop to it.
+ *
+ * <pre>
+ *   Examining --may--> Dialling --application answers--> Relaying --> Ended
+ *       |                 |
+ *       '-- status 4xx, 5xx: nothing is dialled, or the dial is given up --> Ended
+ * </pre>
+ */
+final class InboundRequest implements LiveConnection {
+  private sealed interface State {
+    record Examining() implements State {}
+
+    record Dialling(ConnectionObserver observer, Future<Channel> dial) implements State {}
+
+    record Relaying(Relay relay, RelayReport report) implements State {}
+
+    record Ended() implements State {}
+  }
+
+  private final InboundSession session;
+  private final InboundConnect connect;
+  private final EventLoop loop;
+  private final long beganNanos;
+  private final @Nullable SpiffeId identity;
+  private State state = new State.Examining();
+
+  /** What policies judge; set when it is known, read on the loop. */
+  private @Nullable Connection judged;
+
+  /** Replaced on the loop, read by any thread. */
+  private volatile ConnectionSummary summary;
+
+  private InboundRequest(InboundSession session, InboundConnect connect) {
+    this.session = session;
+    this.connect = connect;
+    this.loop = connect.eventLoop();
+    this.beganNanos = session.proxy().context().telemetry().nanoTime();
+    this.identity = connect.peer().identity().orElse(null);
+    this.summary =
+        new ConnectionSummary(
+            ConnectionSummary.Direction.INBOUND,
+            session.peerAddress(),
+            "",
+            session.localAddress(),
+            "HBONE");
+  }
+
+  static void start(InboundSession session, InboundConnect connect) {
+    new InboundRequest(session, connect).begin();
+  }
+
+  private PodProxy proxy() {
+    return session.proxy();
+  }
+
+  private void begin() {
+    assert loop.inEventLoop();
+    if (!connect.method().equals("CONNECT")) {
+      refuse(new ConnectionFailure.MethodNotConnect(connect.method()));
+      return;
+    }
+    @Nullable Authority authority = Authority.parse(connect.request().authority()).orElse(null);
+    if (authority == null) {
+      refuse(new ConnectionFailure.AuthorityInvalid(connect.request().authority()));
+      return;
+    }
+    connect.onAbandoned(this::onAbandoned);
+    @Nullable Workload local = proxy().workload().now();
+    if (local != null) {
+      examine(local, authority);
+    } else {
+      proxy()
+          .workload()
+          .await(loop)
+          .addListener(
+              (Future<Workload> found) -> {
+                if (!(state instanceof State.Examining)) {
+                  return; // the peer has gone
+                }
+                if (found.isSuccess()) {
+                  examine(found.getNow(), authority);
+                } else {
+                  refuse(Failures.unknown(proxy().workload().info()));
+                }
+              });
+    }
+  }
+
+  private void examine(Workload local, Authority authority) {
+    MeshView view = proxy().context().mesh().view();
+    switch (proxy()
+        .inboundRouter()
+        .route(
+            new InboundCall(local, session.localAddress().getAddress(), authority, identity),
+            view)) {
+      case InboundFailure failure -> refuse(Failures.of(failure));
+      case InboundRoute route -> open(route, view);
+    }
+  }
+
+  private void open(InboundRoute route, MeshView view) {
+    ConnectRequest request = connect.request();
+    @Nullable ServiceName service = route.destinationService(forwardedHost(request));
+    boolean fromGateway = proxy().inboundRouter().isFromGateway(request.forwardedNetwork());
+    @Nullable Workload client =
+        fromGateway
+            ? null
+            : view.workload(
+                new NetworkAddress(
+                    proxy().settings().network(), session.peerAddress().getAddress()));
+    ClientMetadata said =
+        proxy().settings().exchangeBaggage()
+            ? ClientMetadata.of(request.baggage())
+            : ClientMetadata.NONE;
+    ConnectionObserver observer =
+        proxy()
+            .context()
+            .telemetry()
+            .opened(
+                Reports.tunnelledInbound(
+                    route.local(),
+                    session.peerAddress(),
+                    session.localAddress(),
+                    request.authority(),
+                    client,
+                    said,
+                    identity,
+                    service),
+                beganNanos,
+                loop);
+    judged =
+        new Connection(
+            session.peerAddress(), route.destination(), identity, proxy().settings().network());
+    summary =
+        new ConnectionSummary(
+            ConnectionSummary.Direction.INBOUND,
+            session.peerAddress(),
+            service == null ? "" : service.hostname(),
+            route.destination(),
+            "HBONE");
+    proxy().table().add(this); // before the policies are asked, so that no change of them is missed
+    switch (decide(route.local(), judged)) {
+      case Decision.Deny denial -> reject(observer, Failures.denied(denial));
+      case Decision.Allow _ -> dial(route, observer);
+    }
+  }
+
+  private static @Nullable String forwardedHost(ConnectRequest request) {
+    return request.forwarded() == null
+        ? null
+        : Forwarded.parseHost(request.forwarded()).orElse(null);
+  }
+
+  private Decision decide(Workload local, Connection connection) {
+    Decision decision = PolicyEngine.decide(proxy().context().mesh().view(), local, connection);
+    ProxyLog.decided(decision, proxy().settings().policyInfoLogs());
+    return decision;
+  }
+
+  private void dial(InboundRoute route, ConnectionObserver observer) {
+    UpstreamDial dial = new UpstreamDial();
+    Future<Channel> connected =
+        proxy()
+            .sockets()
+            .connect(
+                loop, route.dial(), dialSource(route), dial, proxy().settings().connectTimeout());
+    state = new State.Dialling(observer, connected);
+    connected.addListener(
+        (Future<Channel> done) -> {
+          if (!(state instanceof State.Dialling)) {
+            if (done.isSuccess()) {
+              TcpLeg.reset(done.getNow());
+            }
+          } else if (done.isSuccess()) {
+            relay(route, observer, dial.leg());
+          } else {
+            reject(observer, Failures.ofConnect(Dial.LOCAL, route.dial(), done.cause()));
+          }
+        });
+  }
+
+  /** The address that the application is to see, or null for the kernel's choice. */
+  private @Nullable InetAddress dialSource(InboundRoute route) {
+    if (route.isLoopback()) {
+      return route.dial().getAddress();
+    }
+    InetAddress client = session.peerAddress().getAddress();
+    boolean sameFamily = client.getClass().equals(route.dial().getAddress().getClass());
+    return proxy().keepsSource() && sameFamily ? client : null;
+  }
+
+  private void relay(InboundRoute route, ConnectionObserver observer, TcpLeg upstream) {
+    RelayReport report = new RelayReport(observer, this::onEnded);
+    TunnelLeg downstream = new TunnelLeg();
+    Tunnel tunnel =
+        connect.accept(
+            proxy().settings().exchangeBaggage() ? Headers.baggage(route.local()) : null,
+            downstream);
+    downstream.attach(tunnel);
+    if (route.announced() != null) {
+      upstream.write(
+          new ProxyProtocolHeader(session.peerAddress(), route.announced(), identity)
+              .encode(upstream.channel().alloc()));
+      upstream.flush();
+    }
+    Relay relay =
+        new Relay(loop, downstream, upstream, proxy().settings().halfClosedProbing(), report);
+    state = new State.Relaying(relay, report);
+    relay.start();
+  }
+
+  /** Refuses before it is known what is asked for: a line in the log, no metrics of traffic. */
+  private void refuse(ConnectionFailure cause) {
+    state = new State.Ended();
+    connect.reject(cause.peerStatus());
+    proxy()
+        .context()
+        .telemetry()
+        .refused(Reporter.DESTINATION, session.peerAddress(), session.localAddress(), cause);
+  }
+
+  private void reject(ConnectionObserver observer, ConnectionFailure cause) {
+    onEnded();
+    connect.reject(cause.peerStatus());
+    observer.failed(cause);
+  }
+
+  /** The peer gave up before it was answered. */
+  private void onAbandoned() {
+    switch (state) {
+      case State.Examining _ -> state = new State.Ended();
+      case State.Dialling(ConnectionObserver observer, Future<Channel> dial) -> {
+        onEnded();
+        dial.cancel(false);
+        observer.closed();
+      }
+      case State.Relaying _, State.Ended _ -> {} // answered already
+    }
+  }
+
+  private void onEnded() {
+    assert loop.inEventLoop();
+    state = new State.Ended();
+    proxy().table().remove(this);
+  }
+
+  @Override
+  public ConnectionSummary summary() {
+    return summary;
+  }
+
+  @Override
+  public void cut(ConnectionFailure cause) {
+    loop.execute(() -> cutNow(cause));
+  }
+
+  private void cutNow(ConnectionFailure cause) {
+    switch (state) {
+      case State.Dialling(ConnectionObserver observer, Future<Channel> dial) -> {
+        onEnded();
+        dial.cancel(false);
+        connect.abort(TunnelReset.CANCEL);
+        observer.failed(cause);
+      }
+      case State.Relaying(Relay relay, RelayReport report) -> report.cut(relay, cause);
+      case State.Examining _, State.Ended _ -> {} // asked in this very turn, or over
+    }
+  }
+
+  @Override
+  public void reauthorize() {
+    loop.execute(
+        () -> {
+          @Nullable Workload local = proxy().workload().now();
+          if (judged != null
+              && local != null
+              && !(state instanceof State.Ended)
+              && decide(local, judged) instanceof Decision.Deny denial) {
+            ProxyLog.noLongerAllowed(judged, local);
+            cutNow(new ConnectionFailure.PolicyChanged(denial.detail()));
+          }
+        });
+  }
+}

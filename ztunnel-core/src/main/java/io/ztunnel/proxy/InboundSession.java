@@ -1,0 +1,164 @@
+package io.ztunnel.proxy;
+
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.EventLoop;
+import io.netty.util.concurrent.Future;
+import io.netty.util.concurrent.Promise;
+import io.ztunnel.hbone.ConnectHandler;
+import io.ztunnel.hbone.HboneFailure;
+import io.ztunnel.hbone.HboneServer;
+import io.ztunnel.hbone.HboneServerConnection;
+import io.ztunnel.hbone.InboundConnect;
+import io.ztunnel.hbone.ServerTls;
+import io.ztunnel.hbone.TlsPeer;
+import io.ztunnel.identity.WorkloadTls;
+import io.ztunnel.mesh.Workload;
+import io.ztunnel.metrics.Reporter;
+import io.ztunnel.redirection.Addresses;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One TCP connection on the HBONE port: the certificate of the local workload is shown to it, and
+ * each CONNECT it carries becomes an {@link InboundRequest}.
+ *
+ * <p>Confined to the event loop of its channel; {@link #drain} and {@link #close} hop to it.
+ */
+final class InboundSession implements ConnectHandler {
+  private final PodProxy proxy;
+  private final EventLoop loop;
+  private final InetSocketAddress peerAddress;
+  private final InetSocketAddress localAddress;
+  private @Nullable HboneServerConnection connection;
+
+  private InboundSession(PodProxy proxy, Channel channel, InetSocketAddress peerAddress) {
+    this.proxy = proxy;
+    this.loop = channel.eventLoop();
+    this.peerAddress = peerAddress;
+    this.localAddress = Addresses.canonical((InetSocketAddress) channel.localAddress());
+  }
+
+  /** Prepares a channel just accepted; the session starts when it is active. */
+  static void install(PodProxy proxy, Channel channel) {
+    channel
+        .pipeline()
+        .addLast(
+            new ChannelInboundHandlerAdapter() {
+              @Override
+              public void channelActive(ChannelHandlerContext ctx) {
+                ctx.pipeline().remove(this);
+                start(proxy, ctx.channel());
+              }
+            });
+  }
+
+  private static void start(PodProxy proxy, Channel channel) {
+    if (proxy.isClosed() || !(channel.remoteAddress() instanceof InetSocketAddress remote)) {
+      TcpLeg.reset(channel);
+      return;
+    }
+    InboundSession session = new InboundSession(proxy, channel, Addresses.canonical(remote));
+    proxy.sessions().add(session);
+    proxy.context().metrics().sockets(Reporter.DESTINATION).opened();
+    session.connection =
+        HboneServer.serve(
+            channel,
+            session.certificate(),
+            proxy.settings().hbone(),
+            session,
+            proxy.context().hboneObserver());
+  }
+
+  /** The certificate of the local workload, which may have to be found and signed first. */
+  private Future<ServerTls> certificate() {
+    Promise<ServerTls> promise = loop.newPromise();
+    proxy
+        .workload()
+        .await(loop)
+        .addListener(
+            (Future<Workload> found) -> {
+              if (found.isSuccess()) {
+                proxy
+                    .context()
+                    .certificates()
+                    .fetch(found.getNow().identity(), loop)
+                    .addListener((Future<WorkloadTls> fetched) -> complete(promise, fetched));
+              } else {
+                promise.tryFailure(
+                    new IOException(
+                        "failed to fetch information about local workload: "
+                            + proxy.workload().info()));
+              }
+            });
+    return promise;
+  }
+
+  private static void complete(Promise<ServerTls> promise, Future<WorkloadTls> fetched) {
+    if (fetched.isSuccess()) {
+      promise.trySuccess(fetched.getNow().server());
+    } else {
+      promise.tryFailure(fetched.cause());
+    }
+  }
+
+  PodProxy proxy() {
+    return proxy;
+  }
+
+  /** The client's end of the TCP connection. */
+  InetSocketAddress peerAddress() {
+    return peerAddress;
+  }
+
+  /** Our end: the pod's address and the HBONE port. */
+  InetSocketAddress localAddress() {
+    return localAddress;
+  }
+
+  @Override
+  public void onEstablished(TlsPeer peer) {
+    // Each request carries the peer.
+  }
+
+  @Override
+  public void onConnect(InboundConnect connect) {
+    InboundRequest.start(this, connect);
+  }
+
+  @Override
+  public void onHandshakeFailed(HboneFailure failure) {
+    proxy
+        .context()
+        .telemetry()
+        .refused(Reporter.DESTINATION, peerAddress, localAddress, Failures.ofHandshake(failure));
+  }
+
+  @Override
+  public void onClosed() {
+    proxy.sessions().remove(this);
+    proxy.context().metrics().sockets(Reporter.DESTINATION).closed();
+  }
+
+  /** Takes no new requests and closes after the last. Any thread. */
+  void drain() {
+    loop.execute(
+        () -> {
+          if (connection != null) {
+            connection.drain();
+          }
+        });
+  }
+
+  /** Closes now. Any thread. */
+  void close() {
+    loop.execute(
+        () -> {
+          if (connection != null) {
+            connection.close("drained");
+          }
+        });
+  }
+}

@@ -1,0 +1,50 @@
+package io.ztunnel.proxy;
+
+import io.netty.buffer.ByteBuf;
+import io.ztunnel.redirection.SocketSettings;
+
+/**
+ * One of the two ends that a {@link Relay} joins. Confined to the relay's event loop.
+ *
+ * <p>A leg tells its relay what arrives ({@link Relay#onData}, {@link Relay#onEndOfInput}) and when
+ * it is over ({@link Relay#onClosed}, {@link Relay#onBroken}); the relay tells it what to send.
+ */
+abstract sealed class Leg permits TcpLeg, TunnelLeg {
+  /** Whether the far end has ended its half. Kept by the relay. */
+  boolean inputEnded;
+
+  /** Whether nothing more is to come from this leg, neither bytes nor events. Kept by the relay. */
+  boolean closed;
+
+  /** Begins to report to this relay, with what arrived before. */
+  abstract void start(Relay relay);
+
+  /** Sends; takes ownership. */
+  abstract void write(ByteBuf payload);
+
+  /** Pushes out what was written, unless the leg does so by itself. */
+  abstract void flush();
+
+  /** Whether more should be written now; {@link Relay#onWritable} tells when it becomes so. */
+  abstract boolean isWritable();
+
+  /** Stops taking input, as far as the other end can be made to wait. */
+  abstract void pause();
+
+  /** Takes input again. */
+  abstract void resume();
+
+  /** Ends our half after what was written. Called at most once. */
+  abstract void shutdownOutput();
+
+  /** Makes a dead peer of a half-closed connection be noticed soon. */
+  abstract void probe(SocketSettings.Keepalive keepalive);
+
+  /** Delivers what was written and closes; the far end's remaining bytes are not wanted. */
+  abstract void closeAfterWrites();
+
+  /**
+   * Closes at once, in a way the far end can tell from an orderly end. Says nothing to the relay.
+   */
+  abstract void abort();
+}

@@ -1,0 +1,230 @@
+package io.ztunnel.proxy;
+
+import io.netty.channel.Channel;
+import io.netty.channel.EventLoop;
+import io.netty.util.concurrent.Future;
+import io.ztunnel.mesh.MeshView;
+import io.ztunnel.mesh.NetworkAddress;
+import io.ztunnel.mesh.ServiceName;
+import io.ztunnel.mesh.Workload;
+import io.ztunnel.metrics.Reporter;
+import io.ztunnel.policy.Connection;
+import io.ztunnel.policy.Decision;
+import io.ztunnel.policy.PolicyEngine;
+import io.ztunnel.redirection.Addresses;
+import io.ztunnel.redirection.OriginalDestination;
+import io.ztunnel.routing.InboundFailure;
+import io.ztunnel.routing.InboundRoute;
+import io.ztunnel.telemetry.ConnectionFailure;
+import io.ztunnel.telemetry.ConnectionFailure.Dial;
+import io.ztunnel.telemetry.ConnectionObserver;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One plaintext connection to a local workload, from a client without a tunnel: policies are asked
+ * with no identity, and then it is passed on to where it was going.
+ *
+ * <p>Confined to the event loop of the accepted channel; {@link LiveConnection}'s methods hop to
+ * it.
+ */
+final class PassthroughConnection implements LiveConnection {
+  private sealed interface State {
+    record Examining() implements State {}
+
+    record Dialling(ConnectionObserver observer, Future<Channel> dial) implements State {}
+
+    record Relaying(Relay relay, RelayReport report) implements State {}
+
+    record Ended() implements State {}
+  }
+
+  private final PodProxy proxy;
+  private final TcpLeg downstream;
+  private final EventLoop loop;
+  private final InetSocketAddress source;
+  private final InetSocketAddress target;
+  private final long beganNanos;
+  private final Connection judged;
+  private State state = new State.Examining();
+
+  /** Replaced on the loop, read by any thread. */
+  private volatile ConnectionSummary summary;
+
+  private PassthroughConnection(
+      PodProxy proxy, TcpLeg downstream, InetSocketAddress source, InetSocketAddress target) {
+    this.proxy = proxy;
+    this.downstream = downstream;
+    this.loop = downstream.channel().eventLoop();
+    this.source = source;
+    this.target = target;
+    this.beganNanos = proxy.context().telemetry().nanoTime();
+    this.judged = new Connection(source, target, null, proxy.settings().network());
+    this.summary = summary("");
+  }
+
+  private ConnectionSummary summary(String service) {
+    return new ConnectionSummary(
+        ConnectionSummary.Direction.INBOUND, source, service, target, "TCP");
+  }
+
+  /** Prepares a channel just accepted; the connection begins when it is active. */
+  static void install(PodProxy proxy, Channel channel) {
+    TcpLeg.install(channel, leg -> start(proxy, leg));
+  }
+
+  private static void start(PodProxy proxy, TcpLeg leg) {
+    if (!proxy.isClosed() && leg.channel().remoteAddress() instanceof InetSocketAddress remote) {
+      new PassthroughConnection(
+              proxy, leg, Addresses.canonical(remote), OriginalDestination.of(leg.channel()))
+          .begin();
+    } else {
+      leg.abort(); // we are closed, or the client is gone
+    }
+  }
+
+  private void begin() {
+    assert loop.inEventLoop();
+    proxy.table().add(this); // before the policies are asked, so that no change of them is missed
+    proxy.context().metrics().sockets(Reporter.DESTINATION).opened();
+    if (proxy.settings().reservedPorts().contains(target.getPort())) {
+      refuse(new ConnectionFailure.ProxyPort(target.getPort()));
+      return;
+    }
+    @Nullable Workload local = proxy.workload().now();
+    if (local != null) {
+      examine(local);
+      return;
+    }
+    proxy
+        .workload()
+        .await(loop)
+        .addListener(
+            (Future<Workload> found) -> {
+              if (!(state instanceof State.Examining)) {
+                return; // cut while it waited
+              }
+              if (found.isSuccess()) {
+                examine(found.getNow());
+              } else {
+                refuse(Failures.unknown(proxy.workload().info()));
+              }
+            });
+  }
+
+  private void examine(Workload local) {
+    MeshView view = proxy.context().mesh().view();
+    switch (proxy.inboundRouter().passthrough(local, target, view)) {
+      case InboundFailure failure -> refuse(Failures.of(failure));
+      case InboundRoute route -> open(route, view);
+    }
+  }
+
+  private void open(InboundRoute route, MeshView view) {
+    @Nullable Workload client =
+        view.workload(new NetworkAddress(proxy.settings().network(), source.getAddress()));
+    @Nullable ServiceName service = route.destinationService(null);
+    summary = summary(service == null ? "" : service.hostname());
+    ConnectionObserver observer =
+        proxy
+            .context()
+            .telemetry()
+            .opened(
+                Reports.plainInbound(route.local(), source, target, client, service),
+                beganNanos,
+                loop);
+    switch (decide(route.local())) {
+      case Decision.Deny denial -> fail(observer, Failures.denied(denial));
+      case Decision.Allow _ -> dial(observer);
+    }
+  }
+
+  private Decision decide(Workload local) {
+    Decision decision = PolicyEngine.decide(proxy.context().mesh().view(), local, judged);
+    ProxyLog.decided(decision, proxy.settings().policyInfoLogs());
+    return decision;
+  }
+
+  private void dial(ConnectionObserver observer) {
+    UpstreamDial dial = new UpstreamDial();
+    @Nullable InetAddress shown = proxy.keepsSource() ? source.getAddress() : null;
+    Future<Channel> connected =
+        proxy.sockets().connect(loop, target, shown, dial, proxy.settings().connectTimeout());
+    state = new State.Dialling(observer, connected);
+    connected.addListener(
+        (Future<Channel> done) -> {
+          if (!(state instanceof State.Dialling)) {
+            if (done.isSuccess()) {
+              TcpLeg.reset(done.getNow());
+            }
+          } else if (done.isSuccess()) {
+            RelayReport report = new RelayReport(observer, this::onEnded);
+            Relay relay =
+                new Relay(
+                    loop, downstream, dial.leg(), proxy.settings().halfClosedProbing(), report);
+            state = new State.Relaying(relay, report);
+            relay.start();
+          } else {
+            fail(observer, Failures.ofConnect(Dial.LOCAL, target, done.cause()));
+          }
+        });
+  }
+
+  private void refuse(ConnectionFailure cause) {
+    if (!(state instanceof State.Ended)) {
+      onEnded();
+      downstream.abort();
+      proxy.context().telemetry().refused(Reporter.DESTINATION, source, target, cause);
+    }
+  }
+
+  private void fail(ConnectionObserver observer, ConnectionFailure cause) {
+    onEnded();
+    downstream.abort();
+    observer.failed(cause);
+  }
+
+  private void onEnded() {
+    assert loop.inEventLoop();
+    state = new State.Ended();
+    proxy.table().remove(this);
+    proxy.context().metrics().sockets(Reporter.DESTINATION).closed();
+  }
+
+  @Override
+  public ConnectionSummary summary() {
+    return summary;
+  }
+
+  @Override
+  public void cut(ConnectionFailure cause) {
+    loop.execute(() -> cutNow(cause));
+  }
+
+  private void cutNow(ConnectionFailure cause) {
+    switch (state) {
+      case State.Examining _ -> refuse(cause);
+      case State.Dialling(ConnectionObserver observer, Future<Channel> dial) -> {
+        dial.cancel(false);
+        fail(observer, cause);
+      }
+      case State.Relaying(Relay relay, RelayReport report) -> report.cut(relay, cause);
+      case State.Ended _ -> {} // it ended while the order was under way
+    }
+  }
+
+  @Override
+  public void reauthorize() {
+    loop.execute(
+        () -> {
+          @Nullable Workload local = proxy.workload().now();
+          if (local != null
+              && !(state instanceof State.Ended)
+              && decide(local) instanceof Decision.Deny denial) {
+            ProxyLog.noLongerAllowed(judged, local);
+            cutNow(new ConnectionFailure.PolicyChanged(denial.detail()));
+          }
+        });
+  }
+}

@@ -1,0 +1,377 @@
+package io.ztunnel.proxy;
+
+import io.netty.buffer.PooledByteBufAllocator;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandler;
+import io.netty.channel.ChannelInitializer;
+import io.netty.channel.ChannelOption;
+import io.netty.channel.EventLoop;
+import io.netty.channel.ServerChannel;
+import io.netty.util.concurrent.EventExecutor;
+import io.netty.util.concurrent.Future;
+import io.netty.util.concurrent.Promise;
+import io.netty.util.concurrent.ScheduledFuture;
+import io.ztunnel.hbone.HbonePool;
+import io.ztunnel.mesh.MeshChange;
+import io.ztunnel.mesh.Registration;
+import io.ztunnel.mesh.Workload;
+import io.ztunnel.mesh.WorkloadChange;
+import io.ztunnel.mesh.WorkloadInfo;
+import io.ztunnel.redirection.ListenerSettings;
+import io.ztunnel.redirection.SocketFactory;
+import io.ztunnel.routing.InboundRouter;
+import io.ztunnel.routing.InboundSettings;
+import io.ztunnel.routing.OutboundRouter;
+import io.ztunnel.routing.OutboundSettings;
+import io.ztunnel.telemetry.ConnectionFailure;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BiConsumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The proxy of one workload: its listeners in the workload's network namespace, the connections
+ * they accept, and the pools of tunnels it opens.
+ *
+ * <p>Started and drained by the control thread. Connections live on the event loops, each on one;
+ * they register with {@link #connections} and the server ends of tunnels with {@link #sessions}.
+ * There is one pool for each loop, confined to it.
+ */
+public final class PodProxy implements WorkloadProxy {
+  /** What the proxy listens for. */
+  public enum Role {
+    /** All of a workload's traffic, in and out. */
+    WORKLOAD,
+    /** Tunnels to the daemon itself, whose ports are not redirected. */
+    SELF
+  }
+
+  /** How often a drain looks whether the last connection has ended. */
+  private static final long DRAIN_POLL_MILLIS = 20;
+
+  /** How often it still looks after everything was told to close. */
+  private static final int MAX_POLLS_AFTER_CLOSE = 50;
+
+  private final EventExecutor control;
+  private final ProxyContext context;
+  private final SocketFactory sockets;
+  private final Role role;
+  private final LocalWorkload workload;
+  private final OutboundRouter router;
+  private final InboundRouter inboundRouter;
+  private final ConnectionTable connections = new ConnectionTable();
+  private final Set<InboundSession> sessions = ConcurrentHashMap.newKeySet();
+  private final Map<EventLoop, HbonePool> pools = new ConcurrentHashMap<>();
+  private final List<ServerChannel> listeners = new ArrayList<>();
+  private final Promise<Void> drained;
+  private @Nullable Registration meshRegistration;
+  private @Nullable DrainMode draining;
+  private @Nullable ScheduledFuture<?> deadline;
+  private int polls;
+
+  /**
+   * Set by the control thread before the first connection is accepted, then read by event loops.
+   */
+  private volatile boolean keepsSource;
+
+  /** Set by the control thread, read by event loops. */
+  private volatile boolean closed;
+
+  public PodProxy(
+      EventExecutor control,
+      ProxyContext context,
+      SocketFactory sockets,
+      WorkloadInfo info,
+      Role role) {
+    this.control = control;
+    this.context = context;
+    this.sockets = sockets;
+    this.role = role;
+    this.workload = new LocalWorkload(context.mesh(), info);
+    ProxySettings settings = context.settings();
+    this.router =
+        new OutboundRouter(
+            new OutboundSettings(
+                settings.network(), ProxySettings.HBONE_PORT, settings.reservedPorts()),
+            ThreadLocalRandom::current);
+    this.inboundRouter =
+        new InboundRouter(
+            new InboundSettings(
+                settings.network(), settings.reservedPorts(), settings.tunnelDelivery()));
+    this.drained = control.newPromise();
+  }
+
+  private record Listening(
+      String component, ListenerSettings settings, BiConsumer<PodProxy, Channel> accept) {}
+
+  @Override
+  public Future<Void> start() {
+    assert control.inEventLoop();
+    Promise<Void> started = control.newPromise();
+    meshRegistration = context.mesh().observe(this::onMeshChange);
+    List<Listening> wanted = new ArrayList<>();
+    wanted.add(
+        new Listening(
+            "inbound",
+            ListenerSettings.wildcard(ProxySettings.HBONE_PORT),
+            InboundSession::install));
+    if (role == Role.WORKLOAD) {
+      wanted.add(
+          new Listening(
+              "inbound plaintext",
+              ListenerSettings.wildcard(ProxySettings.PASSTHROUGH_PORT).withKeepalive(),
+              PassthroughConnection::install));
+      wanted.add(
+          new Listening(
+              "outbound",
+              ListenerSettings.wildcard(ProxySettings.OUTBOUND_PORT).withKeepalive(),
+              OutboundConnection::install));
+      if (context.settings().socks5()) {
+        wanted.add(
+            new Listening(
+                "socks5",
+                ListenerSettings.at(
+                    new InetSocketAddress(
+                        InetAddress.getLoopbackAddress(), ProxySettings.SOCKS5_PORT)),
+                Socks5Negotiation::install));
+      }
+    }
+    listenNext(wanted, 0, started);
+    return started;
+  }
+
+  /** Binds one after the other, so that the first failure is the one that is told. */
+  private void listenNext(List<Listening> wanted, int next, Promise<Void> started) {
+    assert control.inEventLoop();
+    if (next == wanted.size()) {
+      started.trySuccess(null);
+      return;
+    }
+    Listening listening = wanted.get(next);
+    sockets
+        .listen(
+            context.loops().next(),
+            context.loops(),
+            listening.settings(),
+            initializer(listening.accept()))
+        .addListener(
+            (Future<ServerChannel> bound) ->
+                control.execute(
+                    () -> {
+                      if (!bound.isSuccess()) {
+                        closeAll();
+                        started.tryFailure(bound.cause());
+                      } else if (draining != null) {
+                        bound.getNow().close();
+                        started.tryFailure(new IllegalStateException("drained while starting"));
+                      } else {
+                        onListening(listening, bound.getNow());
+                        listenNext(wanted, next + 1, started);
+                      }
+                    }));
+  }
+
+  private void onListening(Listening listening, ServerChannel channel) {
+    listeners.add(channel);
+    boolean transparent = SocketFactory.isTransparent(channel);
+    if (listening.component().equals("inbound")) {
+      keepsSource = context.settings().keepSource() && transparent && role == Role.WORKLOAD;
+    }
+    ProxyLog.listening(listening.component(), channel, transparent);
+  }
+
+  private ChannelHandler initializer(BiConsumer<PodProxy, Channel> accept) {
+    return new ChannelInitializer<>() {
+      @Override
+      public boolean isSharable() {
+        return true;
+      }
+
+      @Override
+      protected void initChannel(Channel channel) {
+        prepare(channel);
+        accept.accept(PodProxy.this, channel);
+      }
+    };
+  }
+
+  /** Options of every socket that a relay will hold. */
+  static void prepare(Channel channel) {
+    channel.config().setOption(ChannelOption.ALLOCATOR, PooledByteBufAllocator.DEFAULT);
+    channel.config().setOption(ChannelOption.RECVBUF_ALLOCATOR, new HeadRoomAllocator());
+    channel.config().setOption(ChannelOption.ALLOW_HALF_CLOSURE, true);
+    channel.config().setOption(ChannelOption.AUTO_READ, false);
+  }
+
+  ProxyContext context() {
+    return context;
+  }
+
+  ProxySettings settings() {
+    return context.settings();
+  }
+
+  Role role() {
+    return role;
+  }
+
+  LocalWorkload workload() {
+    return workload;
+  }
+
+  OutboundRouter router() {
+    return router;
+  }
+
+  InboundRouter inboundRouter() {
+    return inboundRouter;
+  }
+
+  SocketFactory sockets() {
+    return sockets;
+  }
+
+  ConnectionTable table() {
+    return connections;
+  }
+
+  Set<InboundSession> sessions() {
+    return sessions;
+  }
+
+  /** Whether upstreams see the address of the client instead of the proxy's. */
+  boolean keepsSource() {
+    return keepsSource;
+  }
+
+  /** Whether new connections are to be dropped: the proxy has ended. */
+  boolean isClosed() {
+    return closed;
+  }
+
+  /** The pool of this loop; called on it. */
+  HbonePool pool(EventLoop loop) {
+    assert loop.inEventLoop();
+    return pools.computeIfAbsent(
+        loop,
+        owner ->
+            new HbonePool(
+                owner,
+                context.settings().hbone(),
+                new PodConnector(
+                    sockets, context.certificates(), context.settings().connectTimeout()),
+                context.hboneObserver()));
+  }
+
+  private void onMeshChange(MeshChange change) {
+    assert control.inEventLoop();
+    boolean ownChanged = false;
+    for (WorkloadChange workloadChange : change.workloads()) {
+      switch (workloadChange) {
+        case WorkloadChange.Added(Workload added) -> ownChanged |= isOwn(added);
+        case WorkloadChange.Replaced(Workload before, Workload after) -> {
+          ownChanged |= isOwn(after);
+          if (!before.ips().equals(after.ips()) || !before.identity().equals(after.identity())) {
+            retireTunnels(before.uid());
+          }
+        }
+        case WorkloadChange.Removed(Workload removed, WorkloadChange.IdentityUse _) ->
+            retireTunnels(removed.uid());
+      }
+    }
+    if ((change.policies() || ownChanged) && draining == null) {
+      connections.forEach(LiveConnection::reauthorize);
+    }
+  }
+
+  private boolean isOwn(Workload candidate) {
+    return candidate.info().equals(workload.info());
+  }
+
+  private void retireTunnels(String uid) {
+    pools.forEach(
+        (loop, pool) -> loop.execute(() -> pool.retire(key -> key.workloadUid().equals(uid))));
+  }
+
+  @Override
+  public List<ConnectionSummary> connections() {
+    return connections.summaries();
+  }
+
+  @Override
+  public Future<Void> drain(DrainMode mode) {
+    assert control.inEventLoop();
+    boolean first = draining == null;
+    if (first || mode == DrainMode.IMMEDIATE) {
+      draining = mode;
+    }
+    if (first) {
+      listeners.forEach(Channel::close);
+      if (meshRegistration != null) {
+        meshRegistration.cancel();
+      }
+      sessions.forEach(InboundSession::drain);
+      if (mode == DrainMode.IMMEDIATE) {
+        closeAll();
+      } else {
+        deadline =
+            control.schedule(
+                this::onDeadline,
+                context.settings().drainDeadline().toMillis(),
+                TimeUnit.MILLISECONDS);
+        awaitIdle();
+      }
+    } else if (mode == DrainMode.IMMEDIATE) {
+      closeAll();
+    }
+    return drained;
+  }
+
+  private void onDeadline() {
+    if (!closed) {
+      ProxyLog.drainExpired(workload.info(), connections.size());
+      closeAll();
+    }
+  }
+
+  private void awaitIdle() {
+    assert control.inEventLoop();
+    if (connections.isEmpty() && sessions.isEmpty()) {
+      closeAll();
+      drained.trySuccess(null);
+    } else if (polls < MAX_POLLS_AFTER_CLOSE || !closed) {
+      polls = closed ? polls + 1 : 0;
+      ScheduledFuture<?> _ =
+          control.schedule(this::awaitIdle, DRAIN_POLL_MILLIS, TimeUnit.MILLISECONDS);
+    } else {
+      drained.trySuccess(null);
+    }
+  }
+
+  /** Ends everything that is left. */
+  private void closeAll() {
+    assert control.inEventLoop();
+    if (closed) {
+      return;
+    }
+    closed = true;
+    if (meshRegistration != null) {
+      meshRegistration.cancel();
+    }
+    if (deadline != null) {
+      deadline.cancel(false);
+    }
+    listeners.forEach(Channel::close);
+    connections.cutAll(new ConnectionFailure.Drained());
+    sessions.forEach(InboundSession::close);
+    pools.forEach((loop, pool) -> loop.execute(pool::close));
+    awaitIdle();
+  }
+}

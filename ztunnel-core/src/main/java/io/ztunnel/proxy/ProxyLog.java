@@ -1,0 +1,96 @@
+package io.ztunnel.proxy;
+
+import io.netty.channel.Channel;
+import io.netty.util.NetUtil;
+import io.ztunnel.log.Log;
+import io.ztunnel.log.LogLevel;
+import io.ztunnel.mesh.Workload;
+import io.ztunnel.mesh.WorkloadInfo;
+import io.ztunnel.policy.Connection;
+import io.ztunnel.policy.Decision;
+import io.ztunnel.policy.PolicyNote;
+import io.ztunnel.routing.Hop;
+import io.ztunnel.telemetry.ConnectionFailure;
+import java.net.InetSocketAddress;
+
+/** The lines of the data path besides the access log; targets are the reference's. Stateless. */
+final class ProxyLog {
+  private static final Log INBOUND = Log.target("ztunnel::proxy::inbound");
+  private static final Log PASSTHROUGH = Log.target("ztunnel::proxy::inbound_passthrough");
+  private static final Log OUTBOUND = Log.target("ztunnel::proxy::outbound");
+  private static final Log SOCKS = Log.target("ztunnel::proxy::socks5");
+  private static final Log RBAC = Log.target("ztunnel::state");
+  private static final Log TRACKER = Log.target("ztunnel::proxy::connection_manager");
+  private static final Log DRAIN = Log.target("ztunnel::drain");
+
+  private ProxyLog() {}
+
+  static void listening(String component, Channel listener, boolean transparent) {
+    Log log =
+        switch (component) {
+          case "inbound" -> INBOUND;
+          case "inbound plaintext" -> PASSTHROUGH;
+          case "outbound" -> OUTBOUND;
+          default -> SOCKS;
+        };
+    log.at(LogLevel.INFO, "listener established")
+        .display(
+            "address", NetUtil.toSocketAddressString((InetSocketAddress) listener.localAddress()))
+        .string("component", component)
+        .flag("transparent", transparent)
+        .log();
+  }
+
+  /** What a decision has to say: dry runs, the policy that matched, policies that are missing. */
+  static void decided(Decision decision, boolean atInfo) {
+    LogLevel level = atInfo ? LogLevel.INFO : LogLevel.DEBUG;
+    for (PolicyNote note : decision.notes()) {
+      switch (note.kind()) {
+        case UNKNOWN_POLICY -> RBAC.warn(note.kind().message() + " " + note.policy());
+        case NO_ALLOW_POLICIES, NO_ALLOW_MATCH, DRY_RUN_NO_ALLOW_MATCH ->
+            RBAC.at(level, note.kind().message()).log();
+        case DRY_RUN_DENY_MATCH, DENY_MATCH, DRY_RUN_ALLOW_MATCH, ALLOW_MATCH ->
+            RBAC.at(level, note.kind().message()).display("policy", note.policy()).log();
+      }
+    }
+  }
+
+  static void noLongerAllowed(Connection connection, Workload local) {
+    TRACKER.info(
+        "connection %s(%s)->%s (%s) closed because it's no longer allowed after a policy update"
+            .formatted(
+                NetUtil.toSocketAddressString(connection.source()),
+                connection.identity() == null ? "None" : connection.identity(),
+                NetUtil.toSocketAddressString(connection.destination()),
+                local.uid()));
+  }
+
+  static void retrying(InetSocketAddress source, Hop failed, ConnectionFailure failure) {
+    if (OUTBOUND.isEnabled(LogLevel.DEBUG)) {
+      OUTBOUND
+          .at(LogLevel.DEBUG, "trying another endpoint")
+          .display("src.addr", NetUtil.toSocketAddressString(source))
+          .string("failed", failed.workload().uid())
+          .string("error", failure.message())
+          .log();
+    }
+  }
+
+  static void socksRefused(Channel channel, String reason) {
+    SOCKS
+        .at(LogLevel.WARN, "failed to negotiate socks connection")
+        .display("src.addr", String.valueOf(channel.remoteAddress()))
+        .string("error", reason)
+        .log();
+  }
+
+  static void drainExpired(WorkloadInfo info, int connections) {
+    DRAIN
+        .at(
+            LogLevel.WARN,
+            "drain duration expired with pending connections, forcefully shutting down")
+        .display("workload", info)
+        .number("connections", connections)
+        .log();
+  }
+}

@@ -1,0 +1,46 @@
+package io.ztunnel.proxy;
+
+import io.ztunnel.hbone.HboneSettings;
+import io.ztunnel.redirection.SocketSettings;
+import io.ztunnel.routing.InboundSettings;
+import io.ztunnel.routing.ReservedPorts;
+import java.time.Duration;
+
+/**
+ * What the data path needs to know of the configuration. Immutable.
+ *
+ * @param network the network of this node; empty in a mesh of one network
+ * @param reservedPorts ports of the proxy itself, to which nothing is forwarded
+ * @param socks5 whether to listen for SOCKS5 on the pod's loopback
+ * @param keepSource whether the upstream may see the client's own address, where the sockets can
+ * @param tunnelDelivery where an application that gets PROXY headers is dialled
+ * @param exchangeBaggage whether workload metadata is read from requests and sent in answers
+ * @param policyInfoLogs whether decisions of policies are logged at info rather than debug
+ * @param connectTimeout limit for one TCP connection to an upstream
+ * @param halfClosedProbing what finds a dead peer of a connection that one side has ended
+ * @param drainDeadline how long a graceful end waits for connections
+ */
+public record ProxySettings(
+    String network,
+    ReservedPorts reservedPorts,
+    boolean socks5,
+    boolean keepSource,
+    InboundSettings.TunnelDelivery tunnelDelivery,
+    boolean exchangeBaggage,
+    boolean policyInfoLogs,
+    Duration connectTimeout,
+    SocketSettings.Keepalive halfClosedProbing,
+    Duration drainDeadline,
+    HboneSettings hbone) {
+  /** Where connections that local applications open are redirected to. */
+  public static final int OUTBOUND_PORT = 15_001;
+
+  /** Where plaintext connections to local applications are redirected to. */
+  public static final int PASSTHROUGH_PORT = 15_006;
+
+  /** Where peers open tunnels. */
+  public static final int HBONE_PORT = 15_008;
+
+  /** Where local applications may speak SOCKS5. */
+  public static final int SOCKS5_PORT = 15_080;
+}

@@ -1,0 +1,219 @@
+package io.ztunnel.proxy;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.channel.EventLoop;
+import io.ztunnel.hbone.TunnelTermination;
+import io.ztunnel.redirection.SocketSettings;
+
+/**
+ * Carries the bytes of one proxied connection both ways, from the moment both ends stand until both
+ * are closed.
+ *
+ * <p>Confined to one event loop, that of both legs. Each direction ends by itself: the end of input
+ * on one leg ends the output of the other, and the relay is over when both have ended. An abnormal
+ * end is passed on as one: a TCP reset becomes RST_STREAM(CANCEL), which a peer of any make takes
+ * for the end of the stream, and RST_STREAM or a lost tunnel becomes a TCP reset, so that an
+ * application never takes half an answer for a whole one.
+ *
+ * <pre>
+ *   both legs open --end of input--> half closed --end of input--> closing --both closed--> over
+ *         |                               |                           |
+ *         '------- reset, broken, abort --'---------------------------'-----------------> over
+ * </pre>
+ */
+final class Relay {
+  /** Is told what the relay does. Called on its loop. */
+  interface Observer {
+    /** Bytes went toward the upstream. */
+    void onReceived(int bytes);
+
+    /** Bytes went toward the downstream. */
+    void onSent(int bytes);
+
+    /** The relay is over; called once, last. */
+    void onEnd(RelayEnd end);
+  }
+
+  private final EventLoop loop;
+  private final Leg downstream;
+  private final Leg upstream;
+  private final SocketSettings.Keepalive halfClosedProbing;
+  private final Observer observer;
+  private boolean over;
+
+  /**
+   * @param halfClosedProbing what finds a dead peer once one direction has ended
+   */
+  Relay(
+      EventLoop loop,
+      Leg downstream,
+      Leg upstream,
+      SocketSettings.Keepalive halfClosedProbing,
+      Observer observer) {
+    this.loop = loop;
+    this.downstream = downstream;
+    this.upstream = upstream;
+    this.halfClosedProbing = halfClosedProbing;
+    this.observer = observer;
+  }
+
+  /** Joins the legs and lets the bytes flow. */
+  void start() {
+    assert loop.inEventLoop();
+    upstream.start(this);
+    downstream.start(this);
+    if (!over) {
+      onWritable(upstream);
+      onWritable(downstream);
+    }
+  }
+
+  /**
+   * Ends the relay from outside: a policy, a drain, a workload that left. Both ends see a reset.
+   */
+  void abort() {
+    assert loop.inEventLoop();
+    if (!over) {
+      over = true;
+      downstream.abort();
+      upstream.abort();
+      observer.onEnd(RelayEnd.ABORTED);
+    }
+  }
+
+  private Leg other(Leg leg) {
+    return leg == downstream ? upstream : downstream;
+  }
+
+  void onData(Leg from, ByteBuf payload) {
+    if (over || from.inputEnded) {
+      payload.release();
+      return;
+    }
+    int bytes = payload.readableBytes();
+    Leg to = other(from);
+    if (from == downstream) {
+      observer.onReceived(bytes);
+    } else {
+      observer.onSent(bytes);
+    }
+    to.write(payload);
+    if (!over && !to.isWritable()) {
+      from.pause();
+    }
+  }
+
+  void onReadComplete(Leg from) {
+    if (!over) {
+      other(from).flush();
+    }
+  }
+
+  void onWritable(Leg leg) {
+    if (!over) {
+      Leg source = other(leg);
+      if (!leg.isWritable()) {
+        source.pause();
+      } else if (!source.inputEnded) {
+        source.resume();
+      }
+    }
+  }
+
+  void onEndOfInput(Leg from) {
+    if (over || from.inputEnded) {
+      return;
+    }
+    from.inputEnded = true;
+    Leg to = other(from);
+    if (to.inputEnded) {
+      to.closeAfterWrites();
+      from.closeAfterWrites();
+    } else {
+      to.shutdownOutput();
+      from.probe(halfClosedProbing);
+      to.probe(halfClosedProbing);
+    }
+  }
+
+  /** The leg is closed. In order if its input had ended; else its far end has vanished. */
+  void onClosed(Leg leg) {
+    if (over || leg.closed) {
+      return;
+    }
+    leg.closed = true;
+    Leg other = other(leg);
+    if (other.closed) {
+      end(RelayEnd.DONE);
+    } else if (!leg.inputEnded || !other.inputEnded) {
+      // Closed with a half still open: nothing more can be carried in either direction.
+      over = true;
+      other.abort();
+      observer.onEnd(RelayEnd.DONE);
+    }
+  }
+
+  /** The socket failed. A reset by its peer is an end as good as any; other errors are failures. */
+  void onBroken(Leg leg, Throwable cause) {
+    if (over) {
+      return;
+    }
+    over = true;
+    leg.abort();
+    other(leg).abort();
+    observer.onEnd(
+        SocketErrors.isPeerGone(cause)
+            ? RelayEnd.DONE
+            : new RelayEnd.Broken(direction(leg), "io error: " + SocketErrors.text(cause)));
+  }
+
+  void onTerminated(Leg leg, TunnelTermination cause) {
+    if (over || leg.closed) {
+      return;
+    }
+    leg.closed = true;
+    Leg other = other(leg);
+    RelayEnd end =
+        switch (cause) {
+          case TunnelTermination.Reset(long code) when isOrderly(code) -> RelayEnd.DONE;
+          case TunnelTermination.Reset(long code) ->
+              new RelayEnd.Broken(
+                  direction(leg), "io error: stream error received: " + Http2Errors.name(code));
+          case TunnelTermination.GoAway(long code, String debug) ->
+              new RelayEnd.Broken(
+                  direction(leg),
+                  "io error: connection going away: " + Http2Errors.name(code) + " " + debug);
+          case TunnelTermination.ConnectionLost(String reason) ->
+              new RelayEnd.Broken(direction(leg), "io error: tunnel lost: " + reason);
+        };
+    boolean peerEnded =
+        leg.inputEnded
+            || (cause instanceof TunnelTermination.Reset(long code)
+                && code == Http2Errors.NO_ERROR);
+    if (peerEnded && end instanceof RelayEnd.Done && !other.closed) {
+      // The peer has said all it had to say and wants no more from us: deliver what there is.
+      leg.inputEnded = true;
+      other.inputEnded = true;
+      other.closeAfterWrites();
+    } else {
+      over = true;
+      other.abort();
+      observer.onEnd(end);
+    }
+  }
+
+  private static boolean isOrderly(long code) {
+    return code == Http2Errors.NO_ERROR
+        || code == Http2Errors.CANCEL
+        || code == Http2Errors.STREAM_CLOSED;
+  }
+
+  private RelayEnd.Direction direction(Leg broken) {
+    return broken == downstream ? RelayEnd.Direction.SEND : RelayEnd.Direction.RECEIVE;
+  }
+
+  private void end(RelayEnd end) {
+    over = true;
+    observer.onEnd(end);
+  }
+}

@@ -1,0 +1,158 @@
+package io.ztunnel.proxy;
+
+import io.ztunnel.hbone.SpiffeId;
+import io.ztunnel.mesh.Locality;
+import io.ztunnel.mesh.ServiceName;
+import io.ztunnel.mesh.Workload;
+import io.ztunnel.metrics.Reporter;
+import io.ztunnel.metrics.TrafficLabels;
+import io.ztunnel.metrics.TrafficLabels.SecurityPolicy;
+import io.ztunnel.telemetry.ConnectionFacts;
+import java.net.InetSocketAddress;
+import org.jspecify.annotations.Nullable;
+
+/** How connections are named in metrics and in the access log (Istio). Stateless. */
+final class Reports {
+  private Reports() {}
+
+  /** A connection that left for a plain TCP destination. */
+  static ConnectionFacts plainOutbound(
+      Workload local,
+      InetSocketAddress source,
+      InetSocketAddress address,
+      @Nullable Workload destination,
+      @Nullable ServiceName service) {
+    return new ConnectionFacts(
+        new TrafficLabels(
+            Reporter.SOURCE,
+            peer(local, ""),
+            serviceName(service),
+            destinationPeer(destination),
+            SecurityPolicy.UNKNOWN,
+            locality(local, destination)),
+        source,
+        local.name(),
+        address,
+        "",
+        destination == null ? "" : destination.name());
+  }
+
+  /** A connection that left through a tunnel. */
+  static ConnectionFacts tunnelledOutbound(
+      Workload local,
+      InetSocketAddress source,
+      InetSocketAddress address,
+      String authority,
+      Workload destination,
+      @Nullable ServiceName service) {
+    return new ConnectionFacts(
+        new TrafficLabels(
+            Reporter.SOURCE,
+            peer(local, local.identity().toString()),
+            serviceName(service),
+            destinationPeer(destination),
+            SecurityPolicy.MUTUAL_TLS,
+            locality(local, destination)),
+        source,
+        local.name(),
+        address,
+        authority,
+        destination.name());
+  }
+
+  /**
+   * A connection that came through a tunnel.
+   *
+   * @param client the mesh's record of the client, if it has one that may be believed
+   * @param said what the client's baggage says of it, used where there is no record
+   */
+  static ConnectionFacts tunnelledInbound(
+      Workload local,
+      InetSocketAddress source,
+      InetSocketAddress tunnelAddress,
+      String authority,
+      @Nullable Workload client,
+      ClientMetadata said,
+      @Nullable SpiffeId identity,
+      @Nullable ServiceName service) {
+    String principal = identity == null ? "" : identity.toString();
+    return new ConnectionFacts(
+        new TrafficLabels(
+            Reporter.DESTINATION,
+            client == null ? said.peer(principal) : peer(client, principal),
+            serviceName(service),
+            destinationPeer(local),
+            SecurityPolicy.MUTUAL_TLS,
+            new TrafficLabels.Locality(
+                client == null ? said.region() : client.locality().region(),
+                client == null ? said.zone() : client.locality().zone(),
+                local.locality().region(),
+                local.locality().zone())),
+        source,
+        client == null ? "" : client.name(),
+        tunnelAddress,
+        authority,
+        local.name());
+  }
+
+  /** A connection that came as plain TCP. */
+  static ConnectionFacts plainInbound(
+      Workload local,
+      InetSocketAddress source,
+      InetSocketAddress destination,
+      @Nullable Workload client,
+      @Nullable ServiceName service) {
+    return new ConnectionFacts(
+        new TrafficLabels(
+            Reporter.DESTINATION,
+            client == null ? TrafficLabels.Peer.UNKNOWN : peer(client, ""),
+            serviceName(service),
+            destinationPeer(local),
+            SecurityPolicy.UNKNOWN,
+            locality(client, local)),
+        source,
+        client == null ? "" : client.name(),
+        destination,
+        "",
+        local.name());
+  }
+
+  /** The labels of a source of which {@code istio_on_demand_dns} tells. */
+  static TrafficLabels.Peer source(Workload workload) {
+    return peer(workload, workload.identity().toString());
+  }
+
+  private static TrafficLabels.Peer peer(Workload workload, String principal) {
+    return new TrafficLabels.Peer(
+        workload.workloadName(),
+        workload.canonicalName(),
+        workload.canonicalRevision(),
+        workload.namespace(),
+        principal,
+        workload.canonicalName(),
+        workload.canonicalRevision(),
+        workload.clusterId());
+  }
+
+  private static TrafficLabels.Peer destinationPeer(@Nullable Workload destination) {
+    return destination == null
+        ? TrafficLabels.Peer.UNKNOWN
+        : peer(destination, destination.identity().toString());
+  }
+
+  private static TrafficLabels.ServiceName serviceName(@Nullable ServiceName service) {
+    return service == null
+        ? TrafficLabels.ServiceName.UNKNOWN
+        : new TrafficLabels.ServiceName(service.hostname(), service.namespace(), service.name());
+  }
+
+  private static TrafficLabels.@Nullable Locality locality(
+      @Nullable Workload source, @Nullable Workload destination) {
+    if (source == null && destination == null) {
+      return null;
+    }
+    Locality from = source == null ? Locality.UNKNOWN : source.locality();
+    Locality to = destination == null ? Locality.UNKNOWN : destination.locality();
+    return new TrafficLabels.Locality(from.region(), from.zone(), to.region(), to.zone());
+  }
+}

@@ -1,0 +1,270 @@
+package io.ztunnel.proxy;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandler;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.ChannelOption;
+import io.netty.channel.socket.ChannelInputShutdownEvent;
+import io.netty.channel.socket.DuplexChannel;
+import io.ztunnel.redirection.SocketFactory;
+import io.ztunnel.redirection.SocketSettings;
+import java.io.IOException;
+import java.util.ArrayDeque;
+import java.util.Queue;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The TCP end of a relay. Confined to the channel's event loop, which is the relay's.
+ *
+ * <p>The channel has auto-read off until the relay starts and half-closure allowed. What arrives
+ * all the same before (epoll reads on when the peer has ended) is kept, bounded by the socket's
+ * receive buffer. Buffers read are passed on; buffers written belong to the channel. An error of
+ * the socket ends the relay.
+ */
+final class TcpLeg extends Leg {
+  /**
+   * While the socket takes no more, payloads below this size are copied together: a slice of a few
+   * bytes would hold the whole buffer it was read into.
+   */
+  private static final int SMALL_BYTES = 4 << 10;
+
+  private static final int PACK_BYTES = 16 << 10;
+
+  private final Channel channel;
+  private final Queue<ByteBuf> early = new ArrayDeque<>(0);
+  private @Nullable ByteBuf pack;
+  private @Nullable Relay relay;
+  private boolean earlyEnd;
+  private @Nullable Throwable earlyError;
+
+  TcpLeg(Channel channel) {
+    this.channel = channel;
+  }
+
+  Channel channel() {
+    return channel;
+  }
+
+  /** Makes the leg of a channel just accepted; the action is called when it is active. */
+  static void install(Channel accepted, Consumer<TcpLeg> onActive) {
+    TcpLeg leg = new TcpLeg(accepted);
+    accepted.pipeline().addLast(leg.new Handler(() -> onActive.accept(leg)));
+  }
+
+  /** The handler to install in the channel's pipeline, as its only one. */
+  ChannelHandler handler() {
+    return new Handler(null);
+  }
+
+  /** Whether the socket failed or was closed before a relay took it. */
+  boolean isLost() {
+    return earlyError != null || !channel.isActive();
+  }
+
+  @Override
+  void start(Relay relay) {
+    assert channel.eventLoop().inEventLoop();
+    this.relay = relay;
+    ByteBuf payload = early.poll();
+    while (payload != null) {
+      relay.onData(this, payload);
+      payload = early.poll();
+    }
+    if (earlyError != null) {
+      relay.onBroken(this, earlyError);
+    } else if (earlyEnd) {
+      relay.onReadComplete(this);
+      relay.onEndOfInput(this);
+    } else if (!channel.isActive()) {
+      relay.onBroken(this, new IOException("connection closed"));
+    }
+  }
+
+  /** Releases what is neither delivered nor in the channel. */
+  void discard() {
+    if (pack != null) {
+      pack.release();
+      pack = null;
+    }
+    ByteBuf payload = early.poll();
+    while (payload != null) {
+      payload.release();
+      payload = early.poll();
+    }
+  }
+
+  @Override
+  void write(ByteBuf payload) {
+    if (payload.readableBytes() < SMALL_BYTES && (pack != null || !channel.isWritable())) {
+      if (pack != null && pack.writableBytes() < payload.readableBytes()) {
+        writePack();
+      }
+      if (pack == null) {
+        pack = channel.alloc().directBuffer(PACK_BYTES, PACK_BYTES);
+      }
+      pack.writeBytes(payload);
+      payload.release();
+    } else {
+      writePack();
+      channel.write(payload, channel.voidPromise());
+    }
+  }
+
+  private void writePack() {
+    if (pack != null) {
+      ByteBuf full = pack;
+      pack = null;
+      channel.write(full, channel.voidPromise());
+    }
+  }
+
+  @Override
+  void flush() {
+    if (channel.isWritable()) {
+      writePack();
+    }
+    channel.flush();
+  }
+
+  @Override
+  boolean isWritable() {
+    return channel.isWritable();
+  }
+
+  @Override
+  void pause() {
+    channel.config().setAutoRead(false);
+  }
+
+  @Override
+  void resume() {
+    if (channel.isActive()) { // epoll refuses to re-arm a closed socket
+      channel.config().setAutoRead(true);
+    }
+  }
+
+  @Override
+  void shutdownOutput() {
+    writePack();
+    // Netty's shutdownOutput drops what is still queued, so it follows the last write.
+    channel
+        .writeAndFlush(Unpooled.EMPTY_BUFFER)
+        .addListener(
+            written -> {
+              // On failure the handler hears of the socket's error.
+              if (written.isSuccess() && channel.isActive()) {
+                ((DuplexChannel) channel).shutdownOutput();
+              }
+            });
+  }
+
+  @Override
+  void probe(SocketSettings.Keepalive keepalive) {
+    if (channel.isActive()) {
+      SocketFactory.keepalive(channel, keepalive);
+    }
+  }
+
+  @Override
+  void closeAfterWrites() {
+    writePack();
+    channel.writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(_ -> channel.close());
+  }
+
+  @Override
+  void abort() {
+    discard();
+    reset(channel);
+  }
+
+  /** Closes so that the peer sees a reset, whatever is queued (SO_LINGER 0). */
+  static void reset(Channel channel) {
+    if (channel.isActive()) {
+      try {
+        channel.config().setOption(ChannelOption.SO_LINGER, 0);
+      } catch (RuntimeException _) {
+        // The socket is already closed; so be it.
+      }
+    }
+    channel.close();
+  }
+
+  /** Turns the channel's events into the relay's. */
+  private final class Handler extends ChannelInboundHandlerAdapter {
+    private final @Nullable Runnable onActive;
+
+    Handler(@Nullable Runnable onActive) {
+      this.onActive = onActive;
+    }
+
+    @Override
+    public void channelActive(ChannelHandlerContext ctx) {
+      if (onActive != null) {
+        onActive.run();
+      }
+    }
+
+    @Override
+    public void channelRead(ChannelHandlerContext ctx, Object message) {
+      ByteBuf payload = (ByteBuf) message;
+      if (relay == null) {
+        early.add(payload);
+      } else {
+        relay.onData(TcpLeg.this, payload);
+      }
+    }
+
+    @Override
+    public void channelReadComplete(ChannelHandlerContext ctx) {
+      if (relay != null) {
+        relay.onReadComplete(TcpLeg.this);
+      }
+    }
+
+    @Override
+    public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
+      if (event == ChannelInputShutdownEvent.INSTANCE) {
+        if (relay == null) {
+          earlyEnd = true;
+        } else {
+          relay.onEndOfInput(TcpLeg.this);
+        }
+      }
+    }
+
+    @Override
+    public void channelWritabilityChanged(ChannelHandlerContext ctx) {
+      if (relay != null) {
+        if (pack != null && channel.isWritable()) {
+          flush();
+        }
+        relay.onWritable(TcpLeg.this);
+      }
+    }
+
+    @Override
+    public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
+      if (relay == null) {
+        earlyError = cause;
+      } else {
+        relay.onBroken(TcpLeg.this, cause);
+      }
+    }
+
+    @Override
+    public void channelInactive(ChannelHandlerContext ctx) {
+      discard();
+      if (relay == null) {
+        if (earlyError == null && !earlyEnd) {
+          earlyError = new IOException("connection closed");
+        }
+      } else {
+        relay.onClosed(TcpLeg.this);
+      }
+    }
+  }
+}

@@ -1,0 +1,99 @@
+package io.ztunnel.routing;
+
+import java.time.Duration;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.LongSupplier;
+
+/**
+ * Which workloads failed lately and are better avoided, and for how long: after the first failure 1
+ * s, doubled by each further one up to 30 s. A success ends it.
+ *
+ * <p>Any thread. It remembers a bounded number of workloads; when that is used up, further failures
+ * are not remembered until others have passed.
+ */
+public final class EndpointHealth {
+  /** How many workloads are remembered, unless the owner says otherwise. */
+  public static final int DEFAULT_CAPACITY = 10_000;
+
+  private static final long FIRST_NANOS = Duration.ofSeconds(1).toNanos();
+  private static final long LONGEST_NANOS = Duration.ofSeconds(30).toNanos();
+
+  private final int capacity;
+  private final LongSupplier nanoClock;
+
+  /** Shared by the event loops. */
+  private final Map<String, Aside> aside = new ConcurrentHashMap<>();
+
+  /**
+   * Nothing is set aside.
+   *
+   * @param nanoClock a clock like {@link System#nanoTime}
+   */
+  public EndpointHealth(int capacity, LongSupplier nanoClock) {
+    this.capacity = capacity;
+    this.nanoClock = nanoClock;
+  }
+
+  /** Whether the workload of this uid should be avoided now. */
+  public boolean isSetAside(String workloadUid) {
+    if (aside.isEmpty()) {
+      return false;
+    }
+    Aside entry = aside.get(workloadUid);
+    return entry != null && !entry.isOver(nanoClock.getAsLong());
+  }
+
+  /** Dialling the workload failed. */
+  public void failed(String workloadUid) {
+    long now = nanoClock.getAsLong();
+    if (aside.size() >= capacity) {
+      aside.values().removeIf(entry -> entry.isForgotten(now));
+    }
+    if (aside.size() < capacity || aside.containsKey(workloadUid)) {
+      aside.merge(workloadUid, Aside.first(now), (earlier, _) -> earlier.again(now));
+    }
+  }
+
+  /** Dialling the workload succeeded. */
+  public void succeeded(String workloadUid) {
+    if (!aside.isEmpty()) {
+      aside.remove(workloadUid);
+    }
+  }
+
+  /** How many workloads are remembered. */
+  int size() {
+    return aside.size();
+  }
+
+  /**
+   * Until when one is set aside. Connections under way fail together: what fails before the time is
+   * over does not make it longer. Immutable.
+   */
+  private record Aside(long untilNanos, long durationNanos) {
+    static Aside first(long now) {
+      return new Aside(now + FIRST_NANOS, FIRST_NANOS);
+    }
+
+    Aside again(long now) {
+      if (!isOver(now)) {
+        return this;
+      }
+      if (isForgotten(now)) {
+        return first(now);
+      }
+      long longer = Math.min(2 * durationNanos, LONGEST_NANOS);
+      return new Aside(now + longer, longer);
+    }
+
+    boolean isOver(long now) {
+      return now - untilNanos >= 0;
+    }
+
+    /** Whether a new failure would be the first again. */
+    boolean isForgotten(long now) {
+      return now - untilNanos >= LONGEST_NANOS;
+    }
+  }
+}

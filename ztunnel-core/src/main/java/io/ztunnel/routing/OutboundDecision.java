@@ -1,0 +1,273 @@
+package io.ztunnel.routing;
+
+import io.ztunnel.mesh.Addressable;
+import io.ztunnel.mesh.GatewayAddress;
+import io.ztunnel.mesh.IpFamilies;
+import io.ztunnel.mesh.IpText;
+import io.ztunnel.mesh.LoadBalancer;
+import io.ztunnel.mesh.MeshView;
+import io.ztunnel.mesh.NamespacedHostname;
+import io.ztunnel.mesh.NetworkAddress;
+import io.ztunnel.mesh.Service;
+import io.ztunnel.mesh.ServiceName;
+import io.ztunnel.mesh.WeightedWaypoint;
+import io.ztunnel.mesh.Workload;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.function.Function;
+import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
+
+/** One outbound routing decision. Confined to the thread that decides. */
+final class OutboundDecision {
+  /** The sum of weights at which the reference gives up (32 bits). */
+  private static final long MAX_TOTAL_WEIGHT = 0xffff_ffffL;
+
+  private final OutboundSettings settings;
+  private final Scene scene;
+  private final MeshView view;
+  private final RouteTrace trace;
+  private final RandomGenerator random;
+  private final UpstreamFinder upstreams;
+  private final Workload source;
+  private final InetSocketAddress target;
+
+  OutboundDecision(OutboundSettings settings, Scene scene, RandomGenerator random) {
+    this.settings = settings;
+    this.scene = scene;
+    this.random = random;
+    view = scene.view();
+    trace = scene.trace();
+    upstreams = new UpstreamFinder(scene, random);
+    source = scene.call().source();
+    target = scene.call().target();
+  }
+
+  RouteResult decide() {
+    if (settings.reservedPorts().isSelfCall(target)) {
+      return new RouteFailure.SelfCall();
+    }
+    Service addressed = addressedService();
+    GatewayAddress waypoint = addressed == null ? null : serviceWaypoint(addressed);
+    if (addressed != null && waypoint != null) {
+      return toServiceWaypoint(addressed, waypoint);
+    }
+    // Not the network of the lookup above: the workload's own may differ from its node's.
+    NetworkAddress address = new NetworkAddress(source.network(), target.getAddress());
+    return switch (upstreams.byAddress(address, target.getPort(), ResolutionMode.STANDARD)) {
+      case Upstream.Chosen upstream -> toUpstream(addressed, upstream);
+      case Upstream.Missing _, Upstream.OriginalDestination _ ->
+          addressed == null || addressed.mode() == LoadBalancer.Mode.PASSTHROUGH
+              ? new Route.Passthrough(target)
+              : new RouteFailure.NoHealthyUpstream(target);
+    };
+  }
+
+  /** The service that the application named; a workload of that address comes first. */
+  private @Nullable Service addressedService() {
+    NetworkAddress address = new NetworkAddress(settings.network(), target.getAddress());
+    Addressable found = view.find(address, source.namespace());
+    trace.step(
+        () ->
+            switch (found) {
+              case null -> address + " is not known";
+              case Workload workload -> address + " is " + workload;
+              case Service service -> address + " is service " + service.key();
+            });
+    return found instanceof Service service ? service : null;
+  }
+
+  /** The waypoint of a service, drawn for this connection if there are several. */
+  private @Nullable GatewayAddress serviceWaypoint(Service service) {
+    List<WeightedWaypoint> weighted = service.waypoints().weighted();
+    long total = 0;
+    for (WeightedWaypoint waypoint : weighted) {
+      total += waypoint.weight();
+    }
+    if (total == 0 || total > MAX_TOTAL_WEIGHT) {
+      return service.waypoints().only();
+    }
+    long drawn = random.nextLong(total);
+    for (WeightedWaypoint waypoint : weighted) {
+      drawn -= waypoint.weight();
+      if (drawn < 0) {
+        return waypoint.destination();
+      }
+    }
+    throw new AssertionError("a draw of " + drawn + " is beyond all weights");
+  }
+
+  private RouteResult toServiceWaypoint(Service addressed, GatewayAddress waypoint) {
+    trace.step(() -> "service has waypoint " + waypoint.destination());
+    Upstream.Chosen chosen = upstreams.gateway(waypoint, ResolutionMode.WAYPOINT);
+    if (chosen == null) {
+      return new RouteFailure.UnknownWaypoint(waypoint.destination());
+    }
+    return chosen.workload().network().equals(source.network())
+        ? tunnelToWaypoint(chosen, addressed.name())
+        : throughGateway(addressed, chosen);
+  }
+
+  private RouteResult toUpstream(@Nullable Service addressed, Upstream.Chosen upstream) {
+    Workload workload = upstream.workload();
+    if (!workload.network().equals(source.network())) {
+      return addressed == null
+          ? new RouteFailure.NoService(target)
+          : throughGateway(addressed, upstream);
+    }
+    GatewayAddress waypoint = workload.waypoint();
+    if (addressed == null && waypoint != null && !isSourceTheWaypoint(waypoint)) {
+      trace.step(() -> "workload has waypoint " + waypoint.destination());
+      Upstream.Chosen chosen = upstreams.gateway(waypoint, ResolutionMode.WAYPOINT);
+      return chosen == null
+          ? new RouteFailure.UnknownWaypoint(waypoint.destination())
+          : tunnelToWaypoint(chosen, name(upstream.service()));
+    }
+    return direct(upstream);
+  }
+
+  private RouteResult direct(Upstream.Chosen upstream) {
+    ServiceName service = name(upstream.service());
+    return withAddress(
+        upstream,
+        ip -> {
+          InetSocketAddress application = new InetSocketAddress(ip, upstream.port());
+          return switch (upstream.workload().protocol()) {
+            case TCP -> new Route.DirectTcp(hop(upstream, application, List.of()), service);
+            case HBONE -> {
+              InetSocketAddress proxy = new InetSocketAddress(ip, settings.hbonePort());
+              Hop hop = hop(upstream, proxy, acceptedIdentities(upstream));
+              yield new Route.Hbone(hop, IpText.of(application), service);
+            }
+          };
+        });
+  }
+
+  /** The waypoint decides what to do with the address that the application asked for. */
+  private RouteResult tunnelToWaypoint(Upstream.Chosen waypoint, @Nullable ServiceName service) {
+    return withAddress(
+        waypoint,
+        ip -> {
+          InetSocketAddress address = new InetSocketAddress(ip, waypoint.port());
+          Hop hop = hop(waypoint, address, acceptedIdentities(waypoint));
+          return new Route.Hbone(hop, IpText.of(target), service);
+        });
+  }
+
+  private RouteResult throughGateway(Service addressed, Upstream.Chosen upstream) {
+    GatewayAddress gateway = upstream.workload().networkGateway();
+    if (gateway == null) {
+      return new RouteFailure.NoValidDestination(upstream.workload());
+    }
+    trace.step(
+        () ->
+            "%s is in network %s, behind gateway %s"
+                .formatted(
+                    upstream.workload(), upstream.workload().network(), gateway.destination()));
+    Upstream.Chosen chosen = upstreams.gateway(gateway, ResolutionMode.STANDARD);
+    if (chosen == null) {
+      return new RouteFailure.UnknownNetworkGateway(gateway.destination());
+    }
+    // The gateway knows the service by its own port: ports behind it are translated over there.
+    String authority = addressed.hostname() + ":" + target.getPort();
+    List<String> inner =
+        upstream.service() == null ? List.of() : upstream.service().peers().identities();
+    return withAddress(
+        chosen,
+        ip -> {
+          InetSocketAddress address = new InetSocketAddress(ip, chosen.port());
+          Hop hop =
+              new Hop(
+                  chosen.workload(),
+                  address,
+                  acceptedIdentities(chosen),
+                  chosen.otherEndpoints() + upstream.otherEndpoints());
+          return new Route.DoubleHbone(hop, authority, inner, addressed.name());
+        });
+  }
+
+  /** Whether this connection comes from the waypoint itself, on its way to the destination. */
+  private boolean isSourceTheWaypoint(GatewayAddress waypoint) {
+    Addressable found =
+        switch (waypoint.destination()) {
+          case NetworkAddress address -> view.find(address, source.namespace());
+          case NamespacedHostname hostname -> view.find(hostname);
+        };
+    return switch (found) {
+      case null -> false;
+      case Workload workload -> isSource(workload);
+      case Service service ->
+          service
+              .endpoints()
+              .anyMatch(
+                  endpoint -> {
+                    Workload workload = view.workload(endpoint.workloadUid());
+                    return workload != null && isSource(workload);
+                  });
+    };
+  }
+
+  private boolean isSource(Workload workload) {
+    return workload.identity().equals(source.identity())
+        && workload.ips().contains(scene.call().sourceAddress());
+  }
+
+  /** The address of a workload to use, or the question for a name service if it has only a name. */
+  private RouteResult withAddress(Upstream.Chosen upstream, Function<InetAddress, Route> route) {
+    InetAddress ip = selectedAddress(upstream);
+    if (ip != null) {
+      return route.apply(ip);
+    }
+    return upstream.workload().hostname().isEmpty()
+        ? new RouteFailure.NoValidDestination(upstream.workload())
+        : new UnresolvedRoute(upstream.workload(), upstream.wanted(), route);
+  }
+
+  /**
+   * The address that was asked for, if the workload has it; else the first of the same family that
+   * the service allows; else the first that it allows.
+   */
+  private static @Nullable InetAddress selectedAddress(Upstream.Chosen upstream) {
+    List<InetAddress> ips = upstream.workload().ips();
+    if (ips.contains(upstream.wanted())) {
+      return upstream.wanted();
+    }
+    IpFamilies families = upstream.service() == null ? null : upstream.service().ipFamilies();
+    InetAddress first = null;
+    for (InetAddress ip : ips) {
+      if (families != null && !families.allows(ip)) {
+        continue;
+      }
+      if (ip.getClass().equals(upstream.wanted().getClass())) {
+        return ip;
+      }
+      if (first == null) {
+        first = ip;
+      }
+    }
+    return first;
+  }
+
+  private static Hop hop(
+      Upstream.Chosen upstream, InetSocketAddress address, List<String> acceptedIdentities) {
+    return new Hop(upstream.workload(), address, acceptedIdentities, upstream.otherEndpoints());
+  }
+
+  /** Those of the service, and the workload's own. */
+  private static List<String> acceptedIdentities(Upstream.Chosen upstream) {
+    String own = upstream.workload().identity().toString();
+    if (upstream.service() == null || upstream.service().peers().identities().isEmpty()) {
+      return List.of(own);
+    }
+    Set<String> accepted = new LinkedHashSet<>(upstream.service().peers().identities());
+    accepted.add(own);
+    return List.copyOf(accepted);
+  }
+
+  private static @Nullable ServiceName name(@Nullable Service service) {
+    return service == null ? null : service.name();
+  }
+}

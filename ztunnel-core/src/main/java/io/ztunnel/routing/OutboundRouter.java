@@ -1,0 +1,41 @@
+package io.ztunnel.routing;
+
+import io.ztunnel.mesh.MeshView;
+import java.util.function.Predicate;
+import java.util.function.Supplier;
+import java.util.random.RandomGenerator;
+
+/**
+ * Decides where outbound connections go (Istio ambient, in the reference's order of checks). Pure
+ * but for the chance of load balancing; any thread.
+ */
+public final class OutboundRouter {
+  private final OutboundSettings settings;
+  private final Supplier<? extends RandomGenerator> random;
+
+  /**
+   * A router.
+   *
+   * @param random the calling thread's source of chance
+   */
+  public OutboundRouter(OutboundSettings settings, Supplier<? extends RandomGenerator> random) {
+    this.settings = settings;
+    this.random = random;
+  }
+
+  /**
+   * Decides.
+   *
+   * @param view the mesh as it is now
+   * @param setAside whether the workload of a uid should be avoided, because it failed lately; it
+   *     is still chosen when there is no other
+   * @param trace is told the steps
+   */
+  public RouteResult route(
+      OutboundCall call, MeshView view, Predicate<String> setAside, RouteTrace trace) {
+    Scene scene = new Scene(view, call, setAside, trace);
+    RouteResult result = new OutboundDecision(settings, scene, random.get()).decide();
+    trace.step(() -> "result: " + result);
+    return result;
+  }
+}

@@ -1,0 +1,4 @@
+package io.ztunnel.routing;
+
+/** What became of an outbound routing decision. */
+public sealed interface RouteResult permits Route, UnresolvedRoute, RouteFailure {}

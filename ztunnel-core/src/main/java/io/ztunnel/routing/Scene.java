@@ -1,0 +1,12 @@
+package io.ztunnel.routing;
+
+import io.ztunnel.mesh.MeshView;
+import java.util.function.Predicate;
+
+/**
+ * All that a decision depends on besides settings and chance. Immutable.
+ *
+ * @param view the mesh
+ * @param setAside whether the workload of a uid failed lately and should be avoided
+ */
+record Scene(MeshView view, OutboundCall call, Predicate<String> setAside, RouteTrace trace) {}

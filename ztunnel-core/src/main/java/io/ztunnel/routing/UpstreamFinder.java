@@ -1,0 +1,80 @@
+package io.ztunnel.routing;
+
+import io.ztunnel.mesh.Addressable;
+import io.ztunnel.mesh.GatewayAddress;
+import io.ztunnel.mesh.LoadBalancer;
+import io.ztunnel.mesh.NamespacedHostname;
+import io.ztunnel.mesh.NetworkAddress;
+import io.ztunnel.mesh.PortMap;
+import io.ztunnel.mesh.Service;
+import io.ztunnel.mesh.Workload;
+import java.net.InetAddress;
+import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
+
+/** Finds the workload behind an address, a waypoint or a gateway. Pure but for chance. */
+final class UpstreamFinder {
+  private final Scene scene;
+  private final RandomGenerator random;
+
+  UpstreamFinder(Scene scene, RandomGenerator random) {
+    this.scene = scene;
+    this.random = random;
+  }
+
+  /** Behind an address: an endpoint of its service, or else the workload itself. */
+  Upstream byAddress(NetworkAddress address, int port, ResolutionMode mode) {
+    Service service = scene.view().service(address, scene.call().source().namespace());
+    if (service == null) {
+      Workload workload = scene.view().workload(address);
+      return workload == null
+          ? new Upstream.Missing()
+          : new Upstream.Chosen(workload, port, null, address.ip(), 0);
+    }
+    return service.mode() == LoadBalancer.Mode.PASSTHROUGH
+        ? new Upstream.OriginalDestination()
+        : endpoint(service, port, mode, address.ip());
+  }
+
+  /** A waypoint or a gateway; null when there is none. */
+  Upstream.@Nullable Chosen gateway(GatewayAddress gateway, ResolutionMode mode) {
+    Upstream upstream =
+        switch (gateway.destination()) {
+          // The family is that of the reference, whatever the caller's.
+          case NetworkAddress address -> byAddress(address, gateway.hboneMtlsPort(), mode);
+          case NamespacedHostname hostname -> byHostname(hostname, gateway.hboneMtlsPort(), mode);
+        };
+    return upstream instanceof Upstream.Chosen chosen ? chosen : null;
+  }
+
+  private Upstream byHostname(NamespacedHostname hostname, int port, ResolutionMode mode) {
+    InetAddress wanted = scene.call().target().getAddress();
+    Addressable found = scene.view().find(hostname);
+    return switch (found) {
+      case null -> new Upstream.Missing();
+      case Service service -> endpoint(service, port, mode, wanted);
+      case Workload workload -> new Upstream.Chosen(workload, port, null, wanted, 0);
+    };
+  }
+
+  private Upstream endpoint(Service service, int port, ResolutionMode mode, InetAddress wanted) {
+    EndpointChoice choice = new EndpointChoice(scene, service, port, mode, random);
+    Workload workload = choice.choose();
+    scene
+        .trace()
+        .step(
+            () ->
+                "service %s port %d: %d endpoints, %d can be used, %d of them avoided; chosen: %s"
+                    .formatted(
+                        service.key(),
+                        port,
+                        service.endpoints().size(),
+                        choice.candidates(),
+                        choice.avoided(),
+                        workload == null ? "none" : workload.uid()));
+    int targetPort = workload == null ? PortMap.ABSENT : choice.targetPort(workload);
+    return workload == null || targetPort == PortMap.ABSENT
+        ? new Upstream.Missing()
+        : new Upstream.Chosen(workload, targetPort, service, wanted, choice.others());
+  }
+}

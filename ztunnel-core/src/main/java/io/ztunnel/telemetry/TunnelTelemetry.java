@@ -1,0 +1,58 @@
+package io.ztunnel.telemetry;
+
+import io.ztunnel.hbone.HboneObserver;
+import io.ztunnel.log.Log;
+import io.ztunnel.log.LogLevel;
+import io.ztunnel.metrics.TunnelMetrics;
+
+/** Counts the connections and tunnels that the HBONE module reports. Any thread. */
+public final class TunnelTelemetry implements HboneObserver {
+  private static final Log LOG = Log.target("ztunnel::proxy::h2");
+
+  private final TunnelMetrics metrics;
+
+  /** Counts into these metrics. */
+  public TunnelTelemetry(TunnelMetrics metrics) {
+    this.metrics = metrics;
+  }
+
+  private static TunnelMetrics.Role role(Role role) {
+    return switch (role) {
+      case CLIENT -> TunnelMetrics.Role.CLIENT;
+      case SERVER -> TunnelMetrics.Role.SERVER;
+    };
+  }
+
+  @Override
+  public void onConnectionOpened(Role role) {
+    metrics.connectionOpened(role(role));
+  }
+
+  @Override
+  public void onConnectionClosed(Role role, String reason) {
+    metrics.connectionClosed(role(role));
+    LOG.at(LogLevel.DEBUG, "connection closed")
+        .display("role", role(role).label())
+        .string("reason", reason)
+        .log();
+  }
+
+  @Override
+  public void onTunnelOpened(Role role) {
+    metrics.tunnelOpened(role(role));
+  }
+
+  @Override
+  public void onTunnelClosed(Role role) {
+    metrics.tunnelClosed(role(role));
+  }
+
+  @Override
+  public void onFlood(Role role, String limit) {
+    metrics.floodStopped(role(role), limit);
+    LOG.at(LogLevel.WARN, "peer passed a limit, closing its connection")
+        .display("role", role(role).label())
+        .string("limit", limit)
+        .log();
+  }
+}

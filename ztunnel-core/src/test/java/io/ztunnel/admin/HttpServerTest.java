@@ -1,0 +1,232 @@
+package io.ztunnel.admin;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.netty.buffer.Unpooled;
+import io.netty.handler.codec.http.HttpRequest;
+import io.netty.handler.codec.http.HttpResponseStatus;
+import io.netty.util.concurrent.Future;
+import io.ztunnel.log.LogCapture;
+import java.io.IOException;
+import java.net.ConnectException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class HttpServerTest {
+  @RegisterExtension static final ServerLoops LOOPS = new ServerLoops();
+
+  // More than the socket buffers of both ends take.
+  private static final byte[] BIG = new byte[16 << 20];
+
+  static {
+    new Random(1).nextBytes(BIG);
+  }
+
+  private final HttpServer server =
+      new HttpServer("test", HttpServerTest::answer, LOOPS.group, LOOPS.transport);
+  private int port;
+
+  private static HttpReply answer(String path, HttpRequest request) {
+    return switch (path) {
+      case "/hello" -> HttpReply.text(HttpResponseStatus.OK, "hello " + request.method());
+      case "/big" ->
+          new HttpReply(HttpResponseStatus.OK, "", Unpooled.wrappedBuffer(BIG), Map.of());
+      case "/broken" -> throw new IllegalStateException("deliberately broken");
+      default -> HttpReply.NOT_FOUND;
+    };
+  }
+
+  @BeforeEach
+  void start() throws Exception {
+    port = server.start(ServerLoops.anyPort()).getFirst().getPort();
+  }
+
+  @AfterEach
+  void drain() {
+    assertTrue(server.drain().awaitUninterruptibly(40, TimeUnit.SECONDS));
+  }
+
+  @Test
+  void answersAndKeepsTheConnection() throws Exception {
+    try (var client = new TestClient(port)) {
+      for (int i = 0; i < 3; i++) {
+        client.send("GET", "/hello?x=" + i);
+        TestClient.Reply reply = client.reply();
+        assertEquals(200, reply.status());
+        assertEquals("text/plain", reply.header("content-type"));
+        assertEquals("hello GET", reply.text());
+      }
+    }
+  }
+
+  @Test
+  void answersPipelinedRequestsInOrder() throws Exception {
+    try (var client = new TestClient(port)) {
+      client.raw("GET /hello HTTP/1.1\r\n\r\nPUT /hello HTTP/1.1\r\n\r\nGET /x HTTP/1.1\r\n\r\n");
+      assertEquals("hello GET", client.reply().text());
+      assertEquals("hello PUT", client.reply().text());
+      assertEquals(404, client.reply().status());
+    }
+  }
+
+  @Test
+  void anUnknownPathHasNoBody() throws Exception {
+    TestClient.Reply reply = TestClient.request(port, "GET", "/hello/world");
+    assertEquals(404, reply.status());
+    assertEquals(0, reply.body().length);
+  }
+
+  @Test
+  void aFailureIsA500WithItsText() throws Exception {
+    try (var log = LogCapture.plain("info")) {
+      TestClient.Reply reply = TestClient.request(port, "GET", "/broken");
+      assertEquals(500, reply.status());
+      assertEquals("deliberately broken", reply.text());
+      assertTrue(log.lines().getFirst().contains("path=/broken"), log.lines().toString());
+    }
+  }
+
+  @Test
+  void aHalfClosedClientGetsItsAnswerAndThenTheEnd() throws Exception {
+    try (var client = new TestClient(port)) {
+      client.send("GET", "/big");
+      client.shutdownOutput();
+      assertArrayEquals(BIG, client.reply().body());
+      assertTrue(client.isEnded());
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"\u0016\u0003\u0001\u0000garbage\r\n\r\n", "hello\r\n\r\n"})
+  void garbageIsABadRequestAndTheEnd(String bytes) throws Exception {
+    try (var client = new TestClient(port)) {
+      client.raw(bytes);
+      assertEquals(400, client.reply().status());
+      assertTrue(client.isEnded());
+    }
+  }
+
+  @Test
+  void aHeadBeyondItsLimitIsRefused() throws Exception {
+    try (var client = new TestClient(port)) {
+      client.raw("GET /hello HTTP/1.1\r\nx: " + "y".repeat(9_000) + "\r\n\r\n");
+      assertEquals(431, client.reply().status());
+      assertTrue(client.isEnded());
+    }
+  }
+
+  @Test
+  void aBodyBeyondItsLimitIsRefused() throws Exception {
+    try (var client = new TestClient(port)) {
+      client.raw("POST /hello HTTP/1.1\r\ncontent-length: 1000000\r\n\r\n");
+      assertEquals(413, client.reply().status());
+    }
+  }
+
+  @Test
+  void theConnectionIsClosedIfTheClientAsksForIt() throws Exception {
+    try (var client = new TestClient(port)) {
+      client.send("GET", "/hello", "connection: close");
+      assertEquals(200, client.reply().status());
+      assertTrue(client.isEnded());
+    }
+  }
+
+  @Test
+  void connectionsBeyondTheBoundAreClosed() throws Exception {
+    var clients = new ArrayList<TestClient>();
+    try {
+      for (int i = 0; i < 512; i++) {
+        clients.add(new TestClient(port));
+      }
+      try (var beyond = new TestClient(port)) {
+        assertTrue(beyond.isEnded());
+      }
+    } finally {
+      for (TestClient client : clients) {
+        client.close();
+      }
+    }
+  }
+
+  @Test
+  void anAddressInUseIsNamedAndNothingStaysBound() throws Exception {
+    try (var taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      InetSocketAddress freed = unusedAddress();
+      var second = new HttpServer("admin", HttpServerTest::answer, LOOPS.group, LOOPS.transport);
+      var refused =
+          assertThrows(
+              BindFailedException.class,
+              () ->
+                  second.start(
+                      List.of(
+                          freed,
+                          new InetSocketAddress(taken.getInetAddress(), taken.getLocalPort()))));
+      String message = String.valueOf(refused.getMessage());
+      assertTrue(
+          message.startsWith(
+              "admin: failed to bind to address 127.0.0.1:" + taken.getLocalPort() + ": "),
+          message);
+      assertTrue(message.contains("in use"), message);
+      assertThrows(IOException.class, () -> new TestClient(freed.getPort()));
+    }
+  }
+
+  private static InetSocketAddress unusedAddress() throws IOException {
+    try (var socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      return new InetSocketAddress(socket.getInetAddress(), socket.getLocalPort());
+    }
+  }
+
+  @Test
+  void startAndEndAreLoggedWithTheAddress() throws Exception {
+    try (var log = LogCapture.plain("info")) {
+      var other = new HttpServer("stats", HttpServerTest::answer, LOOPS.group, LOOPS.transport);
+      int bound = other.start(ServerLoops.anyPort()).getFirst().getPort();
+      assertTrue(other.drain().awaitUninterruptibly(10, TimeUnit.SECONDS));
+      assertEquals(
+          List.of(
+              "info\thyper_util\tlistener established\taddress=127.0.0.1:"
+                  + bound
+                  + " component=\"stats\"\n",
+              "info\thyper_util\tlistener drained\tcomponent=\"stats\"\n"),
+          log.withoutTime());
+    }
+  }
+
+  @Test
+  void drainingEndsIdleConnectionsAndFinishesAnswers() throws Exception {
+    try (var idle = new TestClient(port);
+        var busy = new TestClient(port)) {
+      idle.send("GET", "/hello");
+      assertEquals(200, idle.reply().status());
+      busy.send("GET", "/big");
+      // The answer is under way once another request has been answered by the one loop.
+      assertEquals(404, TestClient.request(port, "GET", "/").status());
+
+      Future<Void> drained = server.drain();
+      assertTrue(idle.isEnded());
+      assertThrows(ConnectException.class, () -> new TestClient(port));
+      assertFalse(drained.isDone());
+      assertArrayEquals(BIG, busy.reply().body());
+      assertTrue(busy.isEnded());
+      assertTrue(drained.awaitUninterruptibly(10, TimeUnit.SECONDS));
+    }
+  }
+}

@@ -1,0 +1,348 @@
+package io.ztunnel.proxy;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.netty.buffer.ByteBufUtil;
+import io.netty.buffer.PooledByteBufAllocator;
+import io.netty.channel.EventLoop;
+import io.netty.channel.EventLoopGroup;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.epoll.EpollIoHandler;
+import io.ztunnel.hbone.TunnelTermination;
+import io.ztunnel.redirection.SocketSettings;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The relay between real sockets, and between a socket and a tunnel the test plays the peer of. */
+class RelayTest {
+  private static final SocketSettings.Keepalive PROBING =
+      SocketSettings.Keepalive.within(Duration.ofMinutes(1));
+  private static EventLoopGroup group;
+  private static EventLoop loop;
+
+  @BeforeAll
+  static void startLoop() {
+    group = new MultiThreadIoEventLoopGroup(1, EpollIoHandler.newFactory());
+    loop = group.next();
+  }
+
+  @AfterAll
+  static void stopLoop() {
+    group.shutdownGracefully(0, 5, TimeUnit.SECONDS).syncUninterruptibly();
+  }
+
+  private static final class Recorder implements Relay.Observer {
+    final AtomicLong received = new AtomicLong();
+    final AtomicLong sent = new AtomicLong();
+    final CompletableFuture<RelayEnd> end = new CompletableFuture<>();
+
+    @Override
+    public void onReceived(int bytes) {
+      received.addAndGet(bytes);
+    }
+
+    @Override
+    public void onSent(int bytes) {
+      sent.addAndGet(bytes);
+    }
+
+    @Override
+    public void onEnd(RelayEnd relayEnd) {
+      assertTrue(end.complete(relayEnd), "told twice of the end");
+    }
+
+    RelayEnd awaitEnd() throws Exception {
+      return end.get(10, TimeUnit.SECONDS);
+    }
+  }
+
+  private static <T> T onLoop(Callable<T> action) throws Exception {
+    return loop.submit(action).get(10, TimeUnit.SECONDS);
+  }
+
+  private static void onLoop(Runnable action) throws Exception {
+    loop.submit(action).get(10, TimeUnit.SECONDS);
+  }
+
+  private static Relay join(Leg downstream, Leg upstream, Recorder recorder) throws Exception {
+    return onLoop(
+        () -> {
+          Relay relay = new Relay(loop, downstream, upstream, PROBING, recorder);
+          relay.start();
+          return relay;
+        });
+  }
+
+  @Test
+  void carriesMegabytesBothWaysIntactAndCountsThem() throws Exception {
+    byte[] bytes = new byte[8 << 20];
+    new Random(4711).nextBytes(bytes);
+    Recorder recorder = new Recorder();
+    try (TcpPair down = TcpPair.open(loop);
+        TcpPair up = TcpPair.open(loop)) {
+      join(down.leg(), up.leg(), recorder);
+      for (List<TcpPair> way : List.of(List.of(down, up), List.of(up, down))) {
+        Thread writer =
+            Thread.ofVirtual()
+                .start(
+                    () -> {
+                      try {
+                        way.getFirst().app().getOutputStream().write(bytes);
+                        way.getFirst().app().shutdownOutput();
+                      } catch (java.io.IOException e) {
+                        throw new java.io.UncheckedIOException(e);
+                      }
+                    });
+        assertArrayEquals(bytes, way.getLast().app().getInputStream().readAllBytes());
+        writer.join();
+      }
+      assertEquals(RelayEnd.DONE, recorder.awaitEnd());
+      assertEquals(bytes.length, recorder.received.get());
+      assertEquals(bytes.length, recorder.sent.get());
+      assertFalse(down.leg().channel().isOpen());
+      assertFalse(up.leg().channel().isOpen());
+    }
+  }
+
+  @ParameterizedTest(name = "the {0} ends first")
+  @CsvSource({"downstream", "upstream"})
+  void oneHalfStaysOpenAfterTheOtherEnded(String first) throws Exception {
+    Recorder recorder = new Recorder();
+    try (TcpPair down = TcpPair.open(loop);
+        TcpPair up = TcpPair.open(loop)) {
+      join(down.leg(), up.leg(), recorder);
+      TcpPair ending = first.equals("downstream") ? down : up;
+      TcpPair staying = first.equals("downstream") ? up : down;
+      ending.app().getOutputStream().write("question".getBytes(StandardCharsets.US_ASCII));
+      ending.app().shutdownOutput();
+      assertEquals(
+          "question",
+          new String(staying.app().getInputStream().readAllBytes(), StandardCharsets.US_ASCII));
+      assertFalse(recorder.end.isDone());
+      staying.app().getOutputStream().write("answer".getBytes(StandardCharsets.US_ASCII));
+      staying.app().close();
+      assertEquals(
+          "answer",
+          new String(ending.app().getInputStream().readAllBytes(), StandardCharsets.US_ASCII));
+      assertEquals(RelayEnd.DONE, recorder.awaitEnd());
+    }
+  }
+
+  @ParameterizedTest(name = "the {0} is reset")
+  @CsvSource({"downstream", "upstream"})
+  void aResetStaysAReset(String side) throws Exception {
+    Recorder recorder = new Recorder();
+    try (TcpPair down = TcpPair.open(loop);
+        TcpPair up = TcpPair.open(loop)) {
+      join(down.leg(), up.leg(), recorder);
+      (side.equals("downstream") ? down : up).resetApp();
+      assertEquals("reset", (side.equals("downstream") ? up : down).appSees());
+      assertEquals(RelayEnd.DONE, recorder.awaitEnd());
+    }
+  }
+
+  @Test
+  void whatCameBeforeTheRelayStartedIsDeliveredWithItsEnd() throws Exception {
+    Recorder recorder = new Recorder();
+    try (TcpPair down = TcpPair.open(loop);
+        TcpPair up = TcpPair.open(loop)) {
+      down.app().getOutputStream().write("early".getBytes(StandardCharsets.US_ASCII));
+      down.app().shutdownOutput();
+      onLoop(() -> {}); // the loop has seen the end
+      join(down.leg(), up.leg(), recorder);
+      assertEquals(
+          "early", new String(up.app().getInputStream().readAllBytes(), StandardCharsets.US_ASCII));
+      up.app().close();
+      assertEquals(RelayEnd.DONE, recorder.awaitEnd());
+    }
+  }
+
+  @Test
+  void abortResetsBothEnds() throws Exception {
+    Recorder recorder = new Recorder();
+    try (TcpPair down = TcpPair.open(loop);
+        TcpPair up = TcpPair.open(loop)) {
+      Relay relay = join(down.leg(), up.leg(), recorder);
+      onLoop(relay::abort);
+      onLoop(relay::abort);
+      assertEquals("reset", down.appSees());
+      assertEquals("reset", up.appSees());
+      assertEquals(RelayEnd.ABORTED, recorder.awaitEnd());
+    }
+  }
+
+  @ParameterizedTest(name = "peer ended before: {0}, {1}: the application sees {2}, {3}")
+  @CsvSource({
+    "false, reset 0, end, done",
+    "false, reset 8, reset, done",
+    "true, reset 8, end, done",
+    "false, reset 2, reset, broken",
+    "true, reset 2, end, broken",
+    "false, lost, reset, broken",
+    "true, lost, end, broken",
+    "false, goaway, reset, broken",
+  })
+  void endOfATunnelIsPassedOn(boolean peerEnded, String event, String appSees, String end)
+      throws Exception {
+    Recorder recorder = new Recorder();
+    FakeTunnel tunnel = new FakeTunnel(loop);
+    TunnelLeg leg = new TunnelLeg();
+    leg.attach(tunnel);
+    try (TcpPair down = TcpPair.open(loop)) {
+      join(down.leg(), leg, recorder);
+      onLoop(
+          () -> {
+            if (peerEnded) {
+              leg.onEndOfStream();
+            }
+            leg.onTerminated(
+                switch (event) {
+                  case "lost" -> new TunnelTermination.ConnectionLost("ping timed out");
+                  case "goaway" -> new TunnelTermination.GoAway(0, "");
+                  default -> new TunnelTermination.Reset(Long.parseLong(event.substring(6)));
+                });
+          });
+      assertEquals(appSees, down.appSees());
+      RelayEnd seen = recorder.awaitEnd();
+      if (end.equals("done")) {
+        assertEquals(RelayEnd.DONE, seen);
+      } else {
+        assertInstanceOf(RelayEnd.Broken.class, seen);
+      }
+    }
+  }
+
+  @Test
+  void aReaderThatStopsKeepsTheCreditOfItsTunnel() throws Exception {
+    Recorder recorder = new Recorder();
+    FakeTunnel tunnel = new FakeTunnel(loop);
+    TunnelLeg leg = new TunnelLeg();
+    leg.attach(tunnel);
+    int total = 32 << 20;
+    try (TcpPair down = TcpPair.open(loop)) {
+      join(down.leg(), leg, recorder);
+      onLoop(
+          () -> {
+            for (int sent = 0; sent < total; sent += 1 << 20) {
+              leg.onData(PooledByteBufAllocator.DEFAULT.directBuffer(1 << 20).writeZero(1 << 20));
+            }
+            leg.onReadComplete();
+          });
+      assertTrue(tunnel.consumedBytes.get() < total, "credit was returned for unread bytes");
+      byte[] read = down.app().getInputStream().readNBytes(total);
+      assertEquals(total, read.length);
+      onLoop(() -> {});
+      assertEquals(total, tunnel.consumedBytes.get());
+      onLoop(leg::onEndOfStream);
+      assertEquals("end", down.appSees());
+    }
+  }
+
+  @Test
+  void crumbsForAReaderThatStopsArePackedTogetherAndArriveInOrder() throws Exception {
+    Recorder recorder = new Recorder();
+    TunnelLeg leg = new TunnelLeg();
+    leg.attach(new FakeTunnel(loop));
+    int filler = 16 << 20;
+    int crumbs = 100_000;
+    try (TcpPair down = TcpPair.open(loop)) {
+      join(down.leg(), leg, recorder);
+      onLoop(
+          () -> {
+            leg.onData(PooledByteBufAllocator.DEFAULT.directBuffer(filler).writeZero(filler));
+            leg.onReadComplete();
+            for (int i = 0; i < crumbs; i++) {
+              leg.onData(PooledByteBufAllocator.DEFAULT.directBuffer(64).writeInt(i));
+              leg.onReadComplete();
+            }
+          });
+      int entries = onLoop(() -> down.leg().channel().unsafe().outboundBuffer().size());
+      assertTrue(entries < 100, entries + " buffers queued");
+      onLoop(leg::onEndOfStream);
+      byte[] read = down.app().getInputStream().readAllBytes();
+      assertEquals(filler + 4 * crumbs, read.length);
+      ByteBuffer tail = ByteBuffer.wrap(read, filler, 4 * crumbs);
+      for (int i = 0; i < crumbs; i++) {
+        assertEquals(i, tail.getInt());
+      }
+    }
+  }
+
+  @Test
+  void aTunnelThatTakesNoMoreStopsTheSocketAndItsWritabilityStartsItAgain() throws Exception {
+    Recorder recorder = new Recorder();
+    FakeTunnel tunnel = new FakeTunnel(loop);
+    tunnel.writable = false;
+    TunnelLeg leg = new TunnelLeg();
+    leg.attach(tunnel);
+    try (TcpPair down = TcpPair.open(loop)) {
+      join(down.leg(), leg, recorder);
+      down.app().getOutputStream().write("held".getBytes(StandardCharsets.US_ASCII));
+      onLoop(() -> {});
+      assertEquals(List.of(), tunnel.events);
+      tunnel.writable = true;
+      onLoop(leg::onWritabilityChanged);
+      down.app().shutdownOutput();
+      await(() -> tunnel.events.contains("end"));
+      assertEquals(List.of("data held", "end"), tunnel.events);
+    }
+  }
+
+  @Test
+  void aResetOfTheApplicationCancelsTheTunnel() throws Exception {
+    Recorder recorder = new Recorder();
+    FakeTunnel tunnel = new FakeTunnel(loop);
+    TunnelLeg leg = new TunnelLeg();
+    leg.attach(tunnel);
+    try (TcpPair down = TcpPair.open(loop)) {
+      join(down.leg(), leg, recorder);
+      down.resetApp();
+      assertEquals(RelayEnd.DONE, recorder.awaitEnd());
+      assertEquals(List.of("reset CANCEL"), tunnel.events);
+    }
+  }
+
+  @Test
+  void whatArrivesForARelayThatIsOverIsReleased() throws Exception {
+    Recorder recorder = new Recorder();
+    FakeTunnel tunnel = new FakeTunnel(loop);
+    TunnelLeg leg = new TunnelLeg();
+    leg.attach(tunnel);
+    try (TcpPair down = TcpPair.open(loop)) {
+      Relay relay = join(down.leg(), leg, recorder);
+      onLoop(
+          () -> {
+            relay.abort();
+            leg.onData(ByteBufUtil.writeUtf8(PooledByteBufAllocator.DEFAULT, "late"));
+            leg.onEndOfStream();
+          });
+      assertEquals("reset", down.appSees());
+      assertNull(recorder.end.getNow(RelayEnd.DONE) instanceof RelayEnd.Aborted ? null : recorder);
+    }
+  }
+
+  private static void await(Callable<Boolean> condition) throws Exception {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
+    while (!condition.call()) {
+      assertTrue(System.nanoTime() < deadline, "waited 10 s in vain");
+      Thread.onSpinWait();
+    }
+  }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package io.ztunnel.proxy;
+
+import org.jspecify.annotations.NullMarked;

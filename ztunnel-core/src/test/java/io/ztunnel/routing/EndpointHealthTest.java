@@ -1,0 +1,87 @@
+package io.ztunnel.routing;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.time.Duration;
+import org.junit.jupiter.api.Test;
+
+final class EndpointHealthTest {
+  private long now = -5; // clocks may start anywhere
+
+  private final EndpointHealth health = new EndpointHealth(3, () -> now);
+
+  @Test
+  void aFailureSetsAsideForASecondAndEachFurtherOneForTwiceAsLong() {
+    for (int seconds : new int[] {1, 2, 4, 8, 16, 30, 30, 30}) {
+      health.failed("a");
+      pass(Duration.ofSeconds(seconds).minusNanos(1));
+      assertTrue(health.isSetAside("a"), seconds + " s");
+      pass(Duration.ofNanos(1));
+      assertFalse(health.isSetAside("a"), seconds + " s");
+    }
+  }
+
+  @Test
+  void failuresOfConnectionsUnderWayCountOnce() {
+    health.failed("a");
+    pass(Duration.ofMillis(500));
+    health.failed("a");
+    pass(Duration.ofMillis(500));
+    assertFalse(health.isSetAside("a"));
+  }
+
+  @Test
+  void aSuccessEndsIt() {
+    health.failed("a");
+    pass(Duration.ofSeconds(1));
+    health.failed("a");
+    health.succeeded("a");
+    assertFalse(health.isSetAside("a"));
+    health.failed("a");
+    pass(Duration.ofSeconds(1));
+    assertFalse(health.isSetAside("a"), "the next is the first again");
+  }
+
+  @Test
+  void aLongTimeWithoutFailureEndsItToo() {
+    health.failed("a");
+    pass(Duration.ofSeconds(1));
+    health.failed("a");
+    pass(Duration.ofSeconds(60));
+    health.failed("a");
+    pass(Duration.ofSeconds(1));
+    assertFalse(health.isSetAside("a"));
+  }
+
+  @Test
+  void othersAreNotTouched() {
+    health.failed("a");
+    assertFalse(health.isSetAside("b"));
+    health.succeeded("b");
+    assertTrue(health.isSetAside("a"));
+  }
+
+  @Test
+  void remembersSoManyAndNoMore() {
+    health.failed("a");
+    health.failed("b");
+    health.failed("c");
+    health.failed("d");
+    assertEquals(3, health.size());
+    assertFalse(health.isSetAside("d"));
+    assertTrue(health.isSetAside("a"));
+    pass(Duration.ofSeconds(1));
+    health.failed("a");
+    assertTrue(health.isSetAside("a"), "one that is remembered still counts");
+    pass(Duration.ofSeconds(60));
+    health.failed("d");
+    assertEquals(1, health.size(), "what is over makes room");
+    assertTrue(health.isSetAside("d"));
+  }
+
+  private void pass(Duration time) {
+    now += time.toNanos();
+  }
+}

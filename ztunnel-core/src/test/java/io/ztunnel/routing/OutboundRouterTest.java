@@ -1,0 +1,714 @@
+package io.ztunnel.routing;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.ztunnel.mesh.IpText;
+import io.ztunnel.mesh.MeshView;
+import io.ztunnel.mesh.ServiceName;
+import io.ztunnel.mesh.TestMesh;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.Set;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Every row of the outbound table, on meshes as the local file writes them. */
+final class OutboundRouterTest {
+  private static final Random RANDOM = seeded();
+
+  private static final String SOURCE =
+      """
+      - {uid: source, name: source, namespace: ns, serviceAccount: src, trustDomain: td, network: n1,
+         workloadIps: [10.0.0.1, "fd00::1"], protocol: HBONE, node: node-a, services: {}}
+      """;
+
+  private static final String WAYPOINT_SERVICES =
+      """
+      - {name: wp, namespace: ns, hostname: wp, vips: [n1/10.1.0.8], ports: {15008: 15008},
+         subjectAltNames: ['spiffe://td/ns/wp/sa/extra']}
+      - {name: empty, namespace: ns, hostname: empty, vips: [], ports: {15008: 15008}}
+      """;
+
+  @ParameterizedTest(name = "{0} {1}")
+  @CsvSource({
+    "TCP,   tcp 10.0.0.2:80 []",
+    "HBONE, hbone 10.0.0.2:15008 10.0.0.2:80 [spiffe://td/ns/ns/sa/dst]",
+  })
+  void aPodAddressIsReachedByItsProtocol(String protocol, String route) {
+    for (String node : List.of("node-a", "node-b")) {
+      assertEquals(
+          route + " dst",
+          route(
+              "10.0.0.2:80",
+              """
+              - {uid: dst, namespace: ns, serviceAccount: dst, trustDomain: td, network: n1,
+                 workloadIps: [10.0.0.2], protocol: %s, node: %s, services: {}}
+              """
+                  .formatted(protocol, node)),
+          node);
+    }
+  }
+
+  @Test
+  void anUnknownAddressIsPassedThrough() {
+    assertEquals("passthrough 1.2.3.4:80", route("1.2.3.4:80", ""));
+    assertEquals("passthrough [fd00::99]:80", route("[fd00::99]:80", ""));
+  }
+
+  @ParameterizedTest(name = "{0}: {1}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          127.0.0.1:15001 | self call
+          [::1]:15008     | self call
+          127.0.0.1:80    | passthrough 127.0.0.1:80
+          1.2.3.4:15001   | passthrough 1.2.3.4:15001
+          """)
+  void aCallToTheProxyItselfIsRefused(String target, String route) {
+    assertEquals(route, route(target, ""));
+  }
+
+  @Test
+  void aServiceWithoutEndpointsIsAnErrorAndNotPassedThrough() {
+    assertEquals("no upstream 10.1.0.1:80", route("10.1.0.1:80", "", service("", "80: 8080")));
+    assertEquals("no upstream [fd00::a]:80", route("[fd00::a]:80", "", service("", "80: 8080")));
+  }
+
+  @Test
+  void aServiceIsReachedAtAnEndpointsOwnPort() {
+    String pods =
+        pod("named", "10.0.0.2", "{ns/svc: {80: 1234}}")
+            + pod("unnamed", "10.0.0.3", "{ns/svc: {}}");
+    for (int i = 0; i < 20; i++) {
+      assertEquals(
+          "hbone 10.0.0.2:15008 10.0.0.2:1234 [spiffe://td/ns/ns/sa/named] named for svc",
+          route("10.1.0.1:80", pods, service("", "80: 0")),
+          "a port without number is served by those that give one");
+    }
+  }
+
+  @ParameterizedTest(name = "{0} {1}: {2}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          80: 8080 | {80: 9090} | 9090 | the endpoint's own port
+          80: 8080 | {}         | 8080 | the service's port
+          80: 8080 | {80: 0}    | 0    | the endpoint's own port even if it is none
+          """)
+  void portsAreTranslated(String servicePorts, String endpointPorts, int port, String why) {
+    assertEquals(
+        "hbone 10.0.0.2:15008 10.0.0.2:" + port + " [spiffe://td/ns/ns/sa/dst] dst for svc",
+        route(
+            "10.1.0.1:80",
+            pod("dst", "10.0.0.2", "{ns/svc: " + endpointPorts + "}"),
+            service("", servicePorts)),
+        why);
+  }
+
+  @Test
+  void aPortThatTheServiceDoesNotHaveHasNoEndpoint() {
+    assertEquals(
+        "no upstream 10.1.0.1:81",
+        route(
+            "10.1.0.1:81", pod("dst", "10.0.0.2", "{ns/svc: {81: 81}}"), service("", "80: 8080")));
+  }
+
+  @Test
+  void theIdentitiesOfTheServiceAreAcceptedTooIfTheyAreAny() {
+    assertEquals(
+        "hbone 10.0.0.2:15008 10.0.0.2:8080 [spiffe://td/ns/x/sa/y, spiffe://td/ns/ns/sa/dst] dst for"
+            + " svc",
+        route(
+            "10.1.0.1:80",
+            pod("dst", "10.0.0.2", "{ns/svc: {}}"),
+            service(
+                "subjectAltNames: ['spiffe://td/ns/x/sa/y', bad, 'spiffe://td/ns/ns/sa/dst']",
+                "80: 8080")));
+  }
+
+  @ParameterizedTest(name = "{0} for {1}: {2}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          IPv6 | 10.1.0.1 | fd00::2   | the family that the service allows
+          IPv4 | fd00::a  | 10.0.0.2  | the family that the service allows
+          Dual | 10.1.0.1 | 10.0.0.2  | the family of the target
+          Dual | fd00::a  | fd00::2   | the family of the target
+          ~    | 10.1.0.1 | 10.0.0.2  | the family of the target
+          ~    | fd00::a  | fd00::2   | the family of the target
+          """)
+  void theFamilyIsTheServicesOrTheTargets(String families, String vip, String ip, String why) {
+    String target = vip.contains(":") ? "[" + vip + "]:80" : vip + ":80";
+    String host = ip.contains(":") ? "[" + ip + "]" : ip;
+    assertEquals(
+        "hbone %s:15008 %s:8080 [spiffe://td/ns/ns/sa/dst] dst for svc".formatted(host, host),
+        route(
+            target,
+            pod("dst", "10.0.0.2, 'fd00::2'", "{ns/svc: {}}"),
+            service("ipFamilies: " + families, "80: 8080")),
+        why);
+  }
+
+  @Test
+  void aPodWithSeveralAddressesIsReachedAtTheOneThatWasAskedFor() {
+    String pod = pod("dst", "10.0.0.2, 10.0.0.3, 'fd00::2'", "{}");
+    assertTrue(route("10.0.0.3:80", pod).startsWith("hbone 10.0.0.3:15008 10.0.0.3:80 "));
+    assertTrue(route("[fd00::2]:80", pod).startsWith("hbone [fd00::2]:15008 [fd00::2]:80 "));
+  }
+
+  @Test
+  void aPodOnItsNodesNetworkIsReachedThroughItsServiceOnly() {
+    String pods =
+        """
+        - {uid: one, namespace: ns, trustDomain: td, serviceAccount: sa, network: n1,
+           workloadIps: [10.0.0.9], networkMode: HostNetwork, services: {ns/svc: {80: 8081}}}
+        - {uid: two, namespace: ns, trustDomain: td, serviceAccount: sa, network: n1,
+           workloadIps: [10.0.0.9], networkMode: HostNetwork, services: {}}
+        """;
+    assertEquals(
+        "tcp 10.0.0.9:8081 [] one for svc", route("10.1.0.1:80", pods, service("", "80: 8080")));
+    assertEquals("passthrough 10.0.0.9:80", route("10.0.0.9:80", pods));
+  }
+
+  @ParameterizedTest(name = "with [{0}]: {1}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          ''                                                           | passthrough 10.1.0.1:80
+          waypoint: {destination: n1/10.0.0.8, hboneMtlsPort: 15008}   | hbone 10.0.0.8:15008 10.1.0.1:80 [spiffe://td/ns/ns/sa/wp] wp for svc
+          """)
+  void aPassthroughServiceLeavesTheAddressAlone(String waypoint, String route) {
+    String traits =
+        "loadBalancer: {routingPreferences: [], mode: Passthrough, healthPolicy: OnlyHealthy}";
+    assertEquals(
+        route,
+        route(
+            "10.1.0.1:80",
+            pod("wp", "10.0.0.8", "{}") + pod("dst", "10.0.0.2", "{ns/svc: {}}"),
+            service(waypoint.isEmpty() ? traits : traits + ", " + waypoint, "80: 8080")));
+  }
+
+  @ParameterizedTest(name = "{0} from {1}: {2}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          n1/10.0.0.8     | 10.1.0.1:80   | hbone 10.0.0.8:15008 10.1.0.1:80 [spiffe://td/ns/ns/sa/wp] wp for svc
+          n1/10.1.0.8     | 10.1.0.1:80   | hbone 10.0.0.8:15008 10.1.0.1:80 [spiffe://td/ns/wp/sa/extra, spiffe://td/ns/ns/sa/wp] wp for svc
+          ns/wp           | 10.1.0.1:80   | hbone 10.0.0.8:15008 10.1.0.1:80 [spiffe://td/ns/wp/sa/extra, spiffe://td/ns/ns/sa/wp] wp for svc
+          ns/wp           | [fd00::a]:80  | hbone [fd00::8]:15008 [fd00::a]:80 [spiffe://td/ns/wp/sa/extra, spiffe://td/ns/ns/sa/wp] wp for svc
+          n1/10.0.0.8     | [fd00::a]:80  | hbone 10.0.0.8:15008 [fd00::a]:80 [spiffe://td/ns/ns/sa/wp] wp for svc
+          ns/wp.host      | 10.1.0.1:80   | hbone 10.0.0.8:15008 10.1.0.1:80 [spiffe://td/ns/ns/sa/wp] wp for svc
+          ns/nobody       | 10.1.0.1:80   | no waypoint ns/nobody
+          n1/10.0.0.99    | 10.1.0.1:80   | no waypoint n1/10.0.0.99
+          ns/empty        | 10.1.0.1:80   | no waypoint ns/empty
+          """)
+  void aServicesWaypointGetsTheAddressThatWasAskedFor(
+      String waypoint, String target, String route) {
+    assertEquals(
+        route,
+        route(
+            target,
+            pod("dst", "10.0.0.2", "{ns/svc: {}}") + waypointPod("10.0.0.8, 'fd00::8'", ""),
+            service(
+                "waypoint: {destination: '%s', hboneMtlsPort: 15008}".formatted(waypoint),
+                "80: 8080"),
+            WAYPOINT_SERVICES));
+  }
+
+  @ParameterizedTest(name = "{0} to {1}: {2}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          n1/10.0.0.8  | 10.0.0.2:80   | hbone 10.0.0.8:15008 10.0.0.2:80 [spiffe://td/ns/ns/sa/wp] wp
+          n1/10.0.0.8  | [fd00::2]:80  | hbone 10.0.0.8:15008 [fd00::2]:80 [spiffe://td/ns/ns/sa/wp] wp
+          ns/wp        | 10.0.0.2:80   | hbone 10.0.0.8:15008 10.0.0.2:80 [spiffe://td/ns/wp/sa/extra, spiffe://td/ns/ns/sa/wp] wp
+          ns/nobody    | 10.0.0.2:80   | no waypoint ns/nobody
+          ns/nobody    | 10.1.0.1:80   | hbone 10.0.0.2:15008 10.0.0.2:8080 [spiffe://td/ns/ns/sa/dst] dst for svc
+          """)
+  void aWorkloadsWaypointTakesWhatIsSentToItsOwnAddress(
+      String waypoint, String target, String route) {
+    assertEquals(
+        route,
+        route(
+            target,
+            """
+            - {uid: dst, namespace: ns, serviceAccount: dst, trustDomain: td, network: n1,
+               workloadIps: [10.0.0.2, "fd00::2"], protocol: HBONE, services: {ns/svc: {}},
+               waypoint: {destination: %s, hboneMtlsPort: 15008}}
+            """
+                    .formatted(waypoint)
+                + waypointPod("10.0.0.8", ""),
+            service("", "80: 8080"),
+            WAYPOINT_SERVICES));
+  }
+
+  @ParameterizedTest(name = "{0} {1} from {2}: {3}")
+  @CsvSource({
+    "n1/10.0.0.1, src,   10.0.0.1, true",
+    "ns/self,     src,   10.0.0.1, true",
+    "ns/self,     src,   10.0.0.7, false",
+    "ns/self,     other, 10.0.0.1, false",
+    "ns/nobody,   src,   10.0.0.1, false",
+  })
+  void aWaypointItselfGoesStraightToTheDestination(
+      String waypoint, String account, String from, boolean straight) {
+    String pods =
+        """
+        workloads:
+        - {uid: source, namespace: ns, serviceAccount: src, trustDomain: td, network: n1,
+           workloadIps: [10.0.0.1], protocol: HBONE, services: {ns/self: {}}}
+        - {uid: impostor, namespace: ns, serviceAccount: %s, trustDomain: td, network: n1,
+           workloadIps: [10.0.0.5], protocol: HBONE, services: {}}
+        - {uid: dst, namespace: ns, serviceAccount: dst, trustDomain: td, network: n1,
+           workloadIps: [10.0.0.2], protocol: HBONE, services: {},
+           waypoint: {destination: %s, hboneMtlsPort: 15008}}
+        services:
+        - {name: self, namespace: ns, hostname: self, vips: [], ports: {15008: 15008}}
+        """
+            .formatted(account, waypoint);
+    MeshView view = TestMesh.view(pods);
+    OutboundCall call =
+        new OutboundCall(
+            TestMesh.workload(view, account.equals("src") ? "source" : "impostor"),
+            TestMesh.ip(from),
+            TestMesh.socket("10.0.0.2:80"));
+    boolean direct =
+        router().route(call, view, _ -> false, RouteTrace.OFF) instanceof Route.Hbone hbone
+            && hbone.hop().workload().uid().equals("dst");
+    assertEquals(straight, direct);
+  }
+
+  @ParameterizedTest(name = "a service in {0}: {1}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          n1 | no upstream 10.1.0.1:80
+          n9 | hbone 10.0.0.2:15008 10.0.0.2:8080 [spiffe://td/ns/ns/sa/dst] dst for svc
+          """)
+  void theServiceIsLookedUpInTheNodesNetworkAndItsEndpointsInTheWorkloads(
+      String network, String route) {
+    MeshView view =
+        TestMesh.view(
+            """
+            workloads:
+            - {uid: source, namespace: ns, serviceAccount: src, trustDomain: td, network: n9,
+               workloadIps: [10.0.0.1], protocol: HBONE, services: {}}
+            - {uid: dst, namespace: ns, serviceAccount: dst, trustDomain: td, network: n9,
+               workloadIps: [10.0.0.2], protocol: HBONE, services: {ns/svc: {}}}
+            services:
+            - {name: svc, namespace: ns, hostname: svc, vips: [%s/10.1.0.1], ports: {80: 8080}}
+            """
+                .formatted(network));
+    assertEquals(route, text(decide(view, "10.1.0.1:80", _ -> false, RouteTrace.OFF)));
+  }
+
+  @Test
+  void aWaypointOfTheSourceIsNotUsed() {
+    String view =
+        """
+        workloads:
+        - {uid: source, namespace: ns, serviceAccount: src, trustDomain: td, network: n1,
+           workloadIps: [10.0.0.1], protocol: HBONE, services: {},
+           waypoint: {destination: ns/nobody, hboneMtlsPort: 15008}}
+        """
+            + pod("dst", "10.0.0.2", "{}");
+    assertEquals(
+        "hbone 10.0.0.2:15008 10.0.0.2:80 [spiffe://td/ns/ns/sa/dst] dst",
+        text(decide(TestMesh.view(view), "10.0.0.2:80", _ -> false, RouteTrace.OFF)));
+  }
+
+  @Test
+  void aWaypointTakesPortsThatItsServiceDoesNotHaveIfItTakesTunnels() {
+    String destination =
+        service("waypoint: {destination: ns/wp, hboneMtlsPort: 15009}", "80: 8080");
+    assertEquals(
+        "no waypoint ns/wp",
+        route("10.1.0.1:80", waypointPod("10.0.0.8", ""), destination, WAYPOINT_SERVICES));
+    assertEquals(
+        "hbone 10.0.0.8:15009 10.1.0.1:80 [spiffe://td/ns/wp/sa/extra, spiffe://td/ns/ns/sa/wp] wp for"
+            + " svc",
+        route(
+            "10.1.0.1:80",
+            waypointPod("10.0.0.8", ", applicationTunnel: {protocol: PROXY, port: 15088}"),
+            destination,
+            WAYPOINT_SERVICES));
+    assertEquals(
+        "no waypoint ns/wp",
+        route(
+            "10.1.0.1:80",
+            waypointPod("10.0.0.8", ", applicationTunnel: {protocol: PROXY}"),
+            destination,
+            WAYPOINT_SERVICES));
+  }
+
+  @ParameterizedTest(name = "{0} and {1} with {2}: {3}")
+  @CsvSource({
+    "100, 0,   true,  100:0",
+    "0,   100, true,  0:100",
+    "0,   0,   true,  only",
+    "0,   0,   false, none",
+    "4294967295, 1, true, only", // the sum does not fit 32 bits
+  })
+  void weightedWaypointsAreDrawnByWeight(long a, long b, boolean fallback, String expected) {
+    String only = fallback ? "waypoint: {destination: ns/only, hboneMtlsPort: 1}, " : "";
+    String drawn = null;
+    for (int i = 0; i < 50; i++) {
+      String route = route("10.1.0.1:80", "", service(only + weighted(a, b), "80: 8080"));
+      drawn =
+          switch (route) {
+            case "no waypoint ns/a" -> "100:0";
+            case "no waypoint ns/b" -> "0:100";
+            case "no waypoint ns/only" -> "only";
+            default -> "none";
+          };
+      assertEquals(expected, drawn, route);
+    }
+  }
+
+  @Test
+  void weightedWaypointsShareTheConnections() {
+    MeshView view = TestMesh.view(mesh("", service(weighted(75, 25), "80: 8080")));
+    OutboundRouter router = router();
+    int a = 0;
+    for (int i = 0; i < 10_000; i++) {
+      RouteResult result =
+          router.route(call(view, "10.1.0.1:80"), view, _ -> false, RouteTrace.OFF);
+      a += text(result).equals("no waypoint ns/a") ? 1 : 0;
+    }
+    assertTrue(a > 7000 && a < 8000, "drew " + a);
+  }
+
+  @Test
+  void aRemoteWorkloadAtAnAddressOfALocalOneNeedsAService() {
+    // The address is a workload's own (asked first), and in the range of a service (asked second).
+    assertEquals(
+        "no service 10.9.0.2:80",
+        route(
+            "10.9.0.2:80",
+            pod("near", "10.9.0.2", "{}")
+                + """
+                - {uid: remote, namespace: ns, network: n2, workloadIps: [10.8.0.2], services: {ns/far: {}}}
+                """,
+            """
+            - {name: far, namespace: ns, hostname: far, vips: [], ports: {80: 8080},
+               cidrVips: [{network: n1, cidr: 10.9.0.0/16}]}
+            """));
+  }
+
+  @Test
+  void aRemoteEndpointWithoutGatewayCannotBeReached() {
+    assertEquals(
+        "no destination Workload{far with uid far (HBONE)}",
+        route(
+            "10.1.0.1:80",
+            """
+            - {uid: far, name: far, namespace: ns, network: n2, workloadIps: [10.9.0.2], protocol: HBONE,
+               services: {ns/svc: {}}}
+            """,
+            service("", "80: 8080")));
+    assertEquals(
+        "no upstream 10.1.0.1:80",
+        route(
+            "10.1.0.1:80",
+            """
+            - {uid: far, namespace: ns, network: n2, workloadIps: [], services: {ns/svc: {}}}
+            """,
+            service("", "80: 8080")),
+        "one without an address is not even an endpoint");
+  }
+
+  @ParameterizedTest(name = "gateway {0} port {1}, waypoint {2}: {3}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          n2/192.0.2.1 | 15008 | ''    | double 192.0.2.1:15008 example.com:80 [spiffe://td/ns/gw/sa/gw] [spiffe://td/ns/ns/sa/far] gw for svc
+          gw/gw        | 15009 | ''    | double 192.0.2.1:15008 example.com:80 [spiffe://td/ns/gw/sa/extra, spiffe://td/ns/gw/sa/gw] [spiffe://td/ns/ns/sa/far] gw for svc
+          gw/gw.host   | 15007 | ''    | double 192.0.2.1:15007 example.com:80 [spiffe://td/ns/gw/sa/gw] [spiffe://td/ns/ns/sa/far] gw for svc
+          gw/gw        | 15008 | ''    | no gateway gw/gw
+          gw/nobody    | 15008 | ''    | no gateway gw/nobody
+          n2/192.0.2.1 | 15008 | ns/wp | double 192.0.2.1:15008 example.com:80 [spiffe://td/ns/gw/sa/gw] [spiffe://td/ns/ns/sa/wp] gw for svc
+          """)
+  void anotherNetworkIsReachedThroughItsGateway(
+      String gateway, int port, String waypoint, String route) {
+    String reference =
+        "networkGateway: {destination: '%s', hboneMtlsPort: %d}".formatted(gateway, port);
+    assertEquals(
+        route,
+        route(
+            "10.1.0.1:80",
+            """
+            - {uid: far, namespace: ns, network: n2, workloadIps: [], protocol: HBONE,
+               services: {ns/example.com: {80: 8080}}, %s}
+            - {uid: wp, namespace: ns, network: n2, workloadIps: [], protocol: HBONE,
+               services: {ns/wp: {}}, %s}
+            - {uid: gw, namespace: gw, trustDomain: td, serviceAccount: gw, network: n2,
+               workloadIps: [192.0.2.1], hostname: gw.host, services: {gw/gw: {}}}
+            """
+                .formatted(reference, reference),
+            """
+            - {name: svc, namespace: ns, hostname: example.com, vips: [n1/10.1.0.1], ports: {80: 8080},
+               subjectAltNames: ['spiffe://td/ns/ns/sa/far'] %s}
+            - {name: gw, namespace: gw, hostname: gw, vips: [], ports: {15009: 15008},
+               subjectAltNames: ['spiffe://td/ns/gw/sa/extra']}
+            - {name: wp, namespace: ns, hostname: wp, vips: [], ports: {15008: 15008},
+               subjectAltNames: ['spiffe://td/ns/ns/sa/wp']}
+            """
+                .formatted(
+                    waypoint.isEmpty()
+                        ? ""
+                        : ", waypoint: {destination: %s, hboneMtlsPort: 15008}"
+                            .formatted(waypoint))));
+  }
+
+  @ParameterizedTest(name = "{0}: {1}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          Healthy   | hbone 10.0.0.2:15008 10.0.0.2:8080 [spiffe://td/ns/ns/sa/dst] dst for svc
+          Unhealthy | double 192.0.2.1:15008 svc:80 [spiffe:///ns/gw/sa/] [] far for svc
+          """)
+  void trafficStaysInItsNetworkWhileItCan(String status, String route) {
+    String pods =
+        """
+        - {uid: dst, namespace: ns, serviceAccount: dst, trustDomain: td, network: n1,
+           workloadIps: [10.0.0.2], protocol: HBONE, status: %s, services: {ns/svc: {}}}
+        - {uid: remote, namespace: ns, network: n2, workloadIps: [], services: {ns/svc: {}},
+           networkGateway: {destination: n2/192.0.2.1, hboneMtlsPort: 15008}}
+        - {uid: far, namespace: gw, network: n2, workloadIps: [192.0.2.1], services: {}}
+        """
+            .formatted(status);
+    for (int i = 0; i < 20; i++) {
+      assertEquals(
+          route,
+          route(
+              "10.1.0.1:80",
+              pods,
+              service(
+                  "loadBalancer: {routingPreferences: [Network], mode: Failover, healthPolicy:"
+                      + " OnlyHealthy}",
+                  "80: 8080")));
+    }
+  }
+
+  @Test
+  void aWorkloadKnownByHostnameIsResolvedFirst() {
+    MeshView view =
+        TestMesh.view(
+            mesh(
+                """
+                - {uid: dst, name: dst, namespace: ns, serviceAccount: dst, trustDomain: td, network: n1,
+                   workloadIps: [], hostname: dst.example.com, protocol: HBONE, services: {ns/svc: {}}}
+                """,
+                service("", "80: 8080")));
+    if (decide(view, "10.1.0.1:80", _ -> false, RouteTrace.OFF)
+        instanceof UnresolvedRoute unresolved) {
+      assertEquals("dst.example.com", unresolved.hostname());
+      Random random = new Random(1);
+      assertEquals(
+          "hbone 192.0.2.7:15008 192.0.2.7:8080 [spiffe://td/ns/ns/sa/dst] dst for svc",
+          text(
+              unresolved.resolved(
+                  List.of(TestMesh.ip("fd00::7"), TestMesh.ip("192.0.2.7")), random)));
+      assertEquals(
+          "hbone [fd00::7]:15008 [fd00::7]:8080 [spiffe://td/ns/ns/sa/dst] dst for svc",
+          text(unresolved.resolved(List.of(TestMesh.ip("fd00::7")), random)),
+          "the other family is better than none");
+      assertEquals("resolved to nothing dst", text(unresolved.resolved(List.of(), random)));
+      assertEquals("not resolved dst", text(unresolved.failed()));
+    } else {
+      throw new AssertionError("not left to be resolved");
+    }
+  }
+
+  @Test
+  void aWorkloadOfThisNetworkBehindAGatewayOnlyIsNoDestination() {
+    assertEquals(
+        "no upstream 10.1.0.1:80",
+        route(
+            "10.1.0.1:80",
+            """
+            - {uid: dst, namespace: ns, network: n1, workloadIps: [], services: {ns/svc: {}},
+               networkGateway: {destination: n1/192.0.2.1, hboneMtlsPort: 15008}}
+            """,
+            service("", "80: 8080")));
+    assertEquals(
+        "no destination Workload{dst with uid dst (TCP)}",
+        route(
+            "10.1.0.1:80",
+            """
+            - {uid: dst, name: dst, namespace: ns, network: n1, workloadIps: ['fd00::2'], services: {ns/svc: {}}}
+            """,
+            service("ipFamilies: IPv4", "80: 8080")),
+        "no address of a family that the service allows");
+  }
+
+  @Test
+  void onlyServicesOfferOtherEndpoints() {
+    String pods = pod("a", "10.0.0.2", "{ns/svc: {}}") + pod("b", "10.0.0.3", "{ns/svc: {}}");
+    String service = service("", "80: 8080");
+    assertEquals(1, otherEndpoints(mesh(pods, service), "10.1.0.1:80"));
+    assertEquals(0, otherEndpoints(mesh(pods, service), "10.0.0.2:80"));
+    assertEquals(
+        0,
+        otherEndpoints(mesh(pod("a", "10.0.0.2", "{ns/svc: {}}"), service), "10.1.0.1:80"),
+        "the only one");
+  }
+
+  @Test
+  void endpointsSetAsideAreAvoidedWhileThereAreOthers() {
+    MeshView view =
+        TestMesh.view(
+            mesh(
+                pod("a", "10.0.0.2", "{ns/svc: {}}") + pod("b", "10.0.0.3", "{ns/svc: {}}"),
+                service("", "80: 8080")));
+    for (int i = 0; i < 20; i++) {
+      assertEquals("b", chosen(decide(view, "10.1.0.1:80", Set.of("a")::contains, RouteTrace.OFF)));
+    }
+    RouteResult allAside = decide(view, "10.1.0.1:80", Set.of("a", "b")::contains, RouteTrace.OFF);
+    assertTrue(Set.of("a", "b").contains(chosen(allAside)), "better one of them than none");
+    assertEquals(
+        "a",
+        chosen(decide(view, "10.0.0.2:80", Set.of("a")::contains, RouteTrace.OFF)),
+        "an address means that pod");
+  }
+
+  @Test
+  void tellsItsSteps() {
+    List<String> steps = new ArrayList<>();
+    MeshView view =
+        TestMesh.view(mesh(pod("a", "10.0.0.2", "{ns/svc: {}}"), service("", "80: 8080")));
+    decide(view, "10.1.0.1:80", _ -> false, step -> steps.add(step.get()));
+    assertEquals("n1/10.1.0.1 is service ns/svc", steps.get(0));
+    assertEquals(
+        "service ns/svc port 80: 1 endpoints, 1 can be used, 0 of them avoided; chosen: a",
+        steps.get(1));
+    assertTrue(steps.get(2).startsWith("result: Hbone["), steps.get(2));
+    assertEquals(3, steps.size());
+  }
+
+  private static Random seeded() {
+    long seed = new Random().nextLong();
+    System.out.println("router: seed " + seed);
+    return new Random(seed);
+  }
+
+  private static int otherEndpoints(String mesh, String target) {
+    RouteResult result = decide(TestMesh.view(mesh), target, _ -> false, RouteTrace.OFF);
+    return result instanceof Route.Hbone hbone ? hbone.hop().otherEndpoints() : -1;
+  }
+
+  private static @Nullable String chosen(RouteResult result) {
+    return result instanceof Route.Hbone hbone ? hbone.hop().workload().uid() : null;
+  }
+
+  private static String weighted(long a, long b) {
+    return """
+        weightedWaypoints: [
+          {destination: {destination: ns/a, hboneMtlsPort: 1}, weight: %d},
+          {destination: {destination: ns/b, hboneMtlsPort: 1}, weight: %d}]\
+        """
+        .formatted(a, b);
+  }
+
+  private static String pod(String name, String ips, String services) {
+    return """
+        - {uid: %s, namespace: ns, serviceAccount: %s, trustDomain: td, network: n1, workloadIps: [%s],
+           protocol: HBONE, services: %s}
+        """
+        .formatted(name, name, ips, services);
+  }
+
+  private static String waypointPod(String ips, String more) {
+    return """
+        - {uid: wp, namespace: ns, serviceAccount: wp, trustDomain: td, network: n1, workloadIps: [%s],
+           protocol: HBONE, hostname: wp.host, services: {ns/wp: {}} %s}
+        """
+        .formatted(ips, more);
+  }
+
+  /** Service ns/svc at 10.1.0.1 and fd00::a. */
+  private static String service(String more, String ports) {
+    return """
+        - {name: svc, namespace: ns, hostname: svc, vips: [n1/10.1.0.1, "n1/fd00::a"], ports: {%s} %s}
+        """
+        .formatted(ports, more.isEmpty() ? "" : ", " + more);
+  }
+
+  private static String mesh(String workloads, String... services) {
+    return "workloads:\n%s%s\nservices:\n%s"
+        .formatted(SOURCE, workloads, services.length == 0 ? "  []" : String.join("", services));
+  }
+
+  private static String route(String target, String workloads, String... services) {
+    return text(
+        decide(TestMesh.view(mesh(workloads, services)), target, _ -> false, RouteTrace.OFF));
+  }
+
+  private static RouteResult decide(
+      MeshView view, String target, Predicate<String> aside, RouteTrace trace) {
+    return router().route(call(view, target), view, aside, trace);
+  }
+
+  private static OutboundCall call(MeshView view, String target) {
+    return new OutboundCall(
+        TestMesh.workload(view, "source"), TestMesh.ip("10.0.0.1"), TestMesh.socket(target));
+  }
+
+  private static OutboundRouter router() {
+    return new OutboundRouter(
+        new OutboundSettings("n1", 15008, new ReservedPorts(Set.of(15001, 15006, 15008))),
+        () -> RANDOM);
+  }
+
+  private static String text(RouteResult result) {
+    return switch (result) {
+      case RouteFailure.SelfCall _ -> "self call";
+      case RouteFailure.NoHealthyUpstream none -> "no upstream " + IpText.of(none.target());
+      case RouteFailure.NoService none -> "no service " + IpText.of(none.target());
+      case RouteFailure.NoValidDestination none -> "no destination " + none.workload();
+      case RouteFailure.UnknownWaypoint unknown -> "no waypoint " + unknown.waypoint();
+      case RouteFailure.UnknownNetworkGateway unknown -> "no gateway " + unknown.gateway();
+      case RouteFailure.EmptyResolvedAddresses empty ->
+          "resolved to nothing " + empty.workloadUid();
+      case RouteFailure.NoResolvedAddresses none -> "not resolved " + none.workloadUid();
+      case UnresolvedRoute unresolved -> "resolve " + unresolved.hostname();
+      case Route.Passthrough passthrough -> "passthrough " + IpText.of(passthrough.target());
+      case Route.DirectTcp tcp -> "tcp " + text(tcp.hop(), "") + reported(tcp.service());
+      case Route.Hbone hbone ->
+          "hbone " + text(hbone.hop(), hbone.authority() + " ") + reported(hbone.service());
+      case Route.DoubleHbone twice ->
+          "double %s %s %s %s %s for %s"
+              .formatted(
+                  IpText.of(twice.gateway().address()),
+                  twice.authority(),
+                  twice.gateway().acceptedIdentities(),
+                  twice.innerIdentities(),
+                  twice.gateway().workload().uid(),
+                  twice.service().name());
+    };
+  }
+
+  private static String text(Hop hop, String authority) {
+    return "%s %s%s %s"
+        .formatted(
+            IpText.of(hop.address()), authority, hop.acceptedIdentities(), hop.workload().uid());
+  }
+
+  private static String reported(@Nullable ServiceName service) {
+    return service == null ? "" : " for " + service.name();
+  }
+}
