@@ -41,6 +41,7 @@ final class DataPathSettings {
         config.hbone().responseBaggage(),
         config.security().policyDecisionsAtInfo(),
         config.sockets().connectTimeout(),
+        SocketSettings.Keepalive.within(config.sockets().halfCloseProbe()),
         config.engine().terminationDeadline(),
         hbone(config));
   }

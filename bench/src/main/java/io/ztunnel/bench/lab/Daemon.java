@@ -32,7 +32,7 @@ public final class Daemon implements AutoCloseable {
   private final NetworkNamespace namespace;
   private final CniAgent agent;
   private final Process process;
-  private final CniAgent.Session session;
+  private CniAgent.Session session;
 
   private Daemon(
       Lab.Node node,
@@ -128,6 +128,23 @@ public final class Daemon implements AutoCloseable {
     if (!error.isEmpty()) {
       throw new IOException("%s refused pod %s: %s".formatted(name(), pod.name(), error));
     }
+  }
+
+  /** Takes a pod back; its proxy has been told to end when this returns. */
+  public void remove(Lab.Pod pod) throws IOException {
+    String error = session.delete("uid-" + pod.namespace());
+    if (!error.isEmpty()) {
+      throw new IOException("%s did not let pod %s go: %s".formatted(name(), pod.name(), error));
+    }
+  }
+
+  /**
+   * Ends the CNI agent's connection as a restart of the agent does, and waits for the daemon to
+   * connect again; it wants a whole new snapshot then.
+   */
+  public void reconnectAgent() throws IOException {
+    session.close();
+    session = accept(agent, process, log);
   }
 
   /** Ends the initial snapshot and waits until the daemon calls itself ready. */
