@@ -29,6 +29,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.random.RandomGenerator;
@@ -199,10 +200,11 @@ class CertificateManagerTest {
     steady.prefetch(WEB);
     time.settle();
     assertEquals(
-        new CertificateState.Initializing(), steady.states().get("spiffe://cluster.local/ns/shop/sa/web"));
+        new CertificateState.Initializing(),
+        steady.states().get("spiffe://cluster.local/ns/shop/sa/web"));
     refuse("CA is down");
     CertificateState.Unavailable state =
-        (CertificateState.Unavailable) steady.states().get(WEB.toString());
+        (CertificateState.Unavailable) Objects.requireNonNull(steady.states().get(WEB.toString()));
     assertEquals("CA is down", state.error());
     time.pass(Duration.between(time.now(), state.retryAt()).minusMillis(1));
     assertEquals(1, authority.asked.size());
