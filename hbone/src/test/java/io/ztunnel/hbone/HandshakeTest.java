@@ -104,7 +104,7 @@ class HandshakeTest {
 
   @Test
   void slowPrefaceAfterTlsTimesOut() {
-    InetSocketAddress address = serve(TestSettings.handshakeTimeout(Duration.ofMillis(300)));
+    InetSocketAddress address = serve(TestSettings.handshakeTimeout(Duration.ofSeconds(3)));
     RawTls client = RawTls.of(mesh, pki.workload(Loopback.CLIENT), "TLSv1.3", "h2");
     client.connect(address);
     expectServer("established", "closed");
