@@ -19,6 +19,7 @@ import io.netty.util.ReferenceCountUtil;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.Stream;
 import javax.net.ssl.SSLException;
 
 /**
@@ -36,14 +37,16 @@ final class TlsContext implements AutoCloseable {
           SelectedListenerFailureBehavior.ACCEPT,
           "h2");
 
-  /** In this order (Istio). BoringSSL has its own fixed list for TLS 1.3. */
+  /** In this order (Istio). */
   private static final List<String> TLS13_SUITES =
       List.of("TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256");
 
+  /** What BoringSSL has for TLS 1.3, whatever it is told; its order depends on the processor. */
+  private static final List<String> BORINGSSL_TLS13_SUITES =
+      List.of("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256");
+
   private static final List<String> TLS12_SUITES =
       List.of(
-          "TLS_AES_256_GCM_SHA384",
-          "TLS_AES_128_GCM_SHA256",
           "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
           "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
           "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
@@ -115,7 +118,7 @@ final class TlsContext implements AutoCloseable {
     builder
         .trustManager(verifier)
         .protocols(settings.tls12() ? List.of("TLSv1.3", "TLSv1.2") : List.of("TLSv1.3"))
-        .ciphers(settings.tls12() ? TLS12_SUITES : TLS13_SUITES)
+        .ciphers(suites(settings))
         .applicationProtocolConfig(ALPN)
         .endpointIdentificationAlgorithm(null);
     switch (settings.provider()) {
@@ -136,5 +139,14 @@ final class TlsContext implements AutoCloseable {
     } catch (SSLException e) {
       throw new IllegalArgumentException("cannot make a TLS context: " + e.getMessage(), e);
     }
+  }
+
+  private static List<String> suites(TlsSettings settings) {
+    List<String> tls13 =
+        switch (settings.provider()) {
+          case BORINGSSL -> BORINGSSL_TLS13_SUITES;
+          case JDK -> TLS13_SUITES;
+        };
+    return settings.tls12() ? Stream.concat(tls13.stream(), TLS12_SUITES.stream()).toList() : tls13;
   }
 }

@@ -2,6 +2,7 @@ package io.ztunnel.hbone;
 
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.socket.ChannelInputShutdownEvent;
 import io.netty.handler.ssl.SslHandler;
 import io.netty.handler.ssl.SslHandshakeCompletionEvent;
 import java.nio.channels.ClosedChannelException;
@@ -38,6 +39,10 @@ final class TlsHandshake extends ChannelInboundHandlerAdapter {
 
   @Override
   public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
+    if (event instanceof ChannelInputShutdownEvent) {
+      fail(ctx, new ClosedChannelException());
+      return;
+    }
     if (!(event instanceof SslHandshakeCompletionEvent completion) || done) {
       ctx.fireUserEventTriggered(event);
       return;

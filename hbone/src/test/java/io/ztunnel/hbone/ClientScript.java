@@ -1,37 +1,22 @@
 package io.ztunnel.hbone;
 
-import static org.junit.jupiter.api.Assertions.assertEquals;
-
-import io.netty.buffer.ByteBuf;
-import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandler;
 import io.netty.channel.EventLoop;
-import io.netty.channel.embedded.EmbeddedChannel;
 import io.netty.handler.codec.http2.DefaultHttp2Headers;
 import io.netty.util.concurrent.Future;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 
-/**
- * A client connection without a network and without a pool around it: frames go in, frames come
- * out, and time stands still until it is told to move. Confined to the test's thread.
- */
-final class ClientScript implements ClientConnection.Owner, AutoCloseable {
-  final EmbeddedChannel channel = new EmbeddedChannel();
-  final Frames peer = new Frames();
-  final List<String> events = new ArrayList<>();
+/** A client connection in a script, without a pool around it. Confined to the test's thread. */
+final class ClientScript extends FrameScript implements ClientConnection.Owner {
   final ClientConnection connection;
   private final PeerKey key =
       Loopback.key(new InetSocketAddress(InetAddress.getLoopbackAddress(), 15008), "uid");
   private final HbonePool pool;
 
   ClientScript() {
-    channel.freezeTime();
     HboneSettings settings = HboneSettings.defaults();
     pool = new HbonePool(channel.eventLoop(), settings, new NoWay(), HboneObserver.NONE);
     connection = new ClientConnection(channel.eventLoop(), key, settings, this, HboneObserver.NONE);
@@ -45,11 +30,6 @@ final class ClientScript implements ClientConnection.Owner, AutoCloseable {
     script.send(Frames.settings(), Frames.settingsAck());
     script.received();
     return script;
-  }
-
-  ClientScript send(ByteBuf... frames) {
-    channel.writeInbound(Unpooled.wrappedBuffer(frames));
-    return this;
   }
 
   /** Sends a CONNECT. */
@@ -75,25 +55,6 @@ final class ClientScript implements ClientConnection.Owner, AutoCloseable {
     send(
         peer.headers(
             streamId, new DefaultHttp2Headers(false).status(String.valueOf(status)), endStream));
-  }
-
-  List<String> received() {
-    channel.runPendingTasks();
-    List<String> frames = new ArrayList<>();
-    for (ByteBuf out = channel.readOutbound(); out != null; out = channel.readOutbound()) {
-      frames.addAll(peer.read(out));
-    }
-    return frames;
-  }
-
-  void expect(String... frames) {
-    assertEquals(List.of(frames), received());
-  }
-
-  void after(Duration time) {
-    channel.advanceTimeBy(time.toNanos(), TimeUnit.NANOSECONDS);
-    channel.runScheduledPendingTasks();
-    channel.runPendingTasks();
   }
 
   @Override
@@ -122,11 +83,6 @@ final class ClientScript implements ClientConnection.Owner, AutoCloseable {
   @Override
   public void onOver(ClientConnection of) {
     events.add("over");
-  }
-
-  @Override
-  public void close() {
-    channel.finishAndReleaseAll();
   }
 
   /** Nothing is dialled here. */

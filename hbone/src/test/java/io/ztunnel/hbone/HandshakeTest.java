@@ -43,21 +43,6 @@ class HandshakeTest {
     mesh.close();
   }
 
-  private static HboneSettings quick() {
-    HboneSettings d = HboneSettings.defaults();
-    return new HboneSettings(
-        d.streamWindowBytes(),
-        d.connectionWindowBytes(),
-        d.frameSizeBytes(),
-        d.maxStreamsPerConnection(),
-        d.idleRelease(),
-        Duration.ofMillis(300),
-        d.connectTimeout(),
-        d.pingInterval(),
-        d.pingTimeout(),
-        d.heldBytes());
-  }
-
   private InetSocketAddress serve(HboneSettings settings) {
     return mesh.serve(serverTls, settings, () -> server);
   }
@@ -80,13 +65,14 @@ class HandshakeTest {
 
   @Test
   void aSilentClientTimesOut() {
-    mesh.connect(serve(quick()), new Raw());
+    mesh.connect(serve(TestSettings.handshakeTimeout(Duration.ofMillis(300))), new Raw());
     expectServer("TLS handshake not done within 300 ms", "closed");
   }
 
   @Test
   void aClientThatStopsInTheMiddleTimesOut() {
-    Channel client = mesh.connect(serve(quick()), new Raw());
+    Channel client =
+        mesh.connect(serve(TestSettings.handshakeTimeout(Duration.ofMillis(300))), new Raw());
     client.writeAndFlush(Unpooled.wrappedBuffer(new byte[] {22, 3, 1, 2, 0, 1, 0, 1, (byte) 252}));
     expectServer("TLS handshake not done within 300 ms", "closed");
   }
@@ -118,7 +104,7 @@ class HandshakeTest {
 
   @Test
   void slowPrefaceAfterTlsTimesOut() {
-    InetSocketAddress address = serve(quick());
+    InetSocketAddress address = serve(TestSettings.handshakeTimeout(Duration.ofSeconds(3)));
     RawTls client = RawTls.of(mesh, pki.workload(Loopback.CLIENT), "TLSv1.3", "h2");
     client.connect(address);
     expectServer("established", "closed");
@@ -159,7 +145,13 @@ class HandshakeTest {
     Promise<ServerTls> never = mesh.loop().newPromise();
     InetSocketAddress address =
         mesh.listen(
-            channel -> HboneServer.serve(channel, never, quick(), server, HboneObserver.NONE));
+            channel ->
+                HboneServer.serve(
+                    channel,
+                    never,
+                    TestSettings.handshakeTimeout(Duration.ofMillis(300)),
+                    server,
+                    HboneObserver.NONE));
     mesh.connect(address, new Raw());
     expectServer("TLS handshake not done within 300 ms", "closed");
     never.setSuccess(serverTls); // too late, and of no effect

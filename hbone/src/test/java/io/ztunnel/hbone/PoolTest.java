@@ -56,26 +56,13 @@ class PoolTest {
 
   private HbonePool pool(int maxStreams, Duration idle) {
     return mesh.pool(
-        mesh.connector(clientTls), settings(maxStreams, idle, Duration.ofSeconds(20)), observer);
+        mesh.connector(clientTls),
+        TestSettings.pool(maxStreams, idle, Duration.ofSeconds(20)),
+        observer);
   }
 
   private HbonePool pool(int maxStreams) {
     return pool(maxStreams, Duration.ofMinutes(5));
-  }
-
-  private static HboneSettings settings(int maxStreams, Duration idle, Duration answer) {
-    HboneSettings d = HboneSettings.defaults();
-    return new HboneSettings(
-        d.streamWindowBytes(),
-        d.connectionWindowBytes(),
-        d.frameSizeBytes(),
-        maxStreams,
-        idle,
-        Duration.ofSeconds(2),
-        answer,
-        d.pingInterval(),
-        d.pingTimeout(),
-        d.heldBytes());
   }
 
   private PeerKey key(String uid) {
@@ -309,7 +296,7 @@ class PoolTest {
   void anAnswerThatDoesNotComeIsGivenUp() {
     answers.add(NettyPeer.SILENCE);
     HbonePool pool =
-        mesh.pool(clientTls, settings(100, Duration.ofMinutes(5), Duration.ofMillis(100)));
+        mesh.pool(clientTls, TestSettings.pool(100, Duration.ofMinutes(5), Duration.ofMillis(100)));
     assertEquals(
         new HboneFailure.AnswerTimedOut("no answer to CONNECT within 100 ms"),
         mesh.open(pool, key("uid")).failure());

@@ -2,6 +2,7 @@ package io.ztunnel.hbone;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.buffer.ByteBuf;
@@ -489,6 +490,33 @@ class ServerProtocolTest {
       script.received();
       script.send(Unpooled.wrappedBuffer(Frames.PREFACE), Frames.ping(1, false));
       script.expectConnectionError("PROTOCOL_ERROR");
+    }
+  }
+
+  @Test
+  void payloadOnAStreamThatThePeerHasResetIsAnErrorSaidOnce() {
+    try (ServerScript script = ServerScript.started()) {
+      script.open(1);
+      script.send(Frames.reset(1, 8), Frames.data(1, 5, false), Frames.data(1, 5, false));
+      script.expect("RST_STREAM 1 STREAM_CLOSED");
+      script.expectAlive();
+    }
+  }
+
+  @Test
+  void aCallbackThatThrowsClosesTheConnectionAllTheSame() {
+    try (ServerScript script = ServerScript.started()) {
+      script.send(script.peer.connect(1));
+      RecordingListener listener =
+          new RecordingListener() {
+            @Override
+            public void onTerminated(TunnelTermination cause) {
+              throw new IllegalStateException("deliberate");
+            }
+          };
+      script.connects.getFirst().accept(null, listener);
+      assertThrows(IllegalStateException.class, () -> script.connection.close("now"));
+      assertFalse(script.channel.isOpen());
     }
   }
 
