@@ -89,6 +89,7 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
     this.settings = settings;
     this.owner = owner;
     this.connection = new Http2Connection(settings, observer, this);
+    this.handshakeDeadlineNanos = loop.ticker().nanoTime() + settings.handshakeTimeout().toNanos();
   }
 
   EventLoop loop() {
@@ -105,6 +106,11 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
       throw new IllegalStateException("not secured yet: " + this);
     }
     return known;
+  }
+
+  /** The protocol's part, which goes into the pipeline once the transport is secured. */
+  Http2Connection http2() {
+    return connection;
   }
 
   /** Streams in use. */
@@ -293,8 +299,10 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
     if (connection.streams().isEmpty()) {
       startIdleClock();
     }
-    closeIfUnused();
-    if (stage == Stage.USABLE) {
+    if (stage == Stage.RETIRED) {
+      // Not at once: a stream may go in the middle of a flush, which a close would cut off.
+      loop.execute(this::closeIfUnused);
+    } else if (stage == Stage.USABLE) {
       owner.onRoom(this);
     }
   }
@@ -472,7 +480,7 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
         added.close();
         return;
       }
-      ChannelHandler handshake = new TlsHandshake(connection, ClientConnection.this);
+      ChannelHandler handshake = new TlsHandshake(http2(), ClientConnection.this);
       ctx.pipeline().addLast("tls", handler);
       ctx.pipeline().addLast("tls-handshake", handshake);
     }

@@ -231,7 +231,10 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
 
   @Override
   public void onStreamGone() {
-    closeIfDrained();
+    if (stage == Stage.DRAINED) {
+      // Not at once: a stream may go in the middle of a flush, which a close would cut off.
+      connection.loop().execute(this::closeIfDrained);
+    }
   }
 
   @Override
@@ -268,7 +271,7 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
       return;
     }
     channel.pipeline().addLast("alpn", new AlpnCheck(tls.getNow()));
-    channel.pipeline().addLast("tls-handshake", new TlsHandshake(connection, this));
+    channel.pipeline().addLast("tls-handshake", new TlsHandshake(http2(), this));
     channel.config().setAutoRead(true);
   }
 

@@ -75,7 +75,7 @@ final class Loopback implements AutoCloseable {
   /** Waits until the condition holds on the loop. */
   void await(String what, Callable<Boolean> condition) {
     Promise<Void> done = loop().newPromise();
-    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(9);
     Runnable check =
         new Runnable() {
           @Override
@@ -84,7 +84,7 @@ final class Loopback implements AutoCloseable {
               if (condition.call()) {
                 done.setSuccess(null);
               } else if (System.nanoTime() > deadline) {
-                done.setFailure(new AssertionError("not within 10 s: " + what));
+                done.setFailure(new AssertionError("not within 9 s: " + what));
               } else {
                 loop().schedule(this, 2, TimeUnit.MILLISECONDS);
               }

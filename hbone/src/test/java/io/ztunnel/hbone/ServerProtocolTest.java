@@ -322,6 +322,25 @@ class ServerProtocolTest {
   }
 
   @Test
+  void tunnelsThatEndInOrderMakeRoomForOthers() {
+    try (ServerScript script = ServerScript.started()) {
+      for (int id = 1; id < 1_000; id += 4) {
+        RecordingListener weFirst = script.open(id);
+        weFirst.tunnel().shutdownOutput();
+        script.received();
+        script.send(Frames.data(id, 0, true));
+        RecordingListener peerFirst = script.open(id + 2);
+        script.send(Frames.data(id + 2, 0, true));
+        peerFirst.tunnel().shutdownOutput();
+        script.received();
+        assertEquals("finished", weFirst.events.getLast());
+        assertEquals("finished", peerFirst.events.getLast());
+        assertTrue(script.connection.http2().streams().isEmpty());
+      }
+    }
+  }
+
+  @Test
   void drainingGoesInTwoSteps() {
     try (ServerScript script = ServerScript.started()) {
       RecordingListener listener = script.open(1);

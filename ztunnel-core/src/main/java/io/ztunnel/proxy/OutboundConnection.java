@@ -195,7 +195,8 @@ final class OutboundConnection implements LiveConnection {
   private void relay(ConnectionFacts facts, Leg upstream) {
     RelayReport report =
         new RelayReport(proxy.context().telemetry().opened(facts, beganNanos, loop), this::onEnded);
-    Relay relay = new Relay(loop, downstream, upstream, report);
+    Relay relay =
+        new Relay(loop, downstream, upstream, proxy.settings().halfClosedProbing(), report);
     state = new State.Relaying(relay, report);
     relay.start();
   }

@@ -4,6 +4,7 @@ import io.ztunnel.redirection.CniAgent;
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.NetworkNamespace;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -12,10 +13,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The proxy of one node: a process of its own, started by the launcher in the node's network
- * namespace, and the CNI agent that tells it about pods. For one thread.
+ * namespace, and the CNI agent that tells it about pods. A proxy in dedicated mode runs in its
+ * pod's namespace and has no agent. For one thread.
  */
 public final class Daemon implements AutoCloseable {
   private static final int ADMIN_PORT = 15000;
@@ -28,25 +31,34 @@ public final class Daemon implements AutoCloseable {
   private static final Duration POLL = Duration.ofMillis(5);
 
   private final Lab.Node node;
+  private final String name;
   private final Path log;
   private final NetworkNamespace namespace;
-  private final CniAgent agent;
   private final Process process;
-  private final CniAgent.Session session;
+  private @Nullable Agent agent;
+
+  /** The agent of the node, and its conversation with the daemon. */
+  private record Agent(CniAgent server, CniAgent.Session session) implements AutoCloseable {
+    @Override
+    public void close() throws IOException {
+      session.close();
+      server.close();
+    }
+  }
 
   private Daemon(
       Lab.Node node,
+      String name,
       Path log,
       NetworkNamespace namespace,
-      CniAgent agent,
       Process process,
-      CniAgent.Session session) {
+      @Nullable Agent agent) {
     this.node = node;
+    this.name = name;
     this.log = log;
     this.namespace = namespace;
-    this.agent = agent;
     this.process = process;
-    this.session = session;
+    this.agent = agent;
   }
 
   /**
@@ -59,32 +71,36 @@ public final class Daemon implements AutoCloseable {
   public static Daemon start(
       Lab lab, Lab.Node node, Path launcher, Path meshFile, Map<String, String> environment)
       throws IOException {
-    String name = nodeName(node);
+    return start(lab, node, nodeName(node), launcher, meshFile, environment);
+  }
+
+  /**
+   * As above, for one of several daemons of a node.
+   *
+   * @param name of the daemon, for its files
+   */
+  public static Daemon start(
+      Lab lab,
+      Lab.Node node,
+      String name,
+      Path launcher,
+      Path meshFile,
+      Map<String, String> environment)
+      throws IOException {
     Path socket = lab.directory().resolve(name + ".sock");
     Path log = lab.directory().resolve(name + ".log");
     Map<String, String> variables = new TreeMap<>();
-    variables.put("PATH", System.getenv("PATH"));
-    variables.put("JAVA_HOME", System.getProperty("java.home"));
-    variables.put("ZTUNNEL_BUILD", "never");
-    variables.put("NODE_NAME", name);
     variables.put("INPOD_UDS", socket.toString());
-    variables.put("LOCAL_XDS_PATH", meshFile.toString());
-    variables.put("XDS_ADDRESS", "");
-    variables.put("FAKE_CA", "true");
-    variables.put("FAKE_CA_DIR", lab.directory().resolve("ca").toString());
-    variables.put("CONNECTION_TERMINATION_DEADLINE", "1s");
     variables.putAll(environment);
-    List<String> command = new ArrayList<>(List.of("env", "-i"));
-    variables.forEach((key, value) -> command.add(key + "=" + value));
-    command.addAll(List.of(launcher.toString(), "proxy"));
 
     CniAgent agent = new CniAgent(socket);
     NetworkNamespace namespace = null;
     Process process = null;
     try {
       namespace = node.open();
-      process = node.spawn(log, command.toArray(String[]::new));
-      return new Daemon(node, log, namespace, agent, process, accept(agent, process, log));
+      process = node.spawn(log, command(lab, node, launcher, meshFile, variables));
+      return new Daemon(
+          node, name, log, namespace, process, new Agent(agent, accept(agent, process, log)));
     } catch (IOException | RuntimeException e) {
       if (process != null) {
         process.destroyForcibly();
@@ -95,6 +111,61 @@ public final class Daemon implements AutoCloseable {
       agent.close();
       throw e;
     }
+  }
+
+  /** Starts a daemon in dedicated mode in a pod's own namespace and waits until it is ready. */
+  public static Daemon startDedicated(
+      Lab lab,
+      Lab.Pod pod,
+      String podNamespace,
+      String serviceAccount,
+      Path launcher,
+      Path meshFile,
+      Map<String, String> environment)
+      throws IOException {
+    Path log = lab.directory().resolve(pod.name() + ".log");
+    Map<String, String> variables = new TreeMap<>();
+    variables.put("PROXY_MODE", "dedicated");
+    variables.put("PROXY_WORKLOAD_INFO", podNamespace + "/" + pod.name() + "/" + serviceAccount);
+    variables.putAll(environment);
+    NetworkNamespace namespace = pod.open();
+    Process process = null;
+    try {
+      process = pod.spawn(log, command(lab, pod.node(), launcher, meshFile, variables));
+      Daemon daemon = new Daemon(pod.node(), pod.name(), log, namespace, process, null);
+      daemon.awaitReady();
+      return daemon;
+    } catch (IOException | RuntimeException e) {
+      if (process != null) {
+        process.destroyForcibly();
+      }
+      namespace.close();
+      throw e;
+    }
+  }
+
+  private static String[] command(
+      Lab lab, Lab.Node node, Path launcher, Path meshFile, Map<String, String> environment) {
+    Map<String, String> variables = new TreeMap<>();
+    variables.put("PATH", System.getenv("PATH"));
+    variables.put("JAVA_HOME", System.getProperty("java.home"));
+    variables.put("ZTUNNEL_BUILD", "never");
+    variables.put("NODE_NAME", nodeName(node));
+    variables.put("LOCAL_XDS_PATH", meshFile.toString());
+    variables.put("XDS_ADDRESS", "");
+    variables.put("FAKE_CA", "true");
+    variables.put("FAKE_CA_DIR", trialAuthority(lab).toString());
+    variables.put("CONNECTION_TERMINATION_DEADLINE", "1s");
+    variables.putAll(environment);
+    List<String> command = new ArrayList<>(List.of("env", "-i"));
+    variables.forEach((key, value) -> command.add(key + "=" + value));
+    command.addAll(List.of(launcher.toString(), "proxy"));
+    return command.toArray(String[]::new);
+  }
+
+  /** Where the daemons of a lab share the root of their certificates. */
+  public static Path trialAuthority(Lab lab) {
+    return lab.directory().resolve("ca");
   }
 
   /** The name that the node has in the mesh. */
@@ -122,17 +193,49 @@ public final class Daemon implements AutoCloseable {
 
   /** Announces a pod; its listeners are there when this returns. */
   public void add(Lab.Pod pod, String podNamespace, String serviceAccount) throws IOException {
-    String error =
-        session.add(
-            "uid-" + pod.namespace(), pod.name(), podNamespace, serviceAccount, pod.netns());
+    String error = session().add(uid(pod), pod.name(), podNamespace, serviceAccount, pod.netns());
     if (!error.isEmpty()) {
       throw new IOException("%s refused pod %s: %s".formatted(name(), pod.name(), error));
     }
   }
 
+  /**
+   * Ends the CNI agent's connection as a restart of the agent does, and waits for the daemon to
+   * connect again; it wants a whole new snapshot then.
+   */
+  public void reconnectAgent() throws IOException {
+    Agent before = agent();
+    before.session().close();
+    agent = new Agent(before.server(), accept(before.server(), process, log));
+  }
+
+  /** Takes a pod back: its proxy ends at once. */
+  public void delete(Lab.Pod pod) throws IOException {
+    String error = session().delete(uid(pod));
+    if (!error.isEmpty()) {
+      throw new IOException(
+          "%s does not let go of pod %s: %s".formatted(name(), pod.name(), error));
+    }
+  }
+
+  private static String uid(Lab.Pod pod) {
+    return "uid-" + pod.namespace();
+  }
+
+  private CniAgent.Session session() {
+    return agent().session();
+  }
+
+  private Agent agent() {
+    if (agent == null) {
+      throw new IllegalStateException(name + " is dedicated to its pod (expected: a shared one)");
+    }
+    return agent;
+  }
+
   /** Ends the initial snapshot and waits until the daemon calls itself ready. */
   public void finishSnapshot() throws IOException {
-    String error = session.snapshotSent();
+    String error = session().snapshotSent();
     if (!error.isEmpty()) {
       throw new IOException("%s refused the snapshot: %s".formatted(name(), error));
     }
@@ -162,7 +265,7 @@ public final class Daemon implements AutoCloseable {
   }
 
   public String name() {
-    return nodeName(node);
+    return name;
   }
 
   public Lab.Node node() {
@@ -171,6 +274,23 @@ public final class Daemon implements AutoCloseable {
 
   public long pid() {
     return process.pid();
+  }
+
+  /** Waits for the process to end by itself; returns its exit status. */
+  public int awaitExit(Duration deadline) throws IOException {
+    try {
+      if (!process.waitFor(deadline.toNanos(), TimeUnit.NANOSECONDS)) {
+        throw new IOException("%s did not end in %s".formatted(name(), deadline));
+      }
+      return process.exitValue();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new InterruptedIOException("interrupted while waiting for the end of " + name());
+    }
+  }
+
+  public boolean isAlive() {
+    return process.isAlive();
   }
 
   /** The page of the metrics. */
@@ -219,9 +339,10 @@ public final class Daemon implements AutoCloseable {
       Thread.currentThread().interrupt();
     } finally {
       process.destroyForcibly();
-      session.close();
-      agent.close();
       namespace.close();
+      if (agent != null) {
+        agent.close();
+      }
     }
   }
 }

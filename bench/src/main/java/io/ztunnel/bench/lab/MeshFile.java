@@ -115,6 +115,24 @@ public final class MeshFile {
     return this;
   }
 
+  /** A workload as the file has it: the lines of one list entry. */
+  public MeshFile workloadEntry(String yaml) {
+    workloads.add(yaml);
+    return this;
+  }
+
+  /** A service as the file has it: the lines of one list entry. */
+  public MeshFile serviceEntry(String yaml) {
+    services.add(yaml);
+    return this;
+  }
+
+  /** A policy as the file has it: the lines of one list entry. */
+  public MeshFile policyEntry(String yaml) {
+    policies.add(yaml);
+    return this;
+  }
+
   static String hostname(String service, String namespace) {
     return service + '.' + namespace + ".svc.cluster.local";
   }

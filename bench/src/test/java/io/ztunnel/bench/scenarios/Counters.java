@@ -1,0 +1,65 @@
+package io.ztunnel.bench.scenarios;
+
+import io.ztunnel.bench.lab.Daemon;
+import java.io.IOException;
+import java.util.Map;
+import java.util.TreeMap;
+
+/** The samples of a daemon's metrics at a moment. */
+final class Counters {
+  private final Daemon daemon;
+  private final Map<String, Double> samples;
+
+  private Counters(Daemon daemon) throws IOException {
+    this.daemon = daemon;
+    this.samples = read(daemon);
+  }
+
+  static Counters of(Daemon daemon) throws IOException {
+    return new Counters(daemon);
+  }
+
+  static Map<String, Double> read(Daemon daemon) throws IOException {
+    Map<String, Double> samples = new TreeMap<>();
+    daemon
+        .metrics()
+        .lines()
+        .filter(line -> !line.startsWith("#"))
+        .forEach(
+            line -> {
+              int blank = line.lastIndexOf(' ');
+              samples.put(line.substring(0, blank), Double.valueOf(line.substring(blank + 1)));
+            });
+    return samples;
+  }
+
+  /** By how much the samples with this prefix have grown since, those that have not left out. */
+  Map<String, Double> growth(String prefix) throws IOException {
+    Map<String, Double> growth = new TreeMap<>();
+    read(daemon)
+        .forEach(
+            (sample, value) -> {
+              double more = value - samples.getOrDefault(sample, 0.0);
+              if (sample.startsWith(prefix) && more != 0) {
+                growth.put(sample, more);
+              }
+            });
+    return growth;
+  }
+
+  /**
+   * By how much a counter has grown since over all series that have these labels, each written as
+   * in {@code reporter="source"}.
+   */
+  double growth(String counter, String... labels) throws IOException {
+    double sum = 0;
+    for (Map.Entry<String, Double> sample : growth(counter).entrySet()) {
+      boolean matches = true;
+      for (String label : labels) {
+        matches &= sample.getKey().contains(label);
+      }
+      sum += matches ? sample.getValue() : 0;
+    }
+    return sum;
+  }
+}

@@ -1,0 +1,72 @@
+package io.ztunnel.bench.scenarios;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import io.ztunnel.redirection.Lab;
+import io.ztunnel.redirection.NetworkNamespace;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.time.Duration;
+
+/** Blocking sockets of a place in the lab, with deadlines. Stateless. */
+final class PodSockets {
+  /** Limit of every connect and read. */
+  static final Duration DEADLINE = Duration.ofSeconds(10);
+
+  private static final int DEADLINE_MILLIS = Math.toIntExact(DEADLINE.toMillis());
+
+  private PodSockets() {}
+
+  static ServerSocket listen(Lab.Place place, int port) throws IOException {
+    ServerSocket server = new ServerSocket();
+    try (NetworkNamespace namespace = place.open()) {
+      namespace.call(
+          () -> {
+            server.bind(new InetSocketAddress(port)); // opens the socket, here
+            return server;
+          });
+      return server;
+    } catch (IOException e) {
+      server.close();
+      throw e;
+    }
+  }
+
+  static Socket connect(Lab.Place place, InetAddress address, int port) throws IOException {
+    Socket socket = new Socket();
+    try (NetworkNamespace namespace = place.open()) {
+      namespace.call(
+          () -> {
+            socket.bind(null); // opens the socket, here
+            return socket;
+          });
+      socket.setSoTimeout(DEADLINE_MILLIS);
+      socket.connect(new InetSocketAddress(address, port), DEADLINE_MILLIS);
+      return socket;
+    } catch (IOException e) {
+      socket.close();
+      throw e;
+    }
+  }
+
+  static void say(Socket socket, String text) throws IOException {
+    socket.getOutputStream().write(text.getBytes(UTF_8));
+  }
+
+  static String hear(Socket socket, int bytes) throws IOException {
+    return new String(socket.getInputStream().readNBytes(bytes), UTF_8);
+  }
+
+  /** Connects, says the text, ends its side, and returns all that comes back. */
+  static String exchange(Lab.Place place, InetAddress address, int port, String text)
+      throws IOException {
+    try (Socket socket = connect(place, address, port)) {
+      say(socket, text);
+      socket.shutdownOutput();
+      return new String(socket.getInputStream().readAllBytes(), UTF_8);
+    }
+  }
+}
