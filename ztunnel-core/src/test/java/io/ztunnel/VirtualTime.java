@@ -10,8 +10,8 @@ import java.time.ZoneOffset;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Time that passes when the test says so: a loop whose tasks and timers run when the test lets them,
- * and a clock that goes with it. Confined to the test's thread, which counts as the loop's.
+ * Time that passes when the test says so: a loop whose tasks and timers run when the test lets
+ * them, and a clock that goes with it. Confined to the test's thread, which counts as the loop's.
  */
 public final class VirtualTime {
   private final EmbeddedChannel channel = new EmbeddedChannel();

@@ -220,8 +220,7 @@ public final class TrialAuthority implements CertificateAuthority {
 
   private static X509Certificate sign(JcaX509v3CertificateBuilder builder, PrivateKey key)
       throws OperatorCreationException, GeneralSecurityException {
-    X509CertificateHolder holder =
-        builder.build(new JcaContentSignerBuilder(SIGNATURE).build(key));
+    X509CertificateHolder holder = builder.build(new JcaContentSignerBuilder(SIGNATURE).build(key));
     return new JcaX509CertificateConverter().getCertificate(holder);
   }
 

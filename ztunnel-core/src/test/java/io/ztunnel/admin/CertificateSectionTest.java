@@ -25,6 +25,7 @@ import java.time.ZoneOffset;
 import java.util.Base64;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
@@ -56,7 +57,7 @@ class CertificateSectionTest {
 
   @SuppressWarnings("unchecked") // the shape that the tests are about
   private static List<Map<String, String>> list(Map<String, @Nullable Object> entry, String name) {
-    return (List<Map<String, String>>) entry.get(name);
+    return (List<Map<String, String>>) Objects.requireNonNull(entry.get(name));
   }
 
   @Test
@@ -110,9 +111,11 @@ class CertificateSectionTest {
         assertEquals("2030-01-02T03:04:05Z", leaf.get("validFrom"));
         assertEquals("2030-01-03T03:06:05Z", leaf.get("expirationTime"));
         // More than a long holds.
-        assertTrue(leaf.get("serialNumber").matches("[1-9][0-9]{37,38}"), leaf::toString);
-        assertEquals(material.leaf().getSerialNumber().toString(), leaf.get("serialNumber"));
-        assertEquals("2039-12-31T03:06:05Z", list(entry, "rootCerts").getFirst().get("expirationTime"));
+        String serial = String.valueOf(leaf.get("serialNumber"));
+        assertTrue(serial.matches("[1-9][0-9]{37,38}"), serial);
+        assertEquals(material.leaf().getSerialNumber().toString(), serial);
+        assertEquals(
+            "2039-12-31T03:06:05Z", list(entry, "rootCerts").getFirst().get("expirationTime"));
       }
     }
   }

@@ -2,6 +2,7 @@ package io.ztunnel.identity;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertSame;
@@ -31,6 +32,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.random.RandomGenerator;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -199,10 +201,11 @@ class CertificateManagerTest {
     steady.prefetch(WEB);
     time.settle();
     assertEquals(
-        new CertificateState.Initializing(), steady.states().get("spiffe://cluster.local/ns/shop/sa/web"));
+        new CertificateState.Initializing(),
+        steady.states().get("spiffe://cluster.local/ns/shop/sa/web"));
     refuse("CA is down");
     CertificateState.Unavailable state =
-        (CertificateState.Unavailable) steady.states().get(WEB.toString());
+        assertInstanceOf(CertificateState.Unavailable.class, steady.states().get(WEB.toString()));
     assertEquals("CA is down", state.error());
     time.pass(Duration.between(time.now(), state.retryAt()).minusMillis(1));
     assertEquals(1, authority.asked.size());
@@ -213,7 +216,7 @@ class CertificateManagerTest {
   @Test
   void aFailureWithoutAMessageIsNamedByItsKind() {
     Future<WorkloadTls> first = fetch(WEB);
-    authority.refuseWith(new java.util.concurrent.TimeoutException());
+    authority.refuseWith(new TimeoutException());
     time.settle();
     assertEquals("java.util.concurrent.TimeoutException", failure(first));
   }

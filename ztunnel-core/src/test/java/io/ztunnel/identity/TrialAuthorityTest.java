@@ -91,10 +91,8 @@ class TrialAuthorityTest {
         List.of(List.of(6, "spiffe://cluster.local/ns/shop/sa/web")),
         List.copyOf(leaf.getSubjectAlternativeNames()));
     assertEquals("", leaf.getSubjectX500Principal().getName());
-    assertEquals(
-        Set.of("2.5.29.17", "2.5.29.15", "2.5.29.19"), leaf.getCriticalExtensionOIDs());
-    assertEquals(
-        List.of("1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"), leaf.getExtendedKeyUsage());
+    assertEquals(Set.of("2.5.29.17", "2.5.29.15", "2.5.29.19"), leaf.getCriticalExtensionOIDs());
+    assertEquals(List.of("1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"), leaf.getExtendedKeyUsage());
     boolean[] usage = leaf.getKeyUsage();
     assertTrue(usage[0], "digital signature");
     assertFalse(usage[5], "may sign certificates");
@@ -225,12 +223,10 @@ class TrialAuthorityTest {
           root-cert.pem | bent        | (expected: PEM)
           root-key.pem  | bent        | (expected: PEM)
           """)
-  void aFileThatCannotBeReadIsNamed(String name, String content, String expected)
-      throws Exception {
+  void aFileThatCannotBeReadIsNamed(String name, String content, String expected) throws Exception {
     open();
     Path file = directory.resolve(name);
-    Path other =
-        directory.resolve(name.equals("root-key.pem") ? "root-cert.pem" : "root-key.pem");
+    Path other = directory.resolve(name.equals("root-key.pem") ? "root-cert.pem" : "root-key.pem");
     String text = Files.readString(file);
     Files.writeString(
         file,

@@ -176,7 +176,9 @@ class FailuresTest {
         new Outbound(
             new RouteFailure.NoValidDestination(
                 TestMesh.workload(
-                    TestMesh.view("workloads: [{uid: u, name: n, namespace: ns, services: {}, workloadIps: [], protocol: HBONE}]"), "u")),
+                    TestMesh.view(
+                        "workloads: [{uid: u, name: n, namespace: ns, services: {}, workloadIps: [], protocol: HBONE}]"),
+                    "u")),
             new ConnectionFailure.NoValidDestination("n", "u", "HBONE")),
         new Outbound(
             new RouteFailure.UnknownWaypoint(TestMesh.key("shop/waypoint.mesh.local")),
@@ -251,7 +253,10 @@ class FailuresTest {
         new Connect(
             new ConnectTimeoutException("connection timed out after 5 s"),
             new ConnectionFailure.ConnectFailed(
-                Dial.LOCAL, DialOutcome.TIMED_OUT, "[fd00::7]:80", "connection timed out after 5 s")),
+                Dial.LOCAL,
+                DialOutcome.TIMED_OUT,
+                "[fd00::7]:80",
+                "connection timed out after 5 s")),
         new Connect(
             new ConnectException("Connection refused"),
             new ConnectionFailure.ConnectFailed(

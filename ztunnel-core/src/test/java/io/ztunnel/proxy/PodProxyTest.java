@@ -57,9 +57,12 @@ import org.junit.jupiter.params.provider.ValueSource;
 class PodProxyTest {
   private static final int TIMEOUT_MILLIS = 10_000;
   private static final int APPLICATION_PORT = 8080;
+  private static final SocketSettings.Keepalive KEEPALIVE =
+      new SocketSettings.Keepalive(true, Duration.ofMinutes(3), Duration.ofMinutes(3), 9);
   private static final WorkloadInfo APP = new WorkloadInfo("app", "shop", "app");
   private static final List<Integer> PORTS =
-      List.of(ProxySettings.HBONE_PORT, ProxySettings.PASSTHROUGH_PORT, ProxySettings.OUTBOUND_PORT);
+      List.of(
+          ProxySettings.HBONE_PORT, ProxySettings.PASSTHROUGH_PORT, ProxySettings.OUTBOUND_PORT);
 
   private static Lab lab;
   private static Lab.Pod pod;
@@ -140,6 +143,7 @@ class PodProxyTest {
             false,
             false,
             Duration.ofSeconds(5),
+            KEEPALIVE,
             drainDeadline,
             HboneSettings.defaults());
     ProxyContext context =
@@ -158,7 +162,7 @@ class PodProxyTest {
             OptionalInt.of(0x539),
             true,
             SocketSettings.Transparency.BEST_EFFORT,
-            new SocketSettings.Keepalive(true, Duration.ofMinutes(3), Duration.ofMinutes(3), 9),
+            KEEPALIVE,
             false);
     return new PodProxy(
         control,
@@ -237,9 +241,12 @@ class PodProxyTest {
 
     void goesOn() throws IOException {
       client.getOutputStream().write("ping".getBytes(StandardCharsets.US_ASCII));
-      assertEquals("ping", new String(application.getInputStream().readNBytes(4), StandardCharsets.US_ASCII));
+      assertEquals(
+          "ping",
+          new String(application.getInputStream().readNBytes(4), StandardCharsets.US_ASCII));
       application.getOutputStream().write("pong".getBytes(StandardCharsets.US_ASCII));
-      assertEquals("pong", new String(client.getInputStream().readNBytes(4), StandardCharsets.US_ASCII));
+      assertEquals(
+          "pong", new String(client.getInputStream().readNBytes(4), StandardCharsets.US_ASCII));
     }
 
     void isCut() {
@@ -262,8 +269,7 @@ class PodProxyTest {
       assertTrue(started.await(10, TimeUnit.SECONDS));
       assertFalse(started.isSuccess());
       String message = String.valueOf(started.cause().getMessage());
-      assertTrue(
-          message.startsWith("failed to bind to address [::]:" + taken + ": "), message);
+      assertTrue(message.startsWith("failed to bind to address [::]:" + taken + ": "), message);
       for (int port : PORTS) {
         if (port != taken) {
           assertDoesNotThrow(() -> listen(port).close(), "port " + port);

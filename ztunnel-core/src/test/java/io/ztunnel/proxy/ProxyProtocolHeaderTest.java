@@ -19,8 +19,7 @@ class ProxyProtocolHeaderTest {
 
   private static String encoded(String source, String destination, @Nullable SpiffeId identity) {
     ByteBuf header =
-        new ProxyProtocolHeader(
-                TestMesh.socket(source), TestMesh.socket(destination), identity)
+        new ProxyProtocolHeader(TestMesh.socket(source), TestMesh.socket(destination), identity)
             .encode(PooledByteBufAllocator.DEFAULT);
     try {
       return ByteBufUtil.hexDump(header);
@@ -49,8 +48,7 @@ class ProxyProtocolHeaderTest {
       String[] parts = identity.split("/", -1);
       id = new SpiffeId(parts[0], parts[1], parts[2]);
     }
-    assertEquals(
-        SIGNATURE + expected.replace(" ", ""), encoded(source, destination, id));
+    assertEquals(SIGNATURE + expected.replace(" ", ""), encoded(source, destination, id));
   }
 
   @Test
@@ -58,8 +56,7 @@ class ProxyProtocolHeaderTest {
     SpiffeId identity = new SpiffeId("t", "n", "s".repeat(0xffff - 36 - 3 - 19));
     String expected =
         "d0%04x".formatted(identity.toString().length())
-            + HexFormat.of()
-                .formatHex(identity.toString().getBytes(StandardCharsets.UTF_8));
+            + HexFormat.of().formatHex(identity.toString().getBytes(StandardCharsets.UTF_8));
     String header = encoded("[2001:db8::1]:443", "[fd00::7]:8080", identity);
     assertEquals(SIGNATURE + "2121ffff", header.substring(0, 32));
     assertEquals(expected, header.substring(32 + 2 * 36));
