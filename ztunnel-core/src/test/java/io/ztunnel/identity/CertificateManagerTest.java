@@ -2,6 +2,7 @@ package io.ztunnel.identity;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertSame;
@@ -29,9 +30,9 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.random.RandomGenerator;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -204,7 +205,7 @@ class CertificateManagerTest {
         steady.states().get("spiffe://cluster.local/ns/shop/sa/web"));
     refuse("CA is down");
     CertificateState.Unavailable state =
-        (CertificateState.Unavailable) Objects.requireNonNull(steady.states().get(WEB.toString()));
+        assertInstanceOf(CertificateState.Unavailable.class, steady.states().get(WEB.toString()));
     assertEquals("CA is down", state.error());
     time.pass(Duration.between(time.now(), state.retryAt()).minusMillis(1));
     assertEquals(1, authority.asked.size());
@@ -215,7 +216,7 @@ class CertificateManagerTest {
   @Test
   void aFailureWithoutAMessageIsNamedByItsKind() {
     Future<WorkloadTls> first = fetch(WEB);
-    authority.refuseWith(new java.util.concurrent.TimeoutException());
+    authority.refuseWith(new TimeoutException());
     time.settle();
     assertEquals("java.util.concurrent.TimeoutException", failure(first));
   }
