@@ -4,6 +4,7 @@ import io.ztunnel.bench.lab.Daemon;
 import java.io.IOException;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 
 /** The samples of a daemon's metrics at a moment. */
 final class Counters {
@@ -52,14 +53,15 @@ final class Counters {
    * in {@code reporter="source"}.
    */
   double growth(String counter, String... labels) throws IOException {
-    double sum = 0;
-    for (Map.Entry<String, Double> sample : growth(counter).entrySet()) {
-      boolean matches = true;
-      for (String label : labels) {
-        matches &= sample.getKey().contains(label);
-      }
-      sum += matches ? sample.getValue() : 0;
-    }
-    return sum;
+    return sum(growth(counter), counter, labels);
+  }
+
+  /** The sum of a counter over all series that have these labels. */
+  static double sum(Map<String, Double> samples, String counter, String... labels) {
+    return samples.entrySet().stream()
+        .filter(sample -> sample.getKey().startsWith(counter))
+        .filter(sample -> Stream.of(labels).allMatch(sample.getKey()::contains))
+        .mapToDouble(Map.Entry::getValue)
+        .sum();
   }
 }

@@ -3,13 +3,18 @@ package io.ztunnel.bench.scenarios;
 import io.ztunnel.bench.lab.Daemon;
 import io.ztunnel.redirection.Lab;
 import java.net.InetAddress;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /** One list entry of the mesh file, as YAML. Fields keep their place when they are set again. */
 final class Entry {
+  private static final String SERVED = "services";
+
+  private final List<String> served = new ArrayList<>();
   private final Map<String, String> fields = new LinkedHashMap<>();
 
   private Entry() {}
@@ -40,7 +45,7 @@ final class Entry {
         .with("workloadType", "deployment")
         .with("canonicalName", name + "-name")
         .with("canonicalRevision", "v1")
-        .with("services", "{}");
+        .with(SERVED, "");
   }
 
   /** A service of namespace {@code shop}. */
@@ -80,7 +85,13 @@ final class Entry {
 
   /** A part of a service: its port and the target port of this workload. */
   Entry serving(String service, int port, int target) {
-    return with("services", "{shop/%s: {%d: %d}}".formatted(hostname(service), port, target));
+    return serving(service, "%d: %d".formatted(port, target));
+  }
+
+  /** A part of a service with these ports; none where the service is to know them. */
+  Entry serving(String service, String ports) {
+    served.add("shop/%s: {%s}".formatted(hostname(service), ports));
+    return this;
   }
 
   /** A waypoint by address or by {@code namespace/hostname}. */
@@ -91,7 +102,11 @@ final class Entry {
   @Override
   public String toString() {
     return fields.entrySet().stream()
-        .map(field -> field.getKey() + ": " + field.getValue() + "\n")
+        .map(field -> field.getKey() + ": " + value(field) + "\n")
         .collect(Collectors.joining("  ", "- ", ""));
+  }
+
+  private String value(Map.Entry<String, String> field) {
+    return field.getKey().equals(SERVED) ? "{" + String.join(", ", served) + "}" : field.getValue();
   }
 }

@@ -3,6 +3,7 @@ package io.ztunnel.bench.scenarios;
 import io.ztunnel.bench.lab.Daemon;
 import java.io.IOException;
 import java.util.List;
+import java.util.Map;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
@@ -20,9 +21,27 @@ final class Journal {
     this.begin = begin;
   }
 
-  /** Begins here: lines that are there already do not count. */
+  /**
+   * Begins once every connection so far has ended and was logged, so that all lines of the access
+   * log are about what comes now.
+   */
   static Journal of(Daemon daemon) throws IOException {
+    Await.until(daemon.name() + " is at rest", () -> isAtRest(daemon));
+    return now(daemon);
+  }
+
+  /** Begins here, whatever goes on. */
+  static Journal now(Daemon daemon) throws IOException {
     return new Journal(daemon, daemon.logLines().size());
+  }
+
+  private static boolean isAtRest(Daemon daemon) throws IOException {
+    Map<String, Double> samples = Counters.read(daemon);
+    double opened = Counters.sum(samples, "istio_tcp_connections_opened_total");
+    double closed = Counters.sum(samples, "istio_tcp_connections_closed_total");
+    long logged =
+        daemon.logLines().stream().filter(line -> line.contains("\tconnection complete\t")).count();
+    return opened == closed && logged == closed;
   }
 
   /** The lines so far. */

@@ -1,6 +1,8 @@
 package io.ztunnel.bench.scenarios;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.NetworkNamespace;
@@ -9,6 +11,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.net.SocketException;
 import java.time.Duration;
 
 /** Blocking sockets of a place in the lab, with deadlines. Stateless. */
@@ -68,5 +71,25 @@ final class PodSockets {
       socket.shutdownOutput();
       return new String(socket.getInputStream().readAllBytes(), UTF_8);
     }
+  }
+
+  /**
+   * Connects, speaks, and waits to be reset without an answer; an end in order is not enough. The
+   * reset may come as early as in the connect call, right after the handshake.
+   */
+  static void isReset(Lab.Place place, InetAddress address, int port) {
+    SocketException failure =
+        assertThrows(
+            SocketException.class,
+            () -> {
+              try (Socket socket = connect(place, address, port)) {
+                say(socket, "hello");
+                int answer = socket.getInputStream().read();
+                throw new IOException("read " + answer + " (expected: a reset)");
+              }
+            });
+    assertTrue(
+        String.valueOf(failure.getMessage()).matches("Connection reset.*|Broken pipe"),
+        failure::toString);
   }
 }
