@@ -2,6 +2,7 @@ package io.ztunnel.hbone;
 
 import io.netty.buffer.PooledByteBufAllocator;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelOption;
 import io.netty.handler.codec.http2.Http2CodecUtil;
 import io.netty.handler.codec.http2.Http2Error;
 import io.netty.handler.codec.http2.Http2Headers;
@@ -50,6 +51,7 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
 
   private Stage stage = Stage.HANDSHAKE;
   private boolean drainRequested;
+  private boolean peerSettingsSeen;
   private @Nullable TlsPeer peer;
   private @Nullable Future<?> handshakeTimer;
 
@@ -71,6 +73,8 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
   /** Waits for the certificate, then shakes hands. */
   void begin(Future<ServerTls> tls) {
     channel.config().setAllocator(PooledByteBufAllocator.DEFAULT);
+    // HTTP/2 over TLS has no use for half a connection: a client that ends its half has left.
+    channel.config().setOption(ChannelOption.ALLOW_HALF_CLOSURE, false);
     channel.config().setWriteBufferWaterMark(Http2Connection.WATER_MARK);
     handshakeTimer =
         channel
@@ -116,7 +120,10 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
         failHandshake(new HboneFailure.TlsFailed(remote, reason));
         channel.close();
       }
-      case SERVING, DRAINING, DRAINED -> connection.close(reason);
+      case SERVING, DRAINING, DRAINED -> {
+        stage = Stage.DRAINED; // what its owner ends has not failed
+        connection.close(reason);
+      }
       case OVER -> {}
     }
   }
@@ -214,7 +221,9 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
   }
 
   @Override
-  public void onPeerSettings() {}
+  public void onPeerSettings() {
+    peerSettingsSeen = true;
+  }
 
   /** The client opens no more streams; it closes the connection when it is done. */
   @Override
@@ -247,7 +256,15 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
 
   @Override
   public void onEnded(String reason) {
+    boolean failed = stage == Stage.SERVING && !peerSettingsSeen;
     stage = Stage.OVER;
+    if (failed) {
+      // With TLS 1.3 the client judges our certificate after our side of the handshake is done.
+      handler.onHandshakeFailed(
+          reason.startsWith(TlsErrors.ALERT_PREFIX)
+              ? new HboneFailure.TlsFailed(remote, reason)
+              : new HboneFailure.Http2Failed(reason));
+    }
   }
 
   private void closeIfDrained() {

@@ -71,6 +71,9 @@ final class RawHttp2 implements AutoCloseable {
       new DefaultHttp2HeadersEncoder(Http2HeadersEncoder.NEVER_SENSITIVE);
   private final DefaultHttp2HeadersDecoder decoder = new DefaultHttp2HeadersDecoder(false);
 
+  /** The last header block that came. */
+  private Http2Headers headers = new DefaultHttp2Headers();
+
   private RawHttp2(Socket transport, SSLSocket tls) throws IOException {
     this.transport = transport;
     this.tls = tls;
@@ -184,7 +187,20 @@ final class RawHttp2 implements AutoCloseable {
     int type = in.readUnsignedByte();
     int flags = in.readUnsignedByte();
     int stream = in.readInt();
-    return new Frame(type, flags, stream, ByteBuffer.wrap(in.readNBytes(length)));
+    ByteBuffer payload = ByteBuffer.wrap(in.readNBytes(length));
+    if (type == HEADERS) {
+      headers = decode(stream, payload); // each one, because they build on each other
+    }
+    return new Frame(type, flags, stream, payload);
+  }
+
+  private Http2Headers decode(int stream, ByteBuffer payload) throws IOException {
+    ByteBuf block = Unpooled.wrappedBuffer(payload);
+    try {
+      return decoder.decodeHeaders(stream, block);
+    } catch (Http2Exception e) {
+      throw new IOException("headers that cannot be decoded", e);
+    }
   }
 
   /** Reads on to a frame of this type and stream. */
@@ -200,19 +216,15 @@ final class RawHttp2 implements AutoCloseable {
     }
   }
 
+  /** Reads on to the next header block of a stream. */
+  Http2Headers awaitHeaders(int stream) throws IOException {
+    Frame _ = await(HEADERS, stream);
+    return headers;
+  }
+
   /** Reads on to the answer of a CONNECT; returns its status. */
   String awaitStatus(int stream) throws IOException {
     return String.valueOf(awaitHeaders(stream).status());
-  }
-
-  Http2Headers awaitHeaders(int stream) throws IOException {
-    Frame frame = await(HEADERS, stream);
-    ByteBuf block = Unpooled.wrappedBuffer(frame.payload());
-    try {
-      return decoder.decodeHeaders(stream, block);
-    } catch (Http2Exception e) {
-      throw new IOException("headers that cannot be decoded", e);
-    }
   }
 
   /** Reads until the peer ends the connection; returns what it threw then, or EOF. */
