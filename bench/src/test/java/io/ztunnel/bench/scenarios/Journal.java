@@ -43,7 +43,8 @@ final class Journal {
     double closed = Counters.sum(samples, "istio_tcp_connections_closed_total");
     long logged =
         daemon.logLines().stream()
-            .filter(line -> line.contains("\tconnection complete\t") || line.contains(COMPLETE_JSON))
+            .filter(
+                line -> line.contains("\tconnection complete\t") || line.contains(COMPLETE_JSON))
             .count();
     return opened == closed && logged == closed;
   }
