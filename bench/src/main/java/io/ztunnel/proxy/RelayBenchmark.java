@@ -12,7 +12,6 @@ import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.epoll.EpollIoHandler;
 import io.netty.channel.epoll.EpollServerSocketChannel;
 import io.netty.channel.epoll.EpollSocketChannel;
-import io.ztunnel.redirection.SocketSettings;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -127,7 +126,7 @@ public class RelayBenchmark {
                   accepted.eventLoop(),
                   downstreamLeg,
                   upstreamLeg,
-                  SocketSettings.Keepalive.within(Duration.ofMinutes(1)),
+                  HalfClosedProbing.within(Duration.ofMinutes(1)),
                   new Uncounted())
               .start();
         });

@@ -70,6 +70,16 @@ public final class SocketFactory {
   }
 
   /**
+   * The error that has ended a connection, or null if there is none. Tells it once. For connections
+   * whose input has ended: their channel does not notice by itself that a probe found nobody, until
+   * it writes. Always null on a transport without the kernel's options (NIO). Called on the
+   * channel's event loop.
+   */
+  public static @Nullable IOException takeError(Channel channel) {
+    return SocketOptions.takeError(channel);
+  }
+
+  /**
    * Listens. A wildcard is {@code [::]} for both families, or {@code 0.0.0.0} where IPv6 is off by
    * the settings or not to be had in the namespace. The future completes on the boss loop, which
    * also accepts; a failure's message is {@code failed to bind to address ADDRESS: REASON}.

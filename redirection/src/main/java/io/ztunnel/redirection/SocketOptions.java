@@ -4,6 +4,7 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelException;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.socket.nio.NioChannelOption;
+import io.netty.channel.unix.Errors;
 import io.netty.channel.unix.IntegerUnixChannelOption;
 import io.netty.channel.unix.UnixChannel;
 import io.netty.channel.unix.UnixChannelOption;
@@ -13,6 +14,7 @@ import java.net.InetAddress;
 import java.net.StandardSocketOptions;
 import java.time.Duration;
 import jdk.net.ExtendedSocketOptions;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -29,6 +31,8 @@ final class SocketOptions {
 
   private static final ChannelOption<Integer> MARK =
       new IntegerUnixChannelOption("SO_MARK", Libc.SOL_SOCKET, Libc.SO_MARK);
+  private static final ChannelOption<Integer> ERROR =
+      new IntegerUnixChannelOption("SO_ERROR", Libc.SOL_SOCKET, 4);
   private static final ChannelOption<Integer> TRANSPARENT =
       new IntegerUnixChannelOption("IP_TRANSPARENT", SOL_IP, 19);
   private static final ChannelOption<Integer> FREEBIND =
@@ -138,6 +142,17 @@ final class SocketOptions {
               seconds(keepalive.interval()));
       boolean _ =
           attempt(channel, kernel ? KEEPALIVE_RETRIES : NIO_KEEPALIVE_RETRIES, keepalive.retries());
+    }
+  }
+
+  static @Nullable IOException takeError(Channel channel) {
+    try {
+      Integer errno = channel.config().getOption(ERROR);
+      return errno == null || errno == 0
+          ? null // null: a transport that has no such option
+          : new Errors.NativeIoException("connection", -errno);
+    } catch (ChannelException e) {
+      return new IOException(IoFailure.reason(e), e); // closed meanwhile
     }
   }
 

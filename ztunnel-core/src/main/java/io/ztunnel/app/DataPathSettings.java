@@ -2,6 +2,7 @@ package io.ztunnel.app;
 
 import io.ztunnel.hbone.HboneSettings;
 import io.ztunnel.hbone.TlsSettings;
+import io.ztunnel.proxy.HalfClosedProbing;
 import io.ztunnel.proxy.ProxySettings;
 import io.ztunnel.redirection.SocketSettings;
 import io.ztunnel.redirection.Transport;
@@ -41,7 +42,7 @@ final class DataPathSettings {
         config.hbone().responseBaggage(),
         config.security().policyDecisionsAtInfo(),
         config.sockets().connectTimeout(),
-        SocketSettings.Keepalive.within(config.sockets().halfCloseProbe()),
+        HalfClosedProbing.within(config.sockets().halfCloseProbe()),
         config.engine().terminationDeadline(),
         hbone(config));
   }

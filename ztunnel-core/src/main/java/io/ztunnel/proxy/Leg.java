@@ -2,6 +2,7 @@ package io.ztunnel.proxy;
 
 import io.netty.buffer.ByteBuf;
 import io.ztunnel.redirection.SocketSettings;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One of the two ends that a {@link Relay} joins. Confined to the relay's event loop.
@@ -37,8 +38,11 @@ abstract sealed class Leg permits TcpLeg, TunnelLeg {
   /** Ends our half after what was written. Called at most once. */
   abstract void shutdownOutput();
 
-  /** Makes a dead peer of a half-closed connection be noticed soon. */
+  /** Lets the kernel probe the far end of a half-closed connection. */
   abstract void probe(SocketSettings.Keepalive keepalive);
+
+  /** What the probes found: the error that has ended the connection, or null. */
+  abstract @Nullable Throwable takeError();
 
   /** Delivers what was written and closes; the far end's remaining bytes are not wanted. */
   abstract void closeAfterWrites();

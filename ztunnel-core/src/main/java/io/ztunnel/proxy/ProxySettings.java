@@ -1,7 +1,6 @@
 package io.ztunnel.proxy;
 
 import io.ztunnel.hbone.HboneSettings;
-import io.ztunnel.redirection.SocketSettings;
 import io.ztunnel.routing.InboundSettings;
 import io.ztunnel.routing.ReservedPorts;
 import java.time.Duration;
@@ -29,7 +28,7 @@ public record ProxySettings(
     boolean exchangeBaggage,
     boolean policyInfoLogs,
     Duration connectTimeout,
-    SocketSettings.Keepalive halfClosedProbing,
+    HalfClosedProbing halfClosedProbing,
     Duration drainDeadline,
     HboneSettings hbone) {
   /** Where connections that local applications open are redirected to. */

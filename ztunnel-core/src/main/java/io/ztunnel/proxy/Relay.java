@@ -2,8 +2,10 @@ package io.ztunnel.proxy;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.EventLoop;
+import io.netty.util.concurrent.ScheduledFuture;
 import io.ztunnel.hbone.TunnelTermination;
-import io.ztunnel.redirection.SocketSettings;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Carries the bytes of one proxied connection both ways, from the moment both ends stand until both
@@ -13,7 +15,8 @@ import io.ztunnel.redirection.SocketSettings;
  * on one leg ends the output of the other, and the relay is over when both have ended. An abnormal
  * end is passed on as one: a TCP reset becomes RST_STREAM(CANCEL), which a peer of any make takes
  * for the end of the stream, and RST_STREAM or a lost tunnel becomes a TCP reset, so that an
- * application never takes half an answer for a whole one.
+ * application never takes half an answer for a whole one. While only one direction has ended, it is
+ * watched whether anybody is there still.
  *
  * <pre>
  *   both legs open --end of input--> half closed --end of input--> closing --both closed--> over
@@ -37,23 +40,23 @@ final class Relay {
   private final EventLoop loop;
   private final Leg downstream;
   private final Leg upstream;
-  private final SocketSettings.Keepalive halfClosedProbing;
+  private final HalfClosedProbing probing;
   private final Observer observer;
   private boolean over;
 
-  /**
-   * @param halfClosedProbing what finds a dead peer once one direction has ended
-   */
+  /** Runs while one direction has ended and the other has not. */
+  private @Nullable ScheduledFuture<?> watch;
+
   Relay(
       EventLoop loop,
       Leg downstream,
       Leg upstream,
-      SocketSettings.Keepalive halfClosedProbing,
+      HalfClosedProbing probing,
       Observer observer) {
     this.loop = loop;
     this.downstream = downstream;
     this.upstream = upstream;
-    this.halfClosedProbing = halfClosedProbing;
+    this.probing = probing;
     this.observer = observer;
   }
 
@@ -74,7 +77,7 @@ final class Relay {
   void abort() {
     assert loop.inEventLoop();
     if (!over) {
-      over = true;
+      finish();
       downstream.abort();
       upstream.abort();
       observer.onEnd(RelayEnd.ABORTED);
@@ -127,12 +130,55 @@ final class Relay {
     from.inputEnded = true;
     Leg to = other(from);
     if (to.inputEnded) {
+      stopWatching();
       to.closeAfterWrites();
       from.closeAfterWrites();
     } else {
       to.shutdownOutput();
-      from.probe(halfClosedProbing);
-      to.probe(halfClosedProbing);
+      watch(this::beginProbing);
+    }
+  }
+
+  private void watch(Runnable next) {
+    watch = loop.schedule(next, probing.period().toNanos(), TimeUnit.NANOSECONDS);
+  }
+
+  private void beginProbing() {
+    if (!over) {
+      downstream.probe(probing.keepalive());
+      upstream.probe(probing.keepalive());
+      watch(this::lookForErrors);
+    }
+  }
+
+  private void lookForErrors() {
+    if (!over && !isAbandoned(downstream) && !isAbandoned(upstream)) {
+      watch(this::lookForErrors);
+    }
+  }
+
+  private boolean isAbandoned(Leg leg) {
+    @Nullable Throwable error = leg.takeError();
+    if (error == null) {
+      return false;
+    }
+    finish();
+    downstream.abort();
+    upstream.abort();
+    observer.onEnd(new RelayEnd.Abandoned(
+            (leg == downstream ? "downstream: " : "upstream: ") + SocketErrors.text(error)));
+    return true;
+  }
+
+  private void finish() {
+    over = true;
+    stopWatching();
+  }
+
+  private void stopWatching() {
+    if (watch != null) {
+      watch.cancel(false);
+      watch = null;
     }
   }
 
@@ -147,7 +193,7 @@ final class Relay {
       end(RelayEnd.DONE);
     } else if (!leg.inputEnded || !other.inputEnded) {
       // Closed with a half still open: nothing more can be carried in either direction.
-      over = true;
+      finish();
       other.abort();
       observer.onEnd(RelayEnd.DONE);
     }
@@ -158,7 +204,7 @@ final class Relay {
     if (over) {
       return;
     }
-    over = true;
+    finish();
     leg.abort();
     other(leg).abort();
     observer.onEnd(
@@ -196,7 +242,7 @@ final class Relay {
       other.inputEnded = true;
       other.closeAfterWrites();
     } else {
-      over = true;
+      finish();
       other.abort();
       observer.onEnd(end);
     }
@@ -213,7 +259,7 @@ final class Relay {
   }
 
   private void end(RelayEnd end) {
-    over = true;
+    finish();
     observer.onEnd(end);
   }
 }

@@ -33,6 +33,9 @@ sealed interface RelayEnd {
   /** See {@link #ABORTED}. */
   record Aborted() implements RelayEnd {}
 
+  /** One side ended its half, and then nobody was there any more; where, and what told so. */
+  record Abandoned(String message) implements RelayEnd {}
+
   /** An error that is nobody's decision: a timeout, a lost tunnel, a protocol error. */
   record Broken(Direction direction, String message) implements RelayEnd {}
 }

@@ -170,6 +170,11 @@ final class TcpLeg extends Leg {
   }
 
   @Override
+  @Nullable Throwable takeError() {
+    return channel.isActive() ? SocketFactory.takeError(channel) : null;
+  }
+
+  @Override
   void closeAfterWrites() {
     writePack();
     channel.writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(_ -> channel.close());

@@ -129,6 +129,11 @@ final class TunnelLeg extends Leg implements TunnelListener {
   }
 
   @Override
+  @Nullable Throwable takeError() {
+    return null; // the connection tells by itself
+  }
+
+  @Override
   void closeAfterWrites() {
     tunnel().shutdownOutput();
   }

@@ -630,8 +630,12 @@ public sealed interface ConnectionFailure {
     }
   }
 
-  /** One side ended its half, and then nobody was there any more. */
-  record HalfClosedAbandoned() implements ConnectionFailure {
+  /**
+   * One side ended its half, and then nobody was there any more.
+   *
+   * @param detail at which end, and what the system said
+   */
+  record HalfClosedAbandoned(String detail) implements ConnectionFailure {
     @Override
     public String reason() {
       return "half_closed_abandoned";

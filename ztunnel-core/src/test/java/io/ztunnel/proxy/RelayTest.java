@@ -14,7 +14,6 @@ import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.epoll.EpollIoHandler;
 import io.ztunnel.hbone.TunnelTermination;
-import io.ztunnel.redirection.SocketSettings;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -32,8 +31,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** The relay between real sockets, and between a socket and a tunnel the test plays the peer of. */
 class RelayTest {
-  private static final SocketSettings.Keepalive PROBING =
-      SocketSettings.Keepalive.within(Duration.ofMinutes(1));
+  private static final HalfClosedProbing PROBING =
+      HalfClosedProbing.within(Duration.ofMinutes(1));
   private static EventLoopGroup group;
   private static EventLoop loop;
 

@@ -301,7 +301,7 @@ class ConnectionFailureTest {
             503,
             "receive: e"),
         row(
-            new ConnectionFailure.HalfClosedAbandoned(),
+            new ConnectionFailure.HalfClosedAbandoned("downstream: gone"),
             "half_closed_abandoned",
             "CONNECT",
             503,

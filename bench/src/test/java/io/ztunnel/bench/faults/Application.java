@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.net.SocketException;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -78,12 +79,21 @@ final class Application implements AutoCloseable {
     connection.close();
   }
 
+  /** Takes no new connections. */
+  void refuse() throws IOException {
+    listener.close();
+  }
+
   /** The port is free at once: no connection of this server lingers. */
   @Override
   public void close() throws IOException {
     listener.close();
     for (Socket connection : connections) {
-      reset(connection);
+      try {
+        reset(connection);
+      } catch (SocketException e) {
+        // its service closes it in this very moment
+      }
     }
   }
 

@@ -118,7 +118,7 @@ class OutboundFaultsIT {
   void silenceInPlaceOfTls() throws IOException {
     try (Application _ =
         listen(connection -> connection.getInputStream().skipNBytes(Long.MAX_VALUE))) {
-      assertFails("h2_handshake_timed_out", "not done within 1000 ms");
+      assertFails("h2_handshake_timed_out", "not done within 2000 ms");
     }
   }
 
@@ -161,7 +161,7 @@ class OutboundFaultsIT {
             _ -> {
               boolean _ = over.await(10, TimeUnit.SECONDS);
             })) {
-      assertFails("h2_failed", "no SETTINGS within 1000 ms");
+      assertFails("h2_failed", "no SETTINGS within 2000 ms");
     } finally {
       over.countDown();
     }
