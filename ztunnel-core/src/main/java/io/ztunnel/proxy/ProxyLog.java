@@ -9,6 +9,7 @@ import io.ztunnel.mesh.WorkloadInfo;
 import io.ztunnel.policy.Connection;
 import io.ztunnel.policy.Decision;
 import io.ztunnel.policy.PolicyNote;
+import io.ztunnel.redirection.PodInfo;
 import io.ztunnel.routing.Hop;
 import io.ztunnel.telemetry.ConnectionFailure;
 import java.net.InetSocketAddress;
@@ -21,6 +22,7 @@ final class ProxyLog {
   private static final Log SOCKS = Log.target("ztunnel::proxy::socks5");
   private static final Log RBAC = Log.target("ztunnel::state");
   private static final Log TRACKER = Log.target("ztunnel::proxy::connection_manager");
+  private static final Log PODS = Log.target("ztunnel::inpod::statemanager");
   private static final Log DRAIN = Log.target("ztunnel::drain");
 
   private ProxyLog() {}
@@ -63,6 +65,18 @@ final class ProxyLog {
                 connection.identity() == null ? "None" : connection.identity(),
                 NetUtil.toSocketAddressString(connection.destination()),
                 local.uid()));
+  }
+
+  static void podReceived(String uid, PodInfo pod) {
+    PODS.at(LogLevel.INFO, "pod received, starting proxy")
+        .string("uid", uid)
+        .string("name", pod.name())
+        .string("namespace", pod.namespace())
+        .log();
+  }
+
+  static void podDeleted(String uid) {
+    PODS.at(LogLevel.INFO, "pod delete request, shutting down proxy").string("uid", uid).log();
   }
 
   static void retrying(InetSocketAddress source, Hop failed, ConnectionFailure failure) {

@@ -204,11 +204,7 @@ public final class WorkloadProxies implements ZdsHandler {
       LOG.info("pod {} has a new network namespace, replacing its proxy", uid);
     }
     remove(uid, DrainMode.IMMEDIATE);
-    LOG.info(
-        "pod received, starting proxy uid={} name={} namespace={}",
-        uid,
-        add.pod().name(),
-        add.pod().namespace());
+    ProxyLog.podReceived(uid, add.pod());
     start(uid, add.pod(), add.namespace(), reply);
   }
 
@@ -298,7 +294,7 @@ public final class WorkloadProxies implements ZdsHandler {
         dropIfPending(uid, pod);
       }
     } else {
-      LOG.info("pod delete request, shutting down proxy uid={}", uid);
+      ProxyLog.podDeleted(uid);
       remove(uid, DrainMode.IMMEDIATE);
     }
     tellCounts();

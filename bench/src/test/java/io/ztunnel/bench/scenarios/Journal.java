@@ -13,6 +13,8 @@ final class Journal {
       Pattern.compile("(src\\.addr=(?:\\[[^]]*]|[0-9.]+)):[0-9]+");
   private static final Pattern DURATION = Pattern.compile("duration=\"[0-9]+ms\"");
 
+  private static final String COMPLETE_JSON = "\"message\":\"connection complete\"";
+
   private final Daemon daemon;
   private final int begin;
 
@@ -40,7 +42,9 @@ final class Journal {
     double opened = Counters.sum(samples, "istio_tcp_connections_opened_total");
     double closed = Counters.sum(samples, "istio_tcp_connections_closed_total");
     long logged =
-        daemon.logLines().stream().filter(line -> line.contains("\tconnection complete\t")).count();
+        daemon.logLines().stream()
+            .filter(line -> line.contains("\tconnection complete\t") || line.contains(COMPLETE_JSON))
+            .count();
     return opened == closed && logged == closed;
   }
 
