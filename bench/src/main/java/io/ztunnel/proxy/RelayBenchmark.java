@@ -12,11 +12,13 @@ import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.epoll.EpollIoHandler;
 import io.netty.channel.epoll.EpollServerSocketChannel;
 import io.netty.channel.epoll.EpollSocketChannel;
+import io.ztunnel.redirection.SocketSettings;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -121,7 +123,13 @@ public class RelayBenchmark {
           }
           TcpLeg upstreamLeg = new TcpLeg(dial.channel());
           dial.channel().pipeline().addLast(upstreamLeg.handler());
-          new Relay(accepted.eventLoop(), downstreamLeg, upstreamLeg, new Uncounted()).start();
+          new Relay(
+                  accepted.eventLoop(),
+                  downstreamLeg,
+                  upstreamLeg,
+                  SocketSettings.Keepalive.within(Duration.ofMinutes(1)),
+                  new Uncounted())
+              .start();
         });
   }
 

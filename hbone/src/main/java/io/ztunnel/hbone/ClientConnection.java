@@ -54,6 +54,9 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
   /** How long a connection may be silent and still be trusted without a PING. */
   private static final long TRUSTED_NANOS = TimeUnit.SECONDS.toNanos(1);
 
+  private static final HboneFailure CLOSED_TLS =
+      new HboneFailure.IdentityUnavailable("the TLS context is closed");
+
   private enum Stage {
     DIALING,
     USABLE,
@@ -77,6 +80,7 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
   private int nextStreamId = 1;
   private boolean peerSettingsSeen;
   private boolean goAwaySent;
+  private boolean askedForTlsAgain;
 
   ClientConnection(
       EventLoop loop, PeerKey key, HboneSettings settings, Owner owner, HboneObserver observer) {
@@ -85,6 +89,7 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
     this.settings = settings;
     this.owner = owner;
     this.connection = new Http2Connection(settings, observer, this);
+    this.handshakeDeadlineNanos = loop.ticker().nanoTime() + settings.handshakeTimeout().toNanos();
   }
 
   EventLoop loop() {
@@ -101,6 +106,11 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
       throw new IllegalStateException("not secured yet: " + this);
     }
     return known;
+  }
+
+  /** The protocol's part, which goes into the pipeline once the transport is secured. */
+  Http2Connection http2() {
+    return connection;
   }
 
   /** Streams in use. */
@@ -121,10 +131,16 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
     onDone(
         connector.tls(loop, key),
         tls -> {
-          if (tls.isSuccess()) {
-            connect(connector, tls.getNow());
-          } else {
+          if (!tls.isSuccess()) {
             failDial(new HboneFailure.IdentityUnavailable(message(tls.cause())));
+          } else if (tls.getNow().isClosed() && !askedForTlsAgain) {
+            // Replaced by a newer certificate between its look-up and now.
+            askedForTlsAgain = true;
+            dial(connector);
+          } else if (tls.getNow().isClosed()) {
+            failDial(CLOSED_TLS);
+          } else {
+            connect(connector, tls.getNow());
           }
         });
   }
@@ -283,8 +299,10 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
     if (connection.streams().isEmpty()) {
       startIdleClock();
     }
-    closeIfUnused();
-    if (stage == Stage.USABLE) {
+    if (stage == Stage.RETIRED) {
+      // Not at once: a stream may go in the middle of a flush, which a close would cut off.
+      loop.execute(this::closeIfUnused);
+    } else if (stage == Stage.USABLE) {
       owner.onRoom(this);
     }
   }
@@ -454,8 +472,15 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
       channel = added;
       added.config().setAllocator(PooledByteBufAllocator.DEFAULT);
       added.config().setWriteBufferWaterMark(Http2Connection.WATER_MARK);
-      SslHandler handler = tls.newHandler(added.alloc(), key.acceptedIdentities());
-      ChannelHandler handshake = new TlsHandshake(handler, connection, ClientConnection.this);
+      SslHandler handler;
+      try {
+        handler = tls.newHandler(added.alloc(), key.acceptedIdentities());
+      } catch (IllegalStateException e) {
+        failDial(CLOSED_TLS); // closed in this very moment
+        added.close();
+        return;
+      }
+      ChannelHandler handshake = new TlsHandshake(http2(), ClientConnection.this);
       ctx.pipeline().addLast("tls", handler);
       ctx.pipeline().addLast("tls-handshake", handshake);
     }

@@ -94,6 +94,15 @@ public final class ClientTls implements AutoCloseable {
     public void checkServerTrusted(
         X509Certificate[] chain, String authType, @Nullable SSLEngine engine)
         throws CertificateException {
+      try {
+        check(chain, authType, engine);
+      } catch (CertificateException e) {
+        throw withAlert(e, engine);
+      }
+    }
+
+    private void check(X509Certificate[] chain, String authType, @Nullable SSLEngine engine)
+        throws CertificateException {
       checkServerChain(chain, authType);
       String token = engine == null ? null : engine.getPeerHost();
       List<String> expected =

@@ -14,8 +14,9 @@ public interface ConnectHandler {
   void onConnect(InboundConnect connect);
 
   /**
-   * The connection ended before it could carry a request: TLS failed, was too slow, or the peer
-   * left. Called instead of {@link #onEstablished}; {@link #onClosed} still follows.
+   * The connection ended before it could carry a request, and not by its owner's will: TLS failed,
+   * or HTTP/2 did not begin (then after {@link #onEstablished}), was too slow, or the peer left.
+   * {@link #onClosed} still follows.
    */
   void onHandshakeFailed(HboneFailure failure);
 

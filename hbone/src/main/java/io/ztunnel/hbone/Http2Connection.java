@@ -5,6 +5,7 @@ import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.EventLoop;
 import io.netty.channel.WriteBufferWaterMark;
+import io.netty.channel.socket.ChannelInputShutdownEvent;
 import io.netty.handler.codec.http2.Http2Error;
 import io.netty.handler.codec.http2.Http2Headers;
 import io.netty.handler.ssl.SslCloseCompletionEvent;
@@ -157,6 +158,8 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
   public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
     if (event instanceof SslCloseCompletionEvent) {
       lost("TLS closed by peer");
+    } else if (event instanceof ChannelInputShutdownEvent) {
+      lost("connection closed by peer"); // for HTTP/2 there is no half of a connection
     }
   }
 
@@ -397,16 +400,20 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     parts().dispatch().close();
     parts().scheduler().close();
     parts().credit().close();
-    TunnelTermination cause = new TunnelTermination.ConnectionLost(reason);
-    streams.clear().forEach(stream -> stream.terminate(cause));
-    onReadComplete();
-    if (wasRunning) {
-      observer.onConnectionClosed(side(), reason);
+    try {
+      TunnelTermination cause = new TunnelTermination.ConnectionLost(reason);
+      streams.clear().forEach(stream -> stream.terminate(cause));
+      onReadComplete();
+      if (wasRunning) {
+        observer.onConnectionClosed(side(), reason);
+      }
+      role.onEnded(reason);
+    } finally {
+      // Whatever an owner's callback threw, the channel must not stay open without one.
+      writer().flush();
+      writer().close();
+      parts().ctx().close();
     }
-    role.onEnded(reason);
-    writer().flush();
-    writer().close();
-    parts().ctx().close();
   }
 
   private Parts parts() {

@@ -1,9 +1,16 @@
 package io.ztunnel.hbone;
 
+import io.netty.handler.ssl.OpenSslCertificateException;
+import io.netty.handler.ssl.ReferenceCountedOpenSslEngine;
+import io.netty.internal.tcnative.CertificateVerifier;
+import java.io.IOException;
 import java.net.Socket;
 import java.security.GeneralSecurityException;
 import java.security.KeyStore;
+import java.security.cert.CertPathBuilderException;
 import java.security.cert.CertificateException;
+import java.security.cert.CertificateExpiredException;
+import java.security.cert.CertificateNotYetValidException;
 import java.security.cert.CertificateParsingException;
 import java.security.cert.X509Certificate;
 import java.util.ArrayList;
@@ -50,14 +57,42 @@ abstract sealed class PeerVerifier extends X509ExtendedTrustManager
     return uris;
   }
 
+  /** Checks the chain of a client. */
   final void checkClientChain(X509Certificate[] chain, String authType)
       throws CertificateException {
     pkix.checkClientTrusted(chain, authType);
   }
 
+  /** Checks the chain of a server. */
   final void checkServerChain(X509Certificate[] chain, String authType)
       throws CertificateException {
     pkix.checkServerTrusted(chain, authType);
+  }
+
+  /**
+   * The same error so that the engine sends the alert that fits. BoringSSL is told a code; without
+   * one it sends internal_error. It knows the codes of expired certificates itself.
+   */
+  static CertificateException withAlert(CertificateException error, @Nullable SSLEngine engine) {
+    if (!(engine instanceof ReferenceCountedOpenSslEngine)) {
+      return error;
+    }
+    for (Throwable at = error; at != null; at = at.getCause()) {
+      if (at instanceof CertificateExpiredException
+          || at instanceof CertificateNotYetValidException) {
+        return error;
+      }
+      if (at instanceof CertPathBuilderException) {
+        return new OpenSslCertificateException(
+            error.getMessage(),
+            error,
+            CertificateVerifier.X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY); // unknown_ca
+      }
+    }
+    return new OpenSslCertificateException(
+        error.getMessage(),
+        error,
+        CertificateVerifier.X509_V_ERR_PERMITTED_VIOLATION); // certificate_unknown
   }
 
   /** None is named to the peer, so that it shows what it has instead of nothing. */
@@ -121,7 +156,7 @@ abstract sealed class PeerVerifier extends X509ExtendedTrustManager
         }
       }
       throw new IllegalStateException("the JDK has no PKIX trust manager");
-    } catch (GeneralSecurityException | java.io.IOException e) {
+    } catch (GeneralSecurityException | IOException e) {
       throw new IllegalArgumentException("roots: " + e.getMessage(), e);
     }
   }

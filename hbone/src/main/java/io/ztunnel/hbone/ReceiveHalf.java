@@ -101,8 +101,13 @@ final class ReceiveHalf {
     creditStream(bytes);
   }
 
-  void onEnd() {
+  /** The peer has ended its half. The reader hears of it from {@link #handOnEndWhenDelivered}. */
+  void end() {
     ended = true;
+  }
+
+  /** Tells the reader of the end, after everything that came before. */
+  void handOnEndWhenDelivered() {
     if (!deliveryScheduled) {
       flush();
     }

@@ -2,10 +2,10 @@ package io.ztunnel.hbone;
 
 import io.netty.buffer.PooledByteBufAllocator;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelOption;
 import io.netty.handler.codec.http2.Http2CodecUtil;
 import io.netty.handler.codec.http2.Http2Error;
 import io.netty.handler.codec.http2.Http2Headers;
-import io.netty.handler.ssl.SslHandler;
 import io.netty.util.concurrent.Future;
 import java.net.InetSocketAddress;
 import java.util.concurrent.TimeUnit;
@@ -51,6 +51,7 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
 
   private Stage stage = Stage.HANDSHAKE;
   private boolean drainRequested;
+  private boolean peerSettingsSeen;
   private @Nullable TlsPeer peer;
   private @Nullable Future<?> handshakeTimer;
 
@@ -72,6 +73,8 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
   /** Waits for the certificate, then shakes hands. */
   void begin(Future<ServerTls> tls) {
     channel.config().setAllocator(PooledByteBufAllocator.DEFAULT);
+    // HTTP/2 over TLS has no use for half a connection: a client that ends its half has left.
+    channel.config().setOption(ChannelOption.ALLOW_HALF_CLOSURE, false);
     channel.config().setWriteBufferWaterMark(Http2Connection.WATER_MARK);
     handshakeTimer =
         channel
@@ -117,7 +120,10 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
         failHandshake(new HboneFailure.TlsFailed(remote, reason));
         channel.close();
       }
-      case SERVING, DRAINING, DRAINED -> connection.close(reason);
+      case SERVING, DRAINING, DRAINED -> {
+        stage = Stage.DRAINED; // what its owner ends has not failed
+        connection.close(reason);
+      }
       case OVER -> {}
     }
   }
@@ -215,7 +221,9 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
   }
 
   @Override
-  public void onPeerSettings() {}
+  public void onPeerSettings() {
+    peerSettingsSeen = true;
+  }
 
   /** The client opens no more streams; it closes the connection when it is done. */
   @Override
@@ -232,7 +240,10 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
 
   @Override
   public void onStreamGone() {
-    closeIfDrained();
+    if (stage == Stage.DRAINED) {
+      // Not at once: a stream may go in the middle of a flush, which a close would cut off.
+      connection.loop().execute(this::closeIfDrained);
+    }
   }
 
   @Override
@@ -245,7 +256,15 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
 
   @Override
   public void onEnded(String reason) {
+    boolean failed = stage == Stage.SERVING && !peerSettingsSeen;
     stage = Stage.OVER;
+    if (failed) {
+      // With TLS 1.3 the client judges our certificate after our side of the handshake is done.
+      handler.onHandshakeFailed(
+          reason.startsWith(TlsErrors.ALERT_PREFIX)
+              ? new HboneFailure.TlsFailed(remote, reason)
+              : new HboneFailure.Http2Failed(reason));
+    }
   }
 
   private void closeIfDrained() {
@@ -263,16 +282,13 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
       channel.close();
       return;
     }
-    SslHandler handler;
-    try {
-      handler = tls.getNow().newHandler(channel.alloc());
-    } catch (IllegalStateException e) {
-      failHandshake(new HboneFailure.IdentityUnavailable(String.valueOf(e.getMessage())));
+    if (tls.getNow().isClosed()) {
+      failHandshake(new HboneFailure.IdentityUnavailable("the TLS context is closed"));
       channel.close();
       return;
     }
-    channel.pipeline().addLast("tls", handler);
-    channel.pipeline().addLast("tls-handshake", new TlsHandshake(handler, connection, this));
+    channel.pipeline().addLast("alpn", new AlpnCheck(tls.getNow()));
+    channel.pipeline().addLast("tls-handshake", new TlsHandshake(http2(), this));
     channel.config().setAutoRead(true);
   }
 

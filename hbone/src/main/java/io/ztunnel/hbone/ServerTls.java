@@ -79,6 +79,14 @@ public final class ServerTls implements AutoCloseable {
     public void checkClientTrusted(
         X509Certificate[] chain, String authType, @Nullable SSLEngine engine)
         throws CertificateException {
+      try {
+        check(chain, authType);
+      } catch (CertificateException e) {
+        throw withAlert(e, engine);
+      }
+    }
+
+    private void check(X509Certificate[] chain, String authType) throws CertificateException {
       checkClientChain(chain, authType);
       if (trustDomain.isEmpty()) {
         return; // nothing of ours to compare with (Istio)

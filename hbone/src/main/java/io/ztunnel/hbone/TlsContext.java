@@ -8,14 +8,18 @@ import io.netty.handler.ssl.ApplicationProtocolConfig.SelectorFailureBehavior;
 import io.netty.handler.ssl.ClientAuth;
 import io.netty.handler.ssl.OpenSslCachingX509KeyManagerFactory;
 import io.netty.handler.ssl.OpenSslContextOption;
+import io.netty.handler.ssl.ReferenceCountedOpenSslEngine;
 import io.netty.handler.ssl.SslContext;
 import io.netty.handler.ssl.SslContextBuilder;
 import io.netty.handler.ssl.SslHandler;
 import io.netty.handler.ssl.SslProvider;
+import io.netty.internal.tcnative.SSL;
 import io.netty.util.IllegalReferenceCountException;
 import io.netty.util.ReferenceCountUtil;
+import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.Stream;
 import javax.net.ssl.SSLException;
 
 /**
@@ -25,16 +29,24 @@ import javax.net.ssl.SSLException;
  * <p>Closed by any thread; handlers are made on any event loop.
  */
 final class TlsContext implements AutoCloseable {
-  private static final String H2 = "h2";
+  /** What becomes of a client without overlap is decided before, by {@link AlpnCheck}. */
+  private static final ApplicationProtocolConfig ALPN =
+      new ApplicationProtocolConfig(
+          Protocol.ALPN,
+          SelectorFailureBehavior.NO_ADVERTISE,
+          SelectedListenerFailureBehavior.ACCEPT,
+          "h2");
 
-  /** In this order (Istio). BoringSSL has its own fixed list for TLS 1.3. */
+  /** In this order (Istio). */
   private static final List<String> TLS13_SUITES =
       List.of("TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256");
 
+  /** What BoringSSL has for TLS 1.3, whatever it is told; its order depends on the processor. */
+  private static final List<String> BORINGSSL_TLS13_SUITES =
+      List.of("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256");
+
   private static final List<String> TLS12_SUITES =
       List.of(
-          "TLS_AES_256_GCM_SHA384",
-          "TLS_AES_128_GCM_SHA256",
           "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
           "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
           "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
@@ -42,6 +54,9 @@ final class TlsContext implements AutoCloseable {
 
   private static final String[] GROUPS = {"X25519", "P-256", "P-384", "X25519MLKEM768"};
   private static final String[] PQC_GROUPS = {"X25519MLKEM768"};
+
+  /** The JDK sends no ticket if sessions last longer than a ticket may: seven days. */
+  private static final long TOO_LONG_FOR_TICKETS_SECONDS = Duration.ofDays(8).toSeconds();
 
   private final SslContext context;
   private final AtomicBoolean closed = new AtomicBoolean();
@@ -74,6 +89,10 @@ final class TlsContext implements AutoCloseable {
     } catch (IllegalReferenceCountException e) {
       throw new IllegalStateException("the TLS context is closed", e);
     }
+    if (handler.engine() instanceof ReferenceCountedOpenSslEngine engine) {
+      // Netty turns tickets on for every engine. A resumed session would not be verified again.
+      SSL.setOptions(engine.sslPointer(), SSL.SSL_OP_NO_TICKET);
+    }
     handler.setHandshakeTimeoutMillis(0); // the connection's own limit covers more
     handler.setWrapDataSize(0); // frames are gathered before they get here
     return handler;
@@ -99,22 +118,21 @@ final class TlsContext implements AutoCloseable {
     builder
         .trustManager(verifier)
         .protocols(settings.tls12() ? List.of("TLSv1.3", "TLSv1.2") : List.of("TLSv1.3"))
-        .ciphers(settings.tls12() ? TLS12_SUITES : TLS13_SUITES)
-        .endpointIdentificationAlgorithm(null)
-        .sessionTimeout(1);
+        .ciphers(suites(settings))
+        .applicationProtocolConfig(ALPN)
+        .endpointIdentificationAlgorithm(null);
     switch (settings.provider()) {
       case BORINGSSL ->
           builder
               .sslProvider(SslProvider.OPENSSL_REFCNT)
               .keyManager(new OpenSslCachingX509KeyManagerFactory(key.factory()))
-              .applicationProtocolConfig(alpn(SelectorFailureBehavior.NO_ADVERTISE))
               .option(OpenSslContextOption.USE_TASKS, false)
               .option(OpenSslContextOption.GROUPS, settings.pqcOnly() ? PQC_GROUPS : GROUPS);
       case JDK ->
           builder
               .sslProvider(SslProvider.JDK)
               .keyManager(key)
-              .applicationProtocolConfig(alpn(SelectorFailureBehavior.FATAL_ALERT));
+              .sessionTimeout(TOO_LONG_FOR_TICKETS_SECONDS);
     }
     try {
       return new TlsContext(builder.build());
@@ -123,8 +141,12 @@ final class TlsContext implements AutoCloseable {
     }
   }
 
-  private static ApplicationProtocolConfig alpn(SelectorFailureBehavior noOverlap) {
-    return new ApplicationProtocolConfig(
-        Protocol.ALPN, noOverlap, SelectedListenerFailureBehavior.ACCEPT, H2);
+  private static List<String> suites(TlsSettings settings) {
+    List<String> tls13 =
+        switch (settings.provider()) {
+          case BORINGSSL -> BORINGSSL_TLS13_SUITES;
+          case JDK -> TLS13_SUITES;
+        };
+    return settings.tls12() ? Stream.concat(tls13.stream(), TLS12_SUITES.stream()).toList() : tls13;
   }
 }

@@ -2,6 +2,7 @@ package io.ztunnel.hbone;
 
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.socket.ChannelInputShutdownEvent;
 import io.netty.handler.ssl.SslHandler;
 import io.netty.handler.ssl.SslHandshakeCompletionEvent;
 import java.nio.channels.ClosedChannelException;
@@ -27,19 +28,21 @@ final class TlsHandshake extends ChannelInboundHandlerAdapter {
     void onTlsFailed(Throwable cause);
   }
 
-  private final SslHandler tls;
   private final Http2Connection connection;
   private final Outcome outcome;
   private boolean done;
 
-  TlsHandshake(SslHandler tls, Http2Connection connection, Outcome outcome) {
-    this.tls = tls;
+  TlsHandshake(Http2Connection connection, Outcome outcome) {
     this.connection = connection;
     this.outcome = outcome;
   }
 
   @Override
   public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
+    if (event instanceof ChannelInputShutdownEvent) {
+      fail(ctx, new ClosedChannelException());
+      return;
+    }
     if (!(event instanceof SslHandshakeCompletionEvent completion) || done) {
       ctx.fireUserEventTriggered(event);
       return;
@@ -50,7 +53,7 @@ final class TlsHandshake extends ChannelInboundHandlerAdapter {
     }
     TlsPeer peer;
     try {
-      peer = peer();
+      peer = peer(ctx.pipeline().get(SslHandler.class));
     } catch (SSLPeerUnverifiedException | CertificateParsingException e) {
       fail(ctx, e);
       return;
@@ -79,7 +82,8 @@ final class TlsHandshake extends ChannelInboundHandlerAdapter {
     ctx.close();
   }
 
-  private TlsPeer peer() throws SSLPeerUnverifiedException, CertificateParsingException {
+  private static TlsPeer peer(SslHandler tls)
+      throws SSLPeerUnverifiedException, CertificateParsingException {
     List<X509Certificate> chain = new ArrayList<>();
     for (Certificate certificate : tls.engine().getSession().getPeerCertificates()) {
       chain.add((X509Certificate) certificate);

@@ -107,8 +107,9 @@ final class TunnelStream implements Tunnel, SendHalf.Listener, ReceiveHalf.Reade
   }
 
   void onRemoteEnd() {
-    receive.onEnd();
-    onHalfEnded();
+    receive.end();
+    onHalfEnded(); // first: the reader may find that this was the last thing to happen
+    receive.handOnEndWhenDelivered();
   }
 
   /** Ends the stream for a reason that is not its owner's; the stream is out of the table. */

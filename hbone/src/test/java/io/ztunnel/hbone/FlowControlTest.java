@@ -23,21 +23,6 @@ class FlowControlTest {
     return listener;
   }
 
-  private static HboneSettings heldBytes(long limit) {
-    HboneSettings d = HboneSettings.defaults();
-    return new HboneSettings(
-        d.streamWindowBytes(),
-        d.connectionWindowBytes(),
-        d.frameSizeBytes(),
-        d.maxStreamsPerConnection(),
-        d.idleRelease(),
-        d.handshakeTimeout(),
-        d.connectTimeout(),
-        d.pingInterval(),
-        d.pingTimeout(),
-        new HeldBytes(limit));
-  }
-
   private static long updates(List<String> frames, int streamId) {
     String prefix = "WINDOW_UPDATE " + streamId + " ";
     return frames.stream()
@@ -103,7 +88,7 @@ class FlowControlTest {
   @Test
   void aConnectionBeyondItsWindowIsEnded() {
     // With a budget of nothing, each connection has its window and no more.
-    try (ServerScript script = ServerScript.started(heldBytes(1))) {
+    try (ServerScript script = ServerScript.started(TestSettings.heldBytes(1))) {
       int sent = 0;
       for (int id = 1; id < 100 && script.channel.isOpen(); id += 2) {
         stalled(script, id);
@@ -148,7 +133,7 @@ class FlowControlTest {
 
   @Test
   void creditIsNotLostWhenTheOwnerResets() {
-    try (ServerScript script = ServerScript.started(heldBytes(1))) {
+    try (ServerScript script = ServerScript.started(TestSettings.heldBytes(1))) {
       long sent = 0;
       long credited = 0;
       for (int id = 1; id < 201; id += 2) {
@@ -185,7 +170,7 @@ class FlowControlTest {
 
   @Test
   void aboveTheBudgetCreditFollowsConsumption() {
-    HboneSettings settings = heldBytes(1 << 20);
+    HboneSettings settings = TestSettings.heldBytes(1 << 20);
     try (ServerScript script = ServerScript.started(settings)) {
       RecordingListener slow = stalled(script, 1);
       for (int i = 0; i < 4; i++) {
@@ -214,7 +199,7 @@ class FlowControlTest {
 
   @Test
   void oneConnectionIsRelievedByAnother() {
-    HboneSettings settings = heldBytes(1 << 20);
+    HboneSettings settings = TestSettings.heldBytes(1 << 20);
     try (ServerScript full = ServerScript.started(settings);
         ServerScript other = ServerScript.started(settings)) {
       RecordingListener slow = stalled(full, 1);

@@ -80,28 +80,17 @@ class Http2SpecIT {
   }
 
   private static Object serve(SocketChannel channel) {
+    // The smallest frame size, so that h2spec has frames above it.
     ServerConnection connection =
-        new ServerConnection(channel, settings(), new SlowEchoHandler(channel), HboneObserver.NONE);
+        new ServerConnection(
+            channel,
+            TestSettings.frameSize(16_384),
+            new SlowEchoHandler(channel),
+            HboneObserver.NONE);
     channel.pipeline().addLast(connection.http2());
     connection.onSecured(new TlsPeer(List.of(), List.of()));
     channel.config().setAutoRead(true);
     return connection;
-  }
-
-  /** With the smallest frame size, so that h2spec has frames above it. */
-  private static HboneSettings settings() {
-    HboneSettings defaults = HboneSettings.defaults();
-    return new HboneSettings(
-        defaults.streamWindowBytes(),
-        defaults.connectionWindowBytes(),
-        16_384,
-        defaults.maxStreamsPerConnection(),
-        defaults.idleRelease(),
-        defaults.handshakeTimeout(),
-        defaults.connectTimeout(),
-        defaults.pingInterval(),
-        defaults.pingTimeout(),
-        defaults.heldBytes());
   }
 
   /** Answers a little later. Confined to the loop. */

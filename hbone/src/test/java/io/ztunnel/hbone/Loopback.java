@@ -41,6 +41,7 @@ final class Loopback implements AutoCloseable {
           1, Epoll.isAvailable() ? EpollIoHandler.newFactory() : NioIoHandler.newFactory());
   private final List<Channel> listeners = new CopyOnWriteArrayList<>();
   private final List<HbonePool> pools = new CopyOnWriteArrayList<>();
+  private final List<Runnable> clients = new CopyOnWriteArrayList<>();
   private final List<Runnable> resources = new CopyOnWriteArrayList<>();
 
   /** TCP connections accepted, and how many of these are closed again. */
@@ -74,7 +75,7 @@ final class Loopback implements AutoCloseable {
   /** Waits until the condition holds on the loop. */
   void await(String what, Callable<Boolean> condition) {
     Promise<Void> done = loop().newPromise();
-    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(9);
     Runnable check =
         new Runnable() {
           @Override
@@ -83,7 +84,7 @@ final class Loopback implements AutoCloseable {
               if (condition.call()) {
                 done.setSuccess(null);
               } else if (System.nanoTime() > deadline) {
-                done.setFailure(new AssertionError("not within 10 s: " + what));
+                done.setFailure(new AssertionError("not within 9 s: " + what));
               } else {
                 loop().schedule(this, 2, TimeUnit.MILLISECONDS);
               }
@@ -97,13 +98,21 @@ final class Loopback implements AutoCloseable {
   }
 
   ServerTls serverTls(KeyMaterial material) {
-    ServerTls tls = ServerTls.create(material, TlsSettings.defaults());
+    return serverTls(material, TlsSettings.defaults());
+  }
+
+  ServerTls serverTls(KeyMaterial material, TlsSettings settings) {
+    ServerTls tls = ServerTls.create(material, settings);
     resources.add(tls::close);
     return tls;
   }
 
   ClientTls clientTls(KeyMaterial material) {
-    ClientTls tls = ClientTls.create(material, TlsSettings.defaults());
+    return clientTls(material, TlsSettings.defaults());
+  }
+
+  ClientTls clientTls(KeyMaterial material, TlsSettings settings) {
+    ClientTls tls = ClientTls.create(material, settings);
     resources.add(tls::close);
     return tls;
   }
@@ -197,6 +206,18 @@ final class Loopback implements AutoCloseable {
     };
   }
 
+  /** Asks the pool for a tunnel and waits for what comes of it. */
+  Opened open(HbonePool pool, PeerKey key) {
+    return open(pool, key, connect("10.0.0.1:80"));
+  }
+
+  Opened open(HbonePool pool, PeerKey key, ConnectRequest request) {
+    Opened opened = new Opened();
+    run(() -> pool.open(key, request, opened));
+    await("an answer", opened::isDone);
+    return opened;
+  }
+
   /** What a pool is asked for to get to a server with {@link #SERVER} as its identity. */
   static PeerKey key(InetSocketAddress address, String uid) {
     return new PeerKey(CLIENT, List.of(SERVER), address, null, uid);
@@ -206,8 +227,14 @@ final class Loopback implements AutoCloseable {
     return new ConnectRequest(authority, null, null, null, null);
   }
 
+  /** Does this before anything else is closed. */
+  void onClose(Runnable action) {
+    clients.add(action);
+  }
+
   @Override
   public void close() {
+    clients.forEach(Runnable::run);
     run(() -> pools.forEach(HbonePool::close));
     listeners.forEach(listener -> listener.close().awaitUninterruptibly());
     await("accepted connections are closed", () -> accepted.get() == closed.get());

@@ -2,6 +2,7 @@ package io.ztunnel.hbone;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.buffer.ByteBuf;
@@ -322,6 +323,25 @@ class ServerProtocolTest {
   }
 
   @Test
+  void tunnelsThatEndInOrderMakeRoomForOthers() {
+    try (ServerScript script = ServerScript.started()) {
+      for (int id = 1; id < 1_000; id += 4) {
+        RecordingListener weFirst = script.open(id);
+        weFirst.tunnel().shutdownOutput();
+        script.received();
+        script.send(Frames.data(id, 0, true));
+        RecordingListener peerFirst = script.open(id + 2);
+        script.send(Frames.data(id + 2, 0, true));
+        peerFirst.tunnel().shutdownOutput();
+        script.received();
+        assertEquals("finished", weFirst.events.getLast());
+        assertEquals("finished", peerFirst.events.getLast());
+        assertTrue(script.connection.http2().streams().isEmpty());
+      }
+    }
+  }
+
+  @Test
   void drainingGoesInTwoSteps() {
     try (ServerScript script = ServerScript.started()) {
       RecordingListener listener = script.open(1);
@@ -470,6 +490,33 @@ class ServerProtocolTest {
       script.received();
       script.send(Unpooled.wrappedBuffer(Frames.PREFACE), Frames.ping(1, false));
       script.expectConnectionError("PROTOCOL_ERROR");
+    }
+  }
+
+  @Test
+  void payloadOnAStreamThatThePeerHasResetIsAnErrorSaidOnce() {
+    try (ServerScript script = ServerScript.started()) {
+      script.open(1);
+      script.send(Frames.reset(1, 8), Frames.data(1, 5, false), Frames.data(1, 5, false));
+      script.expect("RST_STREAM 1 STREAM_CLOSED");
+      script.expectAlive();
+    }
+  }
+
+  @Test
+  void aCallbackThatThrowsClosesTheConnectionAllTheSame() {
+    try (ServerScript script = ServerScript.started()) {
+      script.send(script.peer.connect(1));
+      RecordingListener listener =
+          new RecordingListener() {
+            @Override
+            public void onTerminated(TunnelTermination cause) {
+              throw new IllegalStateException("deliberate");
+            }
+          };
+      script.connects.getFirst().accept(null, listener);
+      assertThrows(IllegalStateException.class, () -> script.connection.close("now"));
+      assertFalse(script.channel.isOpen());
     }
   }
 

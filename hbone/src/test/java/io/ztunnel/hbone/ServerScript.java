@@ -2,25 +2,17 @@ package io.ztunnel.hbone;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
-import io.netty.channel.embedded.EmbeddedChannel;
 import io.netty.handler.codec.http2.Http2Headers;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A server connection without a network: frames go in, frames come out, and time stands still until
- * it is told to move. Keeps the requests that arrive. Confined to the test's thread.
+ * A server connection in a script; keeps the requests that arrive. Confined to the test's thread.
  */
-final class ServerScript implements ConnectHandler, AutoCloseable {
-  final EmbeddedChannel channel = new EmbeddedChannel();
-  final Frames peer = new Frames();
+final class ServerScript extends FrameScript implements ConnectHandler {
   final List<InboundConnect> connects = new ArrayList<>();
-  final List<String> events = new ArrayList<>();
   final ServerConnection connection;
 
   ServerScript() {
@@ -28,7 +20,6 @@ final class ServerScript implements ConnectHandler, AutoCloseable {
   }
 
   ServerScript(HboneSettings settings) {
-    channel.freezeTime();
     connection =
         new ServerConnection(
             channel,
@@ -72,14 +63,8 @@ final class ServerScript implements ConnectHandler, AutoCloseable {
     return script;
   }
 
-  /** All in one read. */
-  ServerScript send(ByteBuf... frames) {
-    channel.writeInbound(Unpooled.wrappedBuffer(frames));
-    return this;
-  }
-
-  ServerScript sendHeaders(int streamId, Http2Headers headers, boolean endStream) {
-    return send(peer.headers(streamId, headers, endStream));
+  void sendHeaders(int streamId, Http2Headers headers, boolean endStream) {
+    send(peer.headers(streamId, headers, endStream));
   }
 
   /** Opens a tunnel as the peer, and accepts it. */
@@ -90,20 +75,6 @@ final class ServerScript implements ConnectHandler, AutoCloseable {
     channel.runPendingTasks();
     received();
     return listener;
-  }
-
-  /** What was sent since the last call. */
-  List<String> received() {
-    channel.runPendingTasks();
-    List<String> frames = new ArrayList<>();
-    for (ByteBuf out = channel.readOutbound(); out != null; out = channel.readOutbound()) {
-      frames.addAll(peer.read(out));
-    }
-    return frames;
-  }
-
-  void expect(String... frames) {
-    assertEquals(List.of(frames), received());
   }
 
   /** The connection ended with GOAWAY of this code. */
@@ -117,12 +88,6 @@ final class ServerScript implements ConnectHandler, AutoCloseable {
 
   void expectAlive() {
     assertEquals(true, channel.isOpen(), () -> "closed: " + events);
-  }
-
-  void after(Duration time) {
-    channel.advanceTimeBy(time.toNanos(), TimeUnit.NANOSECONDS);
-    channel.runScheduledPendingTasks();
-    channel.runPendingTasks();
   }
 
   void writable(boolean writable) {
@@ -148,11 +113,6 @@ final class ServerScript implements ConnectHandler, AutoCloseable {
   @Override
   public void onClosed() {
     events.add("gone");
-  }
-
-  @Override
-  public void close() {
-    channel.finishAndReleaseAll();
   }
 
   @Nullable InboundConnect last() {

@@ -13,6 +13,8 @@ import io.ztunnel.metrics.TrafficLabels.ServiceName;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -20,6 +22,8 @@ import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -34,6 +38,9 @@ class TrafficMetricsTest {
           "istio_tcp_sent_bytes",
           "process_open_fds",
           "process_max_fds");
+
+  private static final Pattern DOCUMENTED =
+      Pattern.compile("\\| `([a-z0-9_]+)` \\| (counter|gauge) \\| .*");
 
   private final MeshRegistry registry = new MeshRegistry();
 
@@ -249,6 +256,27 @@ class TrafficMetricsTest {
       assertEquals(labelNames(want), labelNames(got), name);
       assertEquals(sampleNames(want), sampleNames(got), name);
     }
+  }
+
+  @Test
+  void theDocumentListsExactlyTheseFamilies() throws Exception {
+    fillAll();
+    var documented = new ArrayList<String>();
+    for (String line : Files.readAllLines(Path.of("../docs/metrics.md"))) {
+      Matcher row = DOCUMENTED.matcher(line);
+      if (row.matches()) {
+        documented.add(row.group(1) + " " + row.group(2));
+      }
+    }
+    var families = new ArrayList<String>();
+    Scrape.of(registry)
+        .families()
+        .forEach((name, family) -> families.add(name + " " + family.type()));
+    assertEquals(sorted(families), sorted(documented));
+  }
+
+  private static List<String> sorted(List<String> names) {
+    return names.stream().sorted().toList();
   }
 
   private void fillAll() {

@@ -62,6 +62,14 @@ public final class SocketFactory {
   }
 
   /**
+   * Probes an open connection in this way from now on, as far as its transport can. Called on the
+   * channel's event loop.
+   */
+  public static void keepalive(Channel channel, SocketSettings.Keepalive keepalive) {
+    SocketOptions.keepalive(channel, keepalive);
+  }
+
+  /**
    * Listens. A wildcard is {@code [::]} for both families, or {@code 0.0.0.0} where IPv6 is off by
    * the settings or not to be had in the namespace. The future completes on the boss loop, which
    * also accepts; a failure's message is {@code failed to bind to address ADDRESS: REASON}.

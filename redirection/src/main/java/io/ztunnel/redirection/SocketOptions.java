@@ -5,6 +5,7 @@ import io.netty.channel.ChannelException;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.socket.nio.NioChannelOption;
 import io.netty.channel.unix.IntegerUnixChannelOption;
+import io.netty.channel.unix.UnixChannel;
 import io.netty.channel.unix.UnixChannelOption;
 import java.io.IOException;
 import java.net.Inet6Address;
@@ -122,9 +123,12 @@ final class SocketOptions {
   }
 
   void keepalive(Channel channel) {
-    SocketSettings.Keepalive keepalive = settings.keepalive();
+    keepalive(channel, settings.keepalive());
+  }
+
+  static void keepalive(Channel channel, SocketSettings.Keepalive keepalive) {
     if (keepalive.enabled() && attempt(channel, ChannelOption.SO_KEEPALIVE, true)) {
-      boolean kernel = transport.hasKernelOptions();
+      boolean kernel = channel instanceof UnixChannel;
       boolean _ =
           attempt(channel, kernel ? KEEPALIVE_TIME : NIO_KEEPALIVE_TIME, seconds(keepalive.time()));
       boolean _ =

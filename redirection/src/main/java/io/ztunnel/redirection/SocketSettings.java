@@ -45,6 +45,21 @@ public record SocketSettings(
       }
     }
 
+    /**
+     * Finds a dead peer within this time, at the most patient pace: half of the time in peace, then
+     * three probes. The kernel counts in seconds, so that 2 s are the least.
+     */
+    public static Keepalive within(Duration limit) {
+      long seconds = Math.max(2, limit.toSeconds());
+      int retries = Math.clamp(seconds - 1, 1, 3);
+      long interval = Math.max(1, seconds / 6);
+      return new Keepalive(
+          true,
+          Duration.ofSeconds(seconds - interval * retries),
+          Duration.ofSeconds(interval),
+          retries);
+    }
+
     private static void requirePositive(String name, Duration duration) {
       if (!duration.isPositive()) {
         throw new IllegalArgumentException("%s: %s (expected: > 0)".formatted(name, duration));

@@ -8,12 +8,12 @@ import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 
 /** An application in a place of the lab: plain blocking sockets of the JDK. Stateless. */
-final class Peer {
+public final class Peer {
   private static final int TIMEOUT_MILLIS = 5_000;
 
   private Peer() {}
 
-  static ServerSocket listen(Lab.Place place, int port) throws IOException {
+  public static ServerSocket listen(Lab.Place place, int port) throws IOException {
     ServerSocket server = new ServerSocket();
     try (NetworkNamespace namespace = place.open()) {
       namespace.call(
@@ -26,7 +26,7 @@ final class Peer {
     return server;
   }
 
-  static Socket connect(Lab.Place place, InetAddress address, int port) throws IOException {
+  public static Socket connect(Lab.Place place, InetAddress address, int port) throws IOException {
     Socket socket = new Socket();
     try (NetworkNamespace namespace = place.open()) {
       namespace.call(
@@ -40,11 +40,11 @@ final class Peer {
     return socket;
   }
 
-  static void say(Socket socket, String text) throws IOException {
+  public static void say(Socket socket, String text) throws IOException {
     socket.getOutputStream().write(text.getBytes(StandardCharsets.UTF_8));
   }
 
-  static String hear(Socket socket, int bytes) throws IOException {
+  public static String hear(Socket socket, int bytes) throws IOException {
     return new String(socket.getInputStream().readNBytes(bytes), StandardCharsets.UTF_8);
   }
 }

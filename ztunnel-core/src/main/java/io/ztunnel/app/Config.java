@@ -140,7 +140,7 @@ public record Config(
    * @param userTimeout null if TCP_USER_TIMEOUT stays as it is
    * @param packetMark SO_MARK; null for none
    * @param connectTimeout for socket, bind and connect of one upstream
-   * @param halfCloseProbe how soon a connection whose one side has ended is probed
+   * @param halfCloseProbe how long a dead peer goes unnoticed once one side has ended
    * @param localhostAppTunnel whether tunnelled application traffic is delivered on loopback
    */
   public record Sockets(

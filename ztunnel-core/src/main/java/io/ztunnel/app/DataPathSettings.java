@@ -41,6 +41,7 @@ final class DataPathSettings {
         config.hbone().responseBaggage(),
         config.security().policyDecisionsAtInfo(),
         config.sockets().connectTimeout(),
+        SocketSettings.Keepalive.within(config.sockets().halfCloseProbe()),
         config.engine().terminationDeadline(),
         hbone(config));
   }
@@ -61,6 +62,18 @@ final class DataPathSettings {
         new SocketSettings.Keepalive(
             keepAlive.enabled(), keepAlive.time(), keepAlive.interval(), keepAlive.retries()),
         sockets.userTimeout() != null);
+  }
+
+  /** For tunnels to the daemon itself: its sockets are not redirected, so they need no mark. */
+  static SocketSettings ownSockets(Config config) {
+    SocketSettings sockets = sockets(config);
+    return new SocketSettings(
+        sockets.ipv6(),
+        OptionalInt.empty(),
+        sockets.portReuse(),
+        SocketSettings.Transparency.NEVER,
+        sockets.keepalive(),
+        sockets.userTimeout());
   }
 
   static TlsSettings tls(Config config) {

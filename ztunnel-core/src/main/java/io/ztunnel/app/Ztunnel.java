@@ -266,7 +266,12 @@ final class Ztunnel implements AutoCloseable {
               control,
               context,
               new SocketFactory(
-                  transport, NetworkNamespace.current(), DataPathSettings.sockets(config)),
+                  transport,
+                  NetworkNamespace.current(),
+                  switch (role) {
+                    case WORKLOAD -> DataPathSettings.sockets(config);
+                    case SELF -> DataPathSettings.ownSockets(config);
+                  }),
               info,
               role);
       ownProxies.add(proxy);

@@ -44,9 +44,16 @@ public final class CertificateManager implements AutoCloseable {
   /** How long a connection may be in the making with a certificate that has been replaced. */
   private static final Duration RETIREMENT = Duration.ofMinutes(1);
 
+  private static final String SHUTTING_DOWN = "shutting down";
   private static final Duration FIRST_RETRY = Duration.ofSeconds(1);
   private static final Duration LAST_RETRY = Duration.ofSeconds(150);
   private static final double RETRY_JITTER = 0.2;
+
+  /**
+   * The shortest pause before a renewal: clocks that differ and short validities make certificates
+   * that are due as soon as they come.
+   */
+  private static final Duration FIRST_RENEWAL = Duration.ofSeconds(1);
 
   /** Renewals are spread over this share of the validity, before its half. */
   private static final double RENEWAL_JITTER = 0.05;
@@ -57,6 +64,9 @@ public final class CertificateManager implements AutoCloseable {
   private final Clock clock;
   private final RandomGenerator random;
   private final Map<SpiffeId, Entry> entries = new ConcurrentHashMap<>();
+
+  /** Read and written by the control thread. */
+  private boolean closed;
 
   /**
    * @param control the control thread
@@ -85,13 +95,25 @@ public final class CertificateManager implements AutoCloseable {
       return executor.newSucceededFuture(tls);
     }
     Promise<WorkloadTls> promise = executor.newPromise();
-    control.execute(() -> entry(identity).await(promise));
+    control.execute(
+        () -> {
+          if (closed) {
+            promise.tryFailure(new IOException(SHUTTING_DOWN));
+          } else {
+            entry(identity).await(promise);
+          }
+        });
     return promise;
   }
 
   /** Asks for a certificate ahead of its first use. Callable from any thread. */
   public void prefetch(SpiffeId identity) {
-    control.execute(() -> entry(identity));
+    control.execute(
+        () -> {
+          if (!closed) {
+            Entry _ = entry(identity);
+          }
+        });
   }
 
   /** Drops an identity that no workload of the node has any more. Callable from any thread. */
@@ -116,10 +138,11 @@ public final class CertificateManager implements AutoCloseable {
   public void close() {
     control.execute(
         () -> {
-          entries.values().forEach(entry -> entry.close("shutting down"));
+          closed = true;
+          entries.values().forEach(entry -> entry.close(SHUTTING_DOWN));
           entries.clear();
+          authority.close();
         });
-    authority.close();
   }
 
   private Entry entry(SpiffeId identity) {
@@ -220,7 +243,8 @@ public final class CertificateManager implements AutoCloseable {
       failures = 0;
       retire(state);
       state = new CertificateState.Available(tls);
-      Duration renewal = untilRenewal(material.leaf(), clock.instant(), random);
+      Duration due = untilRenewal(material.leaf(), clock.instant(), random);
+      Duration renewal = due.compareTo(FIRST_RENEWAL) < 0 ? FIRST_RENEWAL : due;
       timer = control.schedule(this::sign, renewal.toMillis(), TimeUnit.MILLISECONDS);
       LOG.debug("certificate of {} renews in {}", identity, renewal);
       List<Promise<WorkloadTls>> answered = List.copyOf(waiters);
@@ -240,6 +264,7 @@ public final class CertificateManager implements AutoCloseable {
         LOG.warn("certificate of {} not renewed, the old one is still valid: {}", identity, error);
       } else {
         LOG.warn("no certificate for {}: {}", identity, error);
+        retire(state);
         state = new CertificateState.Unavailable(error, now.plus(pause));
         List<Promise<WorkloadTls>> answered = List.copyOf(waiters);
         waiters.clear();

@@ -7,7 +7,6 @@ import io.netty.util.concurrent.Future;
 import io.ztunnel.hbone.KeyMaterial;
 import io.ztunnel.hbone.SpiffeId;
 import java.io.IOException;
-import java.io.StringReader;
 import java.io.StringWriter;
 import java.math.BigInteger;
 import java.nio.channels.FileChannel;
@@ -16,12 +15,17 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileAttribute;
+import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.GeneralSecurityException;
+import java.security.InvalidKeyException;
 import java.security.KeyPair;
 import java.security.KeyPairGenerator;
 import java.security.PrivateKey;
 import java.security.SecureRandom;
+import java.security.Signature;
+import java.security.cert.CertificateException;
 import java.security.cert.X509Certificate;
 import java.security.spec.ECGenParameterSpec;
 import java.time.Clock;
@@ -29,7 +33,10 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Date;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Lock;
+import java.util.concurrent.locks.ReentrantLock;
 import org.bouncycastle.asn1.pkcs.PrivateKeyInfo;
 import org.bouncycastle.asn1.x500.X500Name;
 import org.bouncycastle.asn1.x509.BasicConstraints;
@@ -48,6 +55,7 @@ import org.bouncycastle.openssl.jcajce.JcaPEMWriter;
 import org.bouncycastle.openssl.jcajce.JcaPKCS8Generator;
 import org.bouncycastle.operator.OperatorCreationException;
 import org.bouncycastle.operator.jcajce.JcaContentSignerBuilder;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A certificate authority for trials and tests ({@code FAKE_CA=true}): a root of its own in a
@@ -60,7 +68,11 @@ import org.bouncycastle.operator.jcajce.JcaContentSignerBuilder;
 public final class TrialAuthority implements CertificateAuthority {
   private static final String KEY_FILE = "root-key.pem";
   private static final String CERTIFICATE_FILE = "root-cert.pem";
+  private static final String SIGNATURE = "SHA256withECDSA";
   private static final Duration ROOT_VALIDITY = Duration.ofDays(3650);
+
+  /** File locks are between processes; this one is between the threads of ours. */
+  private static final Lock OPENING = new ReentrantLock();
 
   /** Clocks of two machines differ; a certificate is valid from a little earlier. */
   private static final Duration CLOCK_SKEW = Duration.ofMinutes(2);
@@ -84,30 +96,64 @@ public final class TrialAuthority implements CertificateAuthority {
    * Opens the authority of this directory, making the directory and the root if they are missing.
    *
    * @param validity how long the certificates of workloads are valid
-   * @throws IOException naming the directory when it cannot be read or written
+   * @throws IOException naming the directory when it cannot be read or written, and the file when
+   *     it is not what it should be
    */
   public static TrialAuthority open(Path directory, Duration validity, Clock clock)
       throws IOException {
+    OPENING.lock();
     try {
-      Files.createDirectories(
-          directory,
-          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+      Files.createDirectories(directory, permissions("rwx------"));
       try (FileChannel lockFile =
               FileChannel.open(
-                  directory.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+                  directory.resolve("lock"),
+                  Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE),
+                  permissions("rw-------"));
           FileLock _ = lockFile.lock()) {
-        Path keyFile = directory.resolve(KEY_FILE);
-        Path certificateFile = directory.resolve(CERTIFICATE_FILE);
-        if (!Files.exists(keyFile) || !Files.exists(certificateFile)) {
-          generateRoot(clock, keyFile, certificateFile);
-        }
-        return new TrialAuthority(
-            clock, validity, readKey(keyFile), readCertificate(certificateFile));
+        return openLocked(directory, validity, clock);
       }
     } catch (IOException | GeneralSecurityException | OperatorCreationException e) {
       throw new IOException(
           "trial certificate authority in " + directory + ": " + e.getMessage(), e);
+    } finally {
+      OPENING.unlock();
     }
+  }
+
+  private static TrialAuthority openLocked(Path directory, Duration validity, Clock clock)
+      throws IOException, GeneralSecurityException, OperatorCreationException {
+    Path keyFile = directory.resolve(KEY_FILE);
+    Path certificateFile = directory.resolve(CERTIFICATE_FILE);
+    if (!Files.exists(keyFile) || !Files.exists(certificateFile)) {
+      generateRoot(clock, keyFile, certificateFile);
+    }
+    PrivateKey key = readKey(keyFile);
+    X509Certificate certificate = readCertificate(certificateFile);
+    if (!belongTogether(key, certificate)) {
+      throw new IOException(
+          keyFile + ": not the key of " + certificateFile + " (expected: both of one root)");
+    }
+    return new TrialAuthority(clock, validity, key, certificate);
+  }
+
+  private static boolean belongTogether(PrivateKey key, X509Certificate certificate)
+      throws GeneralSecurityException {
+    byte[] challenge = {1};
+    Signature signature = Signature.getInstance(SIGNATURE);
+    try {
+      signature.initSign(key);
+      signature.update(challenge);
+      byte[] signed = signature.sign();
+      signature.initVerify(certificate.getPublicKey());
+      signature.update(challenge);
+      return signature.verify(signed);
+    } catch (InvalidKeyException e) {
+      return false; // of another algorithm
+    }
+  }
+
+  private static FileAttribute<Set<PosixFilePermission>> permissions(String text) {
+    return PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(text));
   }
 
   @Override
@@ -174,8 +220,7 @@ public final class TrialAuthority implements CertificateAuthority {
 
   private static X509Certificate sign(JcaX509v3CertificateBuilder builder, PrivateKey key)
       throws OperatorCreationException, GeneralSecurityException {
-    X509CertificateHolder holder =
-        builder.build(new JcaContentSignerBuilder("SHA256withECDSA").build(key));
+    X509CertificateHolder holder = builder.build(new JcaContentSignerBuilder(SIGNATURE).build(key));
     return new JcaX509CertificateConverter().getCertificate(holder);
   }
 
@@ -187,36 +232,48 @@ public final class TrialAuthority implements CertificateAuthority {
     }
     Path temporary = file.resolveSibling(file.getFileName() + ".new");
     Files.deleteIfExists(temporary);
-    Files.createFile(
-        temporary,
-        PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+    Files.createFile(temporary, permissions("rw-------"));
     Files.writeString(temporary, text.toString());
     Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE);
   }
 
   private static PrivateKey readKey(Path file) throws IOException {
     if (readPem(file) instanceof PrivateKeyInfo key) {
-      return new JcaPEMKeyConverter().getPrivateKey(key);
+      try {
+        return new JcaPEMKeyConverter().getPrivateKey(key);
+      } catch (IOException e) {
+        throw unreadable(file, e);
+      }
     }
     throw new IOException(file + ": no private key found (expected: PKCS#8 PEM)");
   }
 
-  private static X509Certificate readCertificate(Path file)
-      throws IOException, GeneralSecurityException {
+  private static X509Certificate readCertificate(Path file) throws IOException {
     if (readPem(file) instanceof X509CertificateHolder certificate) {
-      return new JcaX509CertificateConverter().getCertificate(certificate);
+      try {
+        return new JcaX509CertificateConverter().getCertificate(certificate);
+      } catch (CertificateException e) {
+        throw unreadable(file, e);
+      }
     }
     throw new IOException(file + ": no certificate found (expected: X.509 PEM)");
   }
 
   private static Object readPem(Path file) throws IOException {
-    try (PEMParser parser = new PEMParser(new StringReader(Files.readString(file)))) {
-      Object object = parser.readObject();
-      if (object == null) {
-        throw new IOException(file + ": empty (expected: PEM)");
-      }
-      return object;
+    @Nullable Object object;
+    try (PEMParser parser = new PEMParser(Files.newBufferedReader(file))) {
+      object = parser.readObject();
+    } catch (IOException e) {
+      throw unreadable(file, e);
     }
+    if (object == null) {
+      throw new IOException(file + ": empty (expected: PEM)");
+    }
+    return object;
+  }
+
+  private static IOException unreadable(Path file, Exception cause) {
+    return new IOException(file + ": " + cause.getMessage() + " (expected: PEM)", cause);
   }
 
   @Override

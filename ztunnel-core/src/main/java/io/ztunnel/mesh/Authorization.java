@@ -83,15 +83,6 @@ public record Authorization(
       Constraint<Cidr> sourceIps,
       Constraint<Cidr> destinationIps,
       Constraint<Integer> destinationPorts) {
-    public static final Match EMPTY =
-        new Match(
-            Constraint.none(),
-            Constraint.none(),
-            Constraint.none(),
-            Constraint.none(),
-            Constraint.none(),
-            Constraint.none());
-
     /** Whether nothing is constrained. */
     public boolean isEmpty() {
       return namespaces.isEmpty()

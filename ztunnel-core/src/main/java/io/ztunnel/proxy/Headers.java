@@ -7,6 +7,7 @@ import io.ztunnel.hbone.TraceParent;
 import io.ztunnel.mesh.ServiceName;
 import io.ztunnel.mesh.Workload;
 import java.net.InetSocketAddress;
+import java.util.Locale;
 import java.util.concurrent.ThreadLocalRandom;
 import org.jspecify.annotations.Nullable;
 
@@ -30,12 +31,24 @@ final class Headers {
     return new Baggage(
             workload.clusterId(),
             workload.namespace(),
-            workload.workloadType(),
+            baggageType(workload),
             workload.workloadName(),
             workload.canonicalName(),
             workload.canonicalRevision(),
             workload.locality().region(),
             workload.locality().zone())
         .toString();
+  }
+
+  /**
+   * The type that the workload's name is told under. Peers know four; what else a local file may
+   * say is told as what an unknown type of the control plane is taken for (Istio).
+   */
+  private static String baggageType(Workload workload) {
+    String type = workload.workloadType().toLowerCase(Locale.ROOT);
+    return switch (type) {
+      case "cronjob", "pod", "job" -> type;
+      default -> "deployment";
+    };
   }
 }

@@ -237,7 +237,8 @@ final class InboundRequest implements LiveConnection {
               .encode(upstream.channel().alloc()));
       upstream.flush();
     }
-    Relay relay = new Relay(loop, downstream, upstream, report);
+    Relay relay =
+        new Relay(loop, downstream, upstream, proxy().settings().halfClosedProbing(), report);
     state = new State.Relaying(relay, report);
     relay.start();
   }

@@ -1,6 +1,7 @@
 package io.ztunnel.proxy;
 
 import io.netty.buffer.ByteBuf;
+import io.ztunnel.redirection.SocketSettings;
 
 /**
  * One of the two ends that a {@link Relay} joins. Confined to the relay's event loop.
@@ -37,7 +38,7 @@ abstract sealed class Leg permits TcpLeg, TunnelLeg {
   abstract void shutdownOutput();
 
   /** Makes a dead peer of a half-closed connection be noticed soon. */
-  abstract void probeOften();
+  abstract void probe(SocketSettings.Keepalive keepalive);
 
   /** Delivers what was written and closes; the far end's remaining bytes are not wanted. */
   abstract void closeAfterWrites();

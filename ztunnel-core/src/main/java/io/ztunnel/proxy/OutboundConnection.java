@@ -151,16 +151,12 @@ final class OutboundConnection implements LiveConnection {
         proxy
             .router()
             .route(
-                new OutboundCall(local, source.getAddress(), target),
+                new OutboundCall(
+                    local, source.getAddress(), target, failed == null ? Set.of() : failed),
                 proxy.context().mesh().view(),
-                this::isAvoided,
+                proxy.context().upstreams().health()::isSetAside,
                 RouteTrace.OFF);
     follow(new Attempt(local), result);
-  }
-
-  private boolean isAvoided(String uid) {
-    return (failed != null && failed.contains(uid))
-        || proxy.context().upstreams().health().isSetAside(uid);
   }
 
   private void follow(Attempt attempt, RouteResult result) {
@@ -199,7 +195,8 @@ final class OutboundConnection implements LiveConnection {
   private void relay(ConnectionFacts facts, Leg upstream) {
     RelayReport report =
         new RelayReport(proxy.context().telemetry().opened(facts, beganNanos, loop), this::onEnded);
-    Relay relay = new Relay(loop, downstream, upstream, report);
+    Relay relay =
+        new Relay(loop, downstream, upstream, proxy.settings().halfClosedProbing(), report);
     state = new State.Relaying(relay, report);
     relay.start();
   }

@@ -160,7 +160,9 @@ final class PassthroughConnection implements LiveConnection {
             }
           } else if (done.isSuccess()) {
             RelayReport report = new RelayReport(observer, this::onEnded);
-            Relay relay = new Relay(loop, downstream, dial.leg(), report);
+            Relay relay =
+                new Relay(
+                    loop, downstream, dial.leg(), proxy.settings().halfClosedProbing(), report);
             state = new State.Relaying(relay, report);
             relay.start();
           } else {

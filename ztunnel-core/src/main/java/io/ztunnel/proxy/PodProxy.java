@@ -74,7 +74,11 @@ public final class PodProxy implements WorkloadProxy {
   private @Nullable Registration meshRegistration;
   private @Nullable DrainMode draining;
   private @Nullable ScheduledFuture<?> deadline;
+  private @Nullable ScheduledFuture<?> poll;
   private int polls;
+
+  /** From the start until the last listener is bound, or one could not be. */
+  private boolean starting;
 
   /**
    * Set by the control thread before the first connection is accepted, then read by event loops.
@@ -115,6 +119,7 @@ public final class PodProxy implements WorkloadProxy {
   public Future<Void> start() {
     assert control.inEventLoop();
     Promise<Void> started = control.newPromise();
+    starting = true;
     meshRegistration = context.mesh().observe(this::onMeshChange);
     List<Listening> wanted = new ArrayList<>();
     wanted.add(
@@ -151,6 +156,7 @@ public final class PodProxy implements WorkloadProxy {
   private void listenNext(List<Listening> wanted, int next, Promise<Void> started) {
     assert control.inEventLoop();
     if (next == wanted.size()) {
+      starting = false;
       started.trySuccess(null);
       return;
     }
@@ -166,16 +172,23 @@ public final class PodProxy implements WorkloadProxy {
                 control.execute(
                     () -> {
                       if (!bound.isSuccess()) {
-                        closeAll();
-                        started.tryFailure(bound.cause());
+                        failStart(started, bound.cause());
                       } else if (draining != null) {
+                        listeners.add(bound.getNow());
                         bound.getNow().close();
-                        started.tryFailure(new IllegalStateException("drained while starting"));
+                        failStart(started, new IllegalStateException("drained while starting"));
                       } else {
                         onListening(listening, bound.getNow());
                         listenNext(wanted, next + 1, started);
                       }
                     }));
+  }
+
+  /** Tells the failure when the listeners that were bound are gone. */
+  private void failStart(Promise<Void> started, Throwable cause) {
+    starting = false;
+    closeAll();
+    drained.addListener(_ -> started.tryFailure(cause));
   }
 
   private void onListening(Listening listening, ServerChannel channel) {
@@ -259,15 +272,20 @@ public final class PodProxy implements WorkloadProxy {
   /** The pool of this loop; called on it. */
   HbonePool pool(EventLoop loop) {
     assert loop.inEventLoop();
-    return pools.computeIfAbsent(
-        loop,
-        owner ->
-            new HbonePool(
-                owner,
-                context.settings().hbone(),
-                new PodConnector(
-                    sockets, context.certificates(), context.settings().connectTimeout()),
-                context.hboneObserver()));
+    HbonePool pool =
+        pools.computeIfAbsent(
+            loop,
+            owner ->
+                new HbonePool(
+                    owner,
+                    context.settings().hbone(),
+                    new PodConnector(
+                        sockets, context.certificates(), context.settings().connectTimeout()),
+                    context.hboneObserver()));
+    if (closed) {
+      pool.close(); // it may have come when the others had been closed
+    }
+    return pool;
   }
 
   private void onMeshChange(MeshChange change) {
@@ -343,16 +361,26 @@ public final class PodProxy implements WorkloadProxy {
 
   private void awaitIdle() {
     assert control.inEventLoop();
-    if (connections.isEmpty() && sessions.isEmpty()) {
+    if (poll != null) {
+      poll.cancel(false);
+      poll = null;
+    }
+    if (isIdle()) {
       closeAll();
       drained.trySuccess(null);
     } else if (polls < MAX_POLLS_AFTER_CLOSE || !closed) {
       polls = closed ? polls + 1 : 0;
-      ScheduledFuture<?> _ =
-          control.schedule(this::awaitIdle, DRAIN_POLL_MILLIS, TimeUnit.MILLISECONDS);
+      poll = control.schedule(this::awaitIdle, DRAIN_POLL_MILLIS, TimeUnit.MILLISECONDS);
     } else {
       drained.trySuccess(null);
     }
+  }
+
+  private boolean isIdle() {
+    return !starting
+        && connections.isEmpty()
+        && sessions.isEmpty()
+        && listeners.stream().allMatch(listener -> listener.closeFuture().isDone());
   }
 
   /** Ends everything that is left. */

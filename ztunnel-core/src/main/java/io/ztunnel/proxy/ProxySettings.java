@@ -1,6 +1,7 @@
 package io.ztunnel.proxy;
 
 import io.ztunnel.hbone.HboneSettings;
+import io.ztunnel.redirection.SocketSettings;
 import io.ztunnel.routing.InboundSettings;
 import io.ztunnel.routing.ReservedPorts;
 import java.time.Duration;
@@ -16,6 +17,7 @@ import java.time.Duration;
  * @param exchangeBaggage whether workload metadata is read from requests and sent in answers
  * @param policyInfoLogs whether decisions of policies are logged at info rather than debug
  * @param connectTimeout limit for one TCP connection to an upstream
+ * @param halfClosedProbing what finds a dead peer of a connection that one side has ended
  * @param drainDeadline how long a graceful end waits for connections
  */
 public record ProxySettings(
@@ -27,6 +29,7 @@ public record ProxySettings(
     boolean exchangeBaggage,
     boolean policyInfoLogs,
     Duration connectTimeout,
+    SocketSettings.Keepalive halfClosedProbing,
     Duration drainDeadline,
     HboneSettings hbone) {
   /** Where connections that local applications open are redirected to. */

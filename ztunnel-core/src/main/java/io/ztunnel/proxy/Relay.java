@@ -3,6 +3,7 @@ package io.ztunnel.proxy;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.EventLoop;
 import io.ztunnel.hbone.TunnelTermination;
+import io.ztunnel.redirection.SocketSettings;
 
 /**
  * Carries the bytes of one proxied connection both ways, from the moment both ends stand until both
@@ -36,13 +37,23 @@ final class Relay {
   private final EventLoop loop;
   private final Leg downstream;
   private final Leg upstream;
+  private final SocketSettings.Keepalive halfClosedProbing;
   private final Observer observer;
   private boolean over;
 
-  Relay(EventLoop loop, Leg downstream, Leg upstream, Observer observer) {
+  /**
+   * @param halfClosedProbing what finds a dead peer once one direction has ended
+   */
+  Relay(
+      EventLoop loop,
+      Leg downstream,
+      Leg upstream,
+      SocketSettings.Keepalive halfClosedProbing,
+      Observer observer) {
     this.loop = loop;
     this.downstream = downstream;
     this.upstream = upstream;
+    this.halfClosedProbing = halfClosedProbing;
     this.observer = observer;
   }
 
@@ -120,8 +131,8 @@ final class Relay {
       from.closeAfterWrites();
     } else {
       to.shutdownOutput();
-      from.probeOften();
-      to.probeOften();
+      from.probe(halfClosedProbing);
+      to.probe(halfClosedProbing);
     }
   }
 

@@ -4,11 +4,13 @@ import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.handler.codec.ByteToMessageDecoder;
 import io.netty.util.concurrent.ScheduledFuture;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.UnknownHostException;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -40,15 +42,19 @@ final class Socks5Negotiation extends ChannelInboundHandlerAdapter {
     record Target(InetSocketAddress address) implements Step {}
   }
 
-  private final PodProxy proxy;
-  private final TcpLeg leg;
+  private final Consumer<InetSocketAddress> onTarget;
   private boolean greeted;
   private @Nullable ByteBuf received;
   private @Nullable ScheduledFuture<?> deadline;
 
-  private Socks5Negotiation(PodProxy proxy, TcpLeg leg) {
-    this.proxy = proxy;
-    this.leg = leg;
+  /**
+   * For one connection.
+   *
+   * @param onTarget is told where the client wants to go, after what it sent behind its request was
+   *     passed on down the pipeline
+   */
+  Socks5Negotiation(Consumer<InetSocketAddress> onTarget) {
+    this.onTarget = onTarget;
   }
 
   /** Prepares a channel just accepted; the negotiation begins when it is active. */
@@ -56,7 +62,10 @@ final class Socks5Negotiation extends ChannelInboundHandlerAdapter {
     TcpLeg.install(
         accepted,
         leg -> {
-          accepted.pipeline().addFirst(new Socks5Negotiation(proxy, leg));
+          accepted
+              .pipeline()
+              .addFirst(
+                  new Socks5Negotiation(target -> OutboundConnection.start(proxy, leg, target)));
           accepted.config().setAutoRead(true);
         });
   }
@@ -85,12 +94,10 @@ final class Socks5Negotiation extends ChannelInboundHandlerAdapter {
   @Override
   public void channelRead(ChannelHandlerContext ctx, Object message) {
     ByteBuf bytes = (ByteBuf) message;
-    if (received == null) {
-      received = bytes;
-    } else {
-      received = received.writeBytes(bytes);
-      bytes.release();
-    }
+    received =
+        received == null
+            ? bytes
+            : ByteToMessageDecoder.MERGE_CUMULATOR.cumulate(ctx.alloc(), received, bytes);
     advance(ctx, received);
   }
 
@@ -180,7 +187,7 @@ final class Socks5Negotiation extends ChannelInboundHandlerAdapter {
       ctx.fireChannelRead(buffer.readRetainedSlice(buffer.readableBytes())); // kept by the leg
     }
     ctx.pipeline().remove(this);
-    OutboundConnection.start(proxy, leg, address);
+    onTarget.accept(address);
   }
 
   private static ByteBuf reply(ChannelHandlerContext ctx, int code) {

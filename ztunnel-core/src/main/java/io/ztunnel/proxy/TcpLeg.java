@@ -7,9 +7,10 @@ import io.netty.channel.ChannelHandler;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelOption;
-import io.netty.channel.epoll.EpollChannelOption;
 import io.netty.channel.socket.ChannelInputShutdownEvent;
 import io.netty.channel.socket.DuplexChannel;
+import io.ztunnel.redirection.SocketFactory;
+import io.ztunnel.redirection.SocketSettings;
 import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.Queue;
@@ -25,14 +26,6 @@ import org.jspecify.annotations.Nullable;
  * the socket ends the relay.
  */
 final class TcpLeg extends Leg {
-  /**
-   * What makes a dead peer of a half-closed connection be noticed: idle, then between probes, s.
-   */
-  private static final int PROBE_IDLE_SECONDS = 20;
-
-  private static final int PROBE_INTERVAL_SECONDS = 10;
-  private static final int PROBES = 3;
-
   /**
    * While the socket takes no more, payloads below this size are copied together: a slice of a few
    * bytes would hold the whole buffer it was read into.
@@ -170,12 +163,9 @@ final class TcpLeg extends Leg {
   }
 
   @Override
-  void probeOften() {
-    if (channel instanceof io.netty.channel.epoll.EpollSocketChannel && channel.isActive()) {
-      channel.config().setOption(ChannelOption.SO_KEEPALIVE, true);
-      channel.config().setOption(EpollChannelOption.TCP_KEEPIDLE, PROBE_IDLE_SECONDS);
-      channel.config().setOption(EpollChannelOption.TCP_KEEPINTVL, PROBE_INTERVAL_SECONDS);
-      channel.config().setOption(EpollChannelOption.TCP_KEEPCNT, PROBES);
+  void probe(SocketSettings.Keepalive keepalive) {
+    if (channel.isActive()) {
+      SocketFactory.keepalive(channel, keepalive);
     }
   }
 

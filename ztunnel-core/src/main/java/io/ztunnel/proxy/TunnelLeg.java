@@ -5,6 +5,7 @@ import io.ztunnel.hbone.Tunnel;
 import io.ztunnel.hbone.TunnelListener;
 import io.ztunnel.hbone.TunnelReset;
 import io.ztunnel.hbone.TunnelTermination;
+import io.ztunnel.redirection.SocketSettings;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -123,7 +124,7 @@ final class TunnelLeg extends Leg implements TunnelListener {
   }
 
   @Override
-  void probeOften() {
+  void probe(SocketSettings.Keepalive keepalive) {
     // The connection under the tunnel has its own PING.
   }
 

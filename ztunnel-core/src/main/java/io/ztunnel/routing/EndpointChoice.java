@@ -7,6 +7,7 @@ import io.ztunnel.mesh.PortMap;
 import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.Workload;
 import java.util.List;
+import java.util.Set;
 import java.util.function.Predicate;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
@@ -14,8 +15,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * Chooses an endpoint of a service: those that can be reached and are nearest, by the service's
  * preferences, at random in proportion to their capacity (Istio). An endpoint set aside because it
- * failed lately is chosen only when there is no other. Goes through the endpoints once and keeps
- * none of them. Confined to the thread that chooses.
+ * failed lately is chosen only when there is no other, and one that failed for this very connection
+ * only when there is none of those either. Goes through the endpoints once and keeps none of them.
+ * Confined to the thread that chooses.
  */
 final class EndpointChoice {
   private final MeshView view;
@@ -24,7 +26,9 @@ final class EndpointChoice {
   private final int port;
   private final ResolutionMode mode;
   private final Predicate<String> setAside;
+  private final Set<String> failed;
   private final Draw usable;
+  private final Draw aside;
   private final Draw last;
 
   EndpointChoice(
@@ -32,10 +36,12 @@ final class EndpointChoice {
     this.view = scene.view();
     this.source = scene.call().source();
     this.setAside = scene.setAside();
+    this.failed = scene.call().failed();
     this.service = service;
     this.port = port;
     this.mode = mode;
     usable = new Draw(random);
+    aside = new Draw(random);
     last = new Draw(random);
   }
 
@@ -44,16 +50,23 @@ final class EndpointChoice {
     if (mode == ResolutionMode.WAYPOINT || service.ports().contains(port)) {
       service.endpoints().forEach(this::consider);
     }
-    return usable.drawn != null ? usable.drawn : last.drawn;
+    Workload drawn = usable.drawn != null ? usable.drawn : aside.drawn;
+    return drawn != null ? drawn : last.drawn;
   }
 
-  /** How many endpoints could have been chosen, those set aside and those farther away included. */
+  /** How many endpoints can be used, the farther ones included. */
   int candidates() {
-    return usable.candidates + last.candidates;
+    return usable.candidates + aside.candidates + last.candidates;
   }
 
-  int candidatesSetAside() {
-    return last.candidates;
+  /** How many of them are set aside or have failed for this connection. */
+  int avoided() {
+    return aside.candidates + last.candidates;
+  }
+
+  /** How many could be tried if the one chosen failed. */
+  int others() {
+    return Math.max(usable.candidates + aside.candidates - 1, 0);
   }
 
   private void consider(Endpoint endpoint) {
@@ -63,8 +76,15 @@ final class EndpointChoice {
     }
     int rank = rank(workload);
     if (rank >= 0) {
-      (setAside.test(workload.uid()) ? last : usable).offer(workload, rank);
+      draw(workload.uid()).offer(workload, rank);
     }
+  }
+
+  private Draw draw(String uid) {
+    if (failed.contains(uid)) {
+      return last;
+    }
+    return setAside.test(uid) ? aside : usable;
   }
 
   /** One without an address can be reached in another network, through its gateway. */

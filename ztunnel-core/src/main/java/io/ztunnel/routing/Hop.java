@@ -11,9 +11,9 @@ import java.util.List;
  *     destination of the connection
  * @param address resolved
  * @param acceptedIdentities the identities one of which the peer must have; empty for plain TCP
- * @param otherEndpoints how many others could have been chosen in its place. When dialling it
- *     fails, another may be tried only if there are any: an application that names a pod by its
- *     address means that pod
+ * @param otherEndpoints how many others could be tried in its place, should dialling it fail: those
+ *     of the service, without the ones that have failed for this connection already. None when the
+ *     application named a pod by its address: it means that pod
  */
 public record Hop(
     Workload workload,

@@ -27,8 +27,8 @@ public final class OutboundRouter {
    * Decides.
    *
    * @param view the mesh as it is now
-   * @param setAside whether the workload of a uid should be avoided, because it failed lately or in
-   *     an earlier attempt of this connection; it is still chosen when there is no other
+   * @param setAside whether the workload of a uid should be avoided, because it failed lately; it
+   *     is still chosen when there is no other
    * @param trace is told the steps
    */
   public RouteResult route(

@@ -19,7 +19,7 @@ sealed interface Upstream {
    * @param port where it is to be reached, behind its tunnel if it has one
    * @param service the service it was chosen from; null: it was named by its own address
    * @param wanted the address that was asked for, or one of the family that is preferred
-   * @param otherEndpoints how many others of the service could have been chosen
+   * @param otherEndpoints how many others of the service could be tried if it failed
    */
   record Chosen(
       Workload workload,

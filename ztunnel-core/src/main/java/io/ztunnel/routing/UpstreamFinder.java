@@ -64,17 +64,17 @@ final class UpstreamFinder {
         .trace()
         .step(
             () ->
-                "service %s port %d: %d endpoints, %d can be used, %d of them set aside; chosen: %s"
+                "service %s port %d: %d endpoints, %d can be used, %d of them avoided; chosen: %s"
                     .formatted(
                         service.key(),
                         port,
                         service.endpoints().size(),
                         choice.candidates(),
-                        choice.candidatesSetAside(),
+                        choice.avoided(),
                         workload == null ? "none" : workload.uid()));
     int targetPort = workload == null ? PortMap.ABSENT : choice.targetPort(workload);
     return workload == null || targetPort == PortMap.ABSENT
         ? new Upstream.Missing()
-        : new Upstream.Chosen(workload, targetPort, service, wanted, choice.candidates() - 1);
+        : new Upstream.Chosen(workload, targetPort, service, wanted, choice.others());
   }
 }

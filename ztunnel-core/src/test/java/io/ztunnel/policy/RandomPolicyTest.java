@@ -111,7 +111,7 @@ final class RandomPolicyTest {
 
   private static boolean holds(Match match, Connection c) {
     SpiffeId id = c.identity();
-    if (match.equals(Match.EMPTY)) {
+    if (match.isEmpty()) {
       return false;
     }
     return fits(match.namespaces(), it -> holds(it, id == null ? "" : id.namespace()))

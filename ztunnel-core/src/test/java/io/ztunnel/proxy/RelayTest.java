@@ -14,8 +14,10 @@ import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.epoll.EpollIoHandler;
 import io.ztunnel.hbone.TunnelTermination;
+import io.ztunnel.redirection.SocketSettings;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.Callable;
@@ -30,6 +32,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** The relay between real sockets, and between a socket and a tunnel the test plays the peer of. */
 class RelayTest {
+  private static final SocketSettings.Keepalive PROBING =
+      SocketSettings.Keepalive.within(Duration.ofMinutes(1));
   private static EventLoopGroup group;
   private static EventLoop loop;
 
@@ -80,7 +84,7 @@ class RelayTest {
   private static Relay join(Leg downstream, Leg upstream, Recorder recorder) throws Exception {
     return onLoop(
         () -> {
-          Relay relay = new Relay(loop, downstream, upstream, recorder);
+          Relay relay = new Relay(loop, downstream, upstream, PROBING, recorder);
           relay.start();
           return relay;
         });

@@ -7,6 +7,7 @@ import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.TestMesh;
 import io.ztunnel.mesh.Workload;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
@@ -151,7 +152,42 @@ final class EndpointChoiceTest {
     EndpointChoice choice = choice(view, "near"::equals);
     choice.choose();
     assertEquals(2, choice.candidates());
-    assertEquals(1, choice.candidatesSetAside());
+    assertEquals(1, choice.avoided());
+    assertEquals(1, choice.others());
+  }
+
+  @ParameterizedTest(name = "set aside {0}, failed {1}: {2}, others {3}")
+  @CsvSource({
+    "'',    '',    abc, 2",
+    "a,     '',    bc,  2",
+    "abc,   '',    abc, 2",
+    "'',    a,     bc,  1",
+    "'',    ab,    c,   0",
+    "a,     b,     c,   1",
+    "ac,    b,     ac,  1",
+    "abc,   b,     ac,  1",
+    "'',    abc,   abc, 0",
+    "abc,   abc,   abc, 0",
+  })
+  void avoidsFirstWhatFailedForThisConnectionThenWhatIsSetAside(
+      String aside, String failed, String expected, int others) {
+    MeshView view =
+        view(
+            """
+            - {uid: a, namespace: ns, workloadIps: [10.0.0.1], network: n, services: {ns/svc: {}}}
+            - {uid: b, namespace: ns, workloadIps: [10.0.0.2], network: n, services: {ns/svc: {}}}
+            - {uid: c, namespace: ns, workloadIps: [10.0.0.3], network: n, services: {ns/svc: {}}}
+            """,
+            "");
+    Set<String> failedUids = new TreeSet<>(List.of(failed.split("", -1)));
+    Set<String> chosen = new TreeSet<>();
+    for (int i = 0; i < 200; i++) {
+      EndpointChoice choice =
+          choice(view, 80, ResolutionMode.STANDARD, aside::contains, failedUids);
+      chosen.add(Objects.requireNonNull(choice.choose()).uid());
+      assertEquals(others, choice.others());
+    }
+    assertEquals(expected, String.join("", chosen));
   }
 
   private String chosen(MeshView view, Predicate<String> setAside) {
@@ -164,12 +200,22 @@ final class EndpointChoiceTest {
 
   private EndpointChoice choice(
       MeshView view, int port, ResolutionMode mode, Predicate<String> setAside) {
+    return choice(view, port, mode, setAside, Set.of());
+  }
+
+  private EndpointChoice choice(
+      MeshView view,
+      int port,
+      ResolutionMode mode,
+      Predicate<String> setAside,
+      Set<String> failed) {
     Service service = Objects.requireNonNull(view.service(TestMesh.key("ns/svc")));
     OutboundCall call =
         new OutboundCall(
             TestMesh.workload(view, "source"),
             TestMesh.ip("10.0.0.1"),
-            TestMesh.socket("10.1.0.1:80"));
+            TestMesh.socket("10.1.0.1:80"),
+            failed);
     return new EndpointChoice(
         new Scene(view, call, setAside, RouteTrace.OFF), service, port, mode, random);
   }

@@ -289,6 +289,31 @@ final class OutboundRouterTest {
     assertEquals(straight, direct);
   }
 
+  @ParameterizedTest(name = "a service in {0}: {1}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          n1 | no upstream 10.1.0.1:80
+          n9 | hbone 10.0.0.2:15008 10.0.0.2:8080 [spiffe://td/ns/ns/sa/dst] dst for svc
+          """)
+  void theServiceIsLookedUpInTheNodesNetworkAndItsEndpointsInTheWorkloads(
+      String network, String route) {
+    MeshView view =
+        TestMesh.view(
+            """
+            workloads:
+            - {uid: source, namespace: ns, serviceAccount: src, trustDomain: td, network: n9,
+               workloadIps: [10.0.0.1], protocol: HBONE, services: {}}
+            - {uid: dst, namespace: ns, serviceAccount: dst, trustDomain: td, network: n9,
+               workloadIps: [10.0.0.2], protocol: HBONE, services: {ns/svc: {}}}
+            services:
+            - {name: svc, namespace: ns, hostname: svc, vips: [%s/10.1.0.1], ports: {80: 8080}}
+            """
+                .formatted(network));
+    assertEquals(route, text(decide(view, "10.1.0.1:80", _ -> false, RouteTrace.OFF)));
+  }
+
   @Test
   void aWaypointOfTheSourceIsNotUsed() {
     String view =
@@ -569,7 +594,7 @@ final class OutboundRouterTest {
     decide(view, "10.1.0.1:80", _ -> false, step -> steps.add(step.get()));
     assertEquals("n1/10.1.0.1 is service ns/svc", steps.get(0));
     assertEquals(
-        "service ns/svc port 80: 1 endpoints, 1 can be used, 0 of them set aside; chosen: a",
+        "service ns/svc port 80: 1 endpoints, 1 can be used, 0 of them avoided; chosen: a",
         steps.get(1));
     assertTrue(steps.get(2).startsWith("result: Hbone["), steps.get(2));
     assertEquals(3, steps.size());

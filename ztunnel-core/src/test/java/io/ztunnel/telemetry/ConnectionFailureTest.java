@@ -9,10 +9,14 @@ import io.ztunnel.telemetry.ConnectionFailure.DialOutcome;
 import io.ztunnel.telemetry.ConnectionFailure.Half;
 import io.ztunnel.telemetry.ConnectionFailure.Http2Failure;
 import io.ztunnel.telemetry.ConnectionFailure.TlsRole;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -340,5 +344,22 @@ class ConnectionFailureTest {
                     Arrays.asList(
                         r.get()[0].getClass(), ((ConnectionFailure) r.get()[0]).reason())));
     assertEquals(pairs.size(), pairs.stream().map(List::getLast).distinct().count());
+  }
+
+  @Test
+  void theDocumentListsExactlyTheseReasonsWithTheirFlags() throws Exception {
+    Pattern row = Pattern.compile("\\| `([a-z0-9_]+)` \\| ([A-Z0-9_]+|-) \\| .*");
+    Set<String> documented =
+        Files.readAllLines(Path.of("../docs/metrics.md")).stream()
+            .map(row::matcher)
+            .filter(Matcher::matches)
+            .map(m -> m.group(1) + " " + m.group(2))
+            .collect(Collectors.toSet());
+    Set<String> reasons =
+        failures().stream()
+            .map(r -> (ConnectionFailure) r.get()[0])
+            .map(f -> f.reason() + " " + f.responseFlag())
+            .collect(Collectors.toSet());
+    assertEquals(new TreeSet<>(reasons), new TreeSet<>(documented));
   }
 }

@@ -22,11 +22,18 @@ final class Capture {
 
   private static final Duration DEADLINE = Duration.ofSeconds(15);
 
+  private static final Duration QUIET = Duration.ofMillis(300);
+
+  /** What a file without a packet has. */
+  private static final int FILE_HEADER_BYTES = 24;
+
   private final Path file;
+  private final Path log;
   private final Process process;
 
-  private Capture(Path file, Process process) {
+  private Capture(Path file, Path log, Process process) {
     this.file = file;
+    this.log = log;
     this.process = process;
   }
 
@@ -58,12 +65,31 @@ final class Capture {
       }
       Pause.of(Duration.ofMillis(20));
     }
-    return new Capture(file, process);
+    return new Capture(file, log, process);
   }
 
-  /** Ends it, after a moment in which the last packets arrive in the file. */
+  /** Waits until a text was seen; false if it was not before the deadline. */
+  boolean awaitText(String text, Duration deadline) throws IOException {
+    long end = System.nanoTime() + deadline.toNanos();
+    while (occurrences(text) == 0) {
+      if (System.nanoTime() > end) {
+        return false;
+      }
+      Pause.of(QUIET);
+    }
+    return true;
+  }
+
+  /** Ends it once packets have arrived in the file, and then no more for a moment. */
   void stop() throws IOException {
-    Pause.of(Duration.ofMillis(300));
+    long end = System.nanoTime() + DEADLINE.toNanos();
+    long before = 0;
+    long now = Files.size(file);
+    while ((now != before || now <= FILE_HEADER_BYTES) && System.nanoTime() < end) {
+      Pause.of(QUIET);
+      before = now;
+      now = Files.size(file);
+    }
     process.destroy();
     try {
       if (!process.waitFor(DEADLINE.toSeconds(), TimeUnit.SECONDS)) {
@@ -73,6 +99,11 @@ final class Capture {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
+  }
+
+  /** What tcpdump says about itself, at its end with the numbers of packets. */
+  String said() throws IOException {
+    return String.join("; ", Files.readAllLines(log));
   }
 
   /** How many packets fit a filter; an empty filter fits all. */

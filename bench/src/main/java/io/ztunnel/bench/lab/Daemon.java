@@ -35,7 +35,7 @@ public final class Daemon implements AutoCloseable {
   private final Path log;
   private final NetworkNamespace namespace;
   private final Process process;
-  private final @Nullable Agent agent;
+  private @Nullable Agent agent;
 
   /** The agent of the node, and its conversation with the daemon. */
   private record Agent(CniAgent server, CniAgent.Session session) implements AutoCloseable {
@@ -199,6 +199,16 @@ public final class Daemon implements AutoCloseable {
     }
   }
 
+  /**
+   * Ends the CNI agent's connection as a restart of the agent does, and waits for the daemon to
+   * connect again; it wants a whole new snapshot then.
+   */
+  public void reconnectAgent() throws IOException {
+    Agent before = agent();
+    before.session().close();
+    agent = new Agent(before.server(), accept(before.server(), process, log));
+  }
+
   /** Takes a pod back: its proxy ends at once. */
   public void delete(Lab.Pod pod) throws IOException {
     String error = session().delete(uid(pod));
@@ -213,10 +223,14 @@ public final class Daemon implements AutoCloseable {
   }
 
   private CniAgent.Session session() {
+    return agent().session();
+  }
+
+  private Agent agent() {
     if (agent == null) {
       throw new IllegalStateException(name + " is dedicated to its pod (expected: a shared one)");
     }
-    return agent.session();
+    return agent;
   }
 
   /** Ends the initial snapshot and waits until the daemon calls itself ready. */

@@ -32,7 +32,7 @@ class DemoIT {
             "Hello from cart.",
             "spiffe://cluster.local/ns/shop/sa/web",
             "spiffe://cluster.local/ns/shop/sa/cart",
-            "in clear: 0 times on the wire",
+            "in clear: 0 on the wire",
             "shop/no-crawlers",
             "receiver",
             "connection complete",

@@ -1,0 +1,268 @@
+package io.ztunnel.bench.faults;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import io.ztunnel.bench.lab.Daemon;
+import io.ztunnel.bench.lab.MeshFile;
+import io.ztunnel.bench.lab.Pause;
+import io.ztunnel.redirection.Lab;
+import io.ztunnel.redirection.Peer;
+import java.io.IOException;
+import java.net.Socket;
+import java.net.SocketTimeoutException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+
+/**
+ * Two nodes with a daemon each, near and far: on the near one a client and a bystander, on the far
+ * one a server and a stranger, which is no captured pod but counts as a member of the mesh, so that
+ * a test can play a node's proxy there. What must go on beside every fault is checked from here.
+ * For one thread.
+ */
+final class FaultMesh implements AutoCloseable {
+  static final Path LAUNCHER = Path.of("..", "ztunnel").toAbsolutePath().normalize();
+  static final String NAMESPACE = "lab";
+  static final int HBONE_PORT = 15008;
+
+  /** Where the server echoes. */
+  static final int ECHO_PORT = 7;
+
+  private static final Duration DEADLINE = Duration.ofSeconds(15);
+  private static final Duration POLL = Duration.ofMillis(20);
+
+  /** Lines that nothing a peer or an application does may cause. */
+  private static final Pattern ALARMING =
+      Pattern.compile("LEAK:|Exception|^\\s+at |AssertionError|uncaught|unexpected|\\bfatal\\b");
+
+  private final Lab lab;
+  private final Lab.Pod client;
+  private final Lab.Pod bystander;
+  private final Lab.Pod server;
+  private final Lab.Pod stranger;
+  private final Daemon near;
+  private final Daemon far;
+  private final Application echo;
+  private final Vitals nearAtRest;
+  private final Vitals farAtRest;
+
+  private FaultMesh(String word, Map<String, String> environment) throws IOException {
+    lab = Lab.create(word);
+    try {
+      Lab.Node first = lab.addNode();
+      Lab.Node second = lab.addNode();
+      client = first.addPod("client");
+      bystander = first.addPod("bystander");
+      server = second.addPod("server");
+      stranger = second.addPod("stranger", Lab.Without.REDIRECTION);
+      MeshFile mesh = new MeshFile();
+      for (Lab.Pod pod : List.of(client, bystander, server, stranger)) {
+        mesh.workload(pod, NAMESPACE, pod.name(), List.of(), List.of());
+      }
+      Path file = lab.directory().resolve("mesh.yaml");
+      mesh.write(file);
+      Map<String, String> variables = new TreeMap<>();
+      variables.put("POOL_UNUSED_RELEASE_TIMEOUT", "100ms");
+      variables.put("ZTUNNEL_HANDSHAKE_TIMEOUT", "1s");
+      variables.put("ZTUNNEL_CONNECT_TIMEOUT", "2s");
+      variables.put("ZTUNNEL_HBONE_ANSWER_TIMEOUT", "3s");
+      variables.put("JDK_JAVA_OPTIONS", "-Dio.netty.leakDetection.level=paranoid");
+      variables.putAll(environment);
+      near = Daemon.start(lab, first, LAUNCHER, file, variables);
+      far = Daemon.start(lab, second, LAUNCHER, file, variables);
+      near.add(client, NAMESPACE, client.name());
+      near.add(bystander, NAMESPACE, bystander.name());
+      near.finishSnapshot();
+      far.add(server, NAMESPACE, server.name());
+      far.finishSnapshot();
+      echo = Application.start(server, ECHO_PORT, Application.Service::echo);
+      assertOthersGoOn(); // what is made for the first connection stays
+      nearAtRest = Vitals.awaitIdle(near, DEADLINE);
+      farAtRest = Vitals.awaitIdle(far, DEADLINE);
+    } catch (IOException | RuntimeException | AssertionError e) {
+      keepLogs(lab);
+      lab.close();
+      throw e;
+    }
+  }
+
+  /** Starts it; the word is a part of the namespaces' names. */
+  static FaultMesh start(String word, Map<String, String> environment) throws IOException {
+    return new FaultMesh(word, environment);
+  }
+
+  Lab lab() {
+    return lab;
+  }
+
+  Lab.Pod client() {
+    return client;
+  }
+
+  Lab.Pod bystander() {
+    return bystander;
+  }
+
+  Lab.Pod server() {
+    return server;
+  }
+
+  Lab.Pod stranger() {
+    return stranger;
+  }
+
+  /** The daemon of the client's node. */
+  Daemon near() {
+    return near;
+  }
+
+  /** The daemon of the server's node. */
+  Daemon far() {
+    return far;
+  }
+
+  /** The SPIFFE identity of a pod. */
+  static String identity(Lab.Pod pod) {
+    return "spiffe://cluster.local/ns/%s/sa/%s".formatted(NAMESPACE, pod.name());
+  }
+
+  /** From the client to a port of the server. */
+  Socket connectToServer(int port) throws IOException {
+    return Peer.connect(client, server.ipv4(), port);
+  }
+
+  /** A new connection of the bystander to the server works, in both directions and to its end. */
+  void assertOthersGoOn() throws IOException {
+    assertEchoes(bystander, server);
+  }
+
+  /** A new connection between two pods works, in both directions and to its end. */
+  static void assertEchoes(Lab.Pod from, Lab.Pod to) throws IOException {
+    try (Socket connection = Peer.connect(from, to.ipv4(), ECHO_PORT)) {
+      assertEchoes(connection);
+      connection.shutdownOutput();
+      assertEquals(-1, connection.getInputStream().read(), "end of the echo");
+    }
+  }
+
+  /** An open connection still works. */
+  static void assertEchoes(Socket connection) throws IOException {
+    String word = "still here";
+    Peer.say(connection, word);
+    try {
+      assertEquals(word, Peer.hear(connection, word.length()));
+    } catch (SocketTimeoutException e) {
+      throw new AssertionError("no echo", e);
+    }
+  }
+
+  /** After a fault: others go on, and neither daemon has anything left of it. */
+  void assertRecovered() throws IOException {
+    assertOthersGoOn();
+    Vitals.awaitNothingLeft(near, nearAtRest, DEADLINE);
+    Vitals.awaitNothingLeft(far, farAtRest, DEADLINE);
+  }
+
+  /** How many lines a daemon has written; what comes later is what a fault has caused. */
+  static int mark(Daemon daemon) throws IOException {
+    return daemon.logLines().size();
+  }
+
+  /** The first line after the mark with all the words; fails if it does not come in time. */
+  static String awaitLine(Daemon daemon, int mark, String... words) throws IOException {
+    long end = System.nanoTime() + DEADLINE.toNanos();
+    while (true) {
+      List<String> lines = daemon.logLines();
+      for (String line : lines.subList(mark, lines.size())) {
+        if (Stream.of(words).allMatch(line::contains)) {
+          return line;
+        }
+      }
+      if (System.nanoTime() > end) {
+        throw new AssertionError(
+            "%s has no line with %s after:%n%s"
+                .formatted(
+                    daemon.name(),
+                    List.of(words),
+                    String.join("\n", lines.subList(mark, lines.size()))));
+      }
+      Pause.of(POLL);
+    }
+  }
+
+  /** Waits for something that another process does. */
+  static void await(String what, Condition condition) throws IOException {
+    await(what, DEADLINE, condition);
+  }
+
+  static void await(String what, Duration deadline, Condition condition) throws IOException {
+    long end = System.nanoTime() + deadline.toNanos();
+    while (!condition.holds()) {
+      if (System.nanoTime() > end) {
+        throw new AssertionError("not within " + deadline + ": " + what);
+      }
+      Pause.of(POLL);
+    }
+  }
+
+  /** What can be waited for. */
+  @FunctionalInterface
+  interface Condition {
+    boolean holds() throws IOException;
+  }
+
+  /** Collects garbage in a daemon, so that it notices buffers that nobody released. */
+  private void collectGarbage(Daemon daemon) throws IOException {
+    Lab.Output output =
+        daemon
+            .node()
+            .exec(
+                DEADLINE,
+                Path.of(System.getProperty("java.home"), "bin", "jcmd").toString(),
+                Long.toString(daemon.pid()),
+                "GC.run");
+    assertEquals(0, output.exitStatus(), output::err);
+  }
+
+  private static List<String> alarming(Daemon daemon) throws IOException {
+    return daemon.logLines().stream().filter(line -> ALARMING.matcher(line).find()).toList();
+  }
+
+  /** Ends both daemons, after a last look for lost buffers and lines that alarm. */
+  @Override
+  public void close() throws IOException {
+    try (lab) {
+      try (echo;
+          far;
+          near) {
+        inspect();
+      } finally {
+        keepLogs(lab);
+      }
+    }
+  }
+
+  private void inspect() throws IOException {
+    collectGarbage(near);
+    collectGarbage(far);
+    assertOthersGoOn(); // lost buffers show at the next allocation
+    assertEquals(List.of(), alarming(near), near.name());
+    assertEquals(List.of(), alarming(far), far.name());
+  }
+
+  /** Beside the test's report, for whoever looks for the cause of a failure. */
+  private static void keepLogs(Lab lab) throws IOException {
+    Path directory = Files.createDirectories(Path.of("target", "fault-logs"));
+    try (Stream<Path> files = Files.list(lab.directory())) {
+      for (Path file : files.filter(path -> path.toString().endsWith(".log")).toList()) {
+        Files.copy(
+            file, directory.resolve(lab.directory().getFileName() + "-" + file.getFileName()));
+      }
+    }
+  }
+}

@@ -1,0 +1,100 @@
+package io.ztunnel.hbone;
+
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandler;
+import io.netty.channel.EventLoop;
+import io.netty.handler.codec.http2.DefaultHttp2Headers;
+import io.netty.util.concurrent.Future;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.util.List;
+
+/** A client connection in a script, without a pool around it. Confined to the test's thread. */
+final class ClientScript extends FrameScript implements ClientConnection.Owner {
+  final ClientConnection connection;
+  private final PeerKey key =
+      Loopback.key(new InetSocketAddress(InetAddress.getLoopbackAddress(), 15008), "uid");
+  private final HbonePool pool;
+
+  ClientScript() {
+    HboneSettings settings = HboneSettings.defaults();
+    pool = new HbonePool(channel.eventLoop(), settings, new NoWay(), HboneObserver.NONE);
+    connection = new ClientConnection(channel.eventLoop(), key, settings, this, HboneObserver.NONE);
+    channel.pipeline().addLast(connection.http2());
+    connection.onSecured(new TlsPeer(List.of(), List.of()));
+  }
+
+  /** A connection after both prefaces, with what the client sent read away. */
+  static ClientScript started() {
+    ClientScript script = new ClientScript();
+    script.send(Frames.settings(), Frames.settingsAck());
+    script.received();
+    return script;
+  }
+
+  /** Sends a CONNECT. */
+  Opened open() {
+    Opened opened = new Opened();
+    open(opened);
+    return opened;
+  }
+
+  void open(TunnelOpening opening) {
+    connection.open(new TunnelRequest(pool, key, Loopback.connect("10.0.0.1:80"), opening));
+  }
+
+  /** Sends a CONNECT, and answers it as the peer. */
+  Opened opened(int streamId) {
+    Opened opened = open();
+    answer(streamId, 200, false);
+    received();
+    return opened;
+  }
+
+  void answer(int streamId, int status, boolean endStream) {
+    send(
+        peer.headers(
+            streamId, new DefaultHttp2Headers(false).status(String.valueOf(status)), endStream));
+  }
+
+  @Override
+  public void onUsable(ClientConnection of) {
+    events.add("usable");
+  }
+
+  @Override
+  public void onDialFailed(ClientConnection of, HboneFailure failure) {
+    events.add(failure.message());
+  }
+
+  @Override
+  public void onRoom(ClientConnection of) {}
+
+  @Override
+  public void onRetired(ClientConnection of) {
+    events.add("retired");
+  }
+
+  @Override
+  public void onIdle(ClientConnection of) {
+    events.add("idle");
+  }
+
+  @Override
+  public void onOver(ClientConnection of) {
+    events.add("over");
+  }
+
+  /** Nothing is dialled here. */
+  private static final class NoWay implements Connector {
+    @Override
+    public Future<Channel> connect(EventLoop loop, PeerKey key, ChannelHandler handler) {
+      return loop.newFailedFuture(new IllegalStateException("no other connection"));
+    }
+
+    @Override
+    public Future<ClientTls> tls(EventLoop loop, PeerKey key) {
+      return loop.newFailedFuture(new IllegalStateException("no other connection"));
+    }
+  }
+}

@@ -1,0 +1,208 @@
+package io.ztunnel;
+
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.fields;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.domain.JavaModifier;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Future;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+
+/** The picture in ARCHITECTURE.md, as rules. */
+class ArchitectureTest {
+  private static final JavaClasses CLASSES =
+      new ClassFileImporter()
+          .withImportOption(new ImportOption.DoNotIncludeTests())
+          .withImportOption(location -> !location.contains("-tests.jar"))
+          .importPackages("io.ztunnel");
+
+  /** Generated code keeps its own house. */
+  private static final String GENERATED = "io.ztunnel.redirection.proto..";
+
+  @Test
+  void leavesKnowNeitherEachOtherNorTheCore() {
+    layeredArchitecture()
+        .consideringOnlyDependenciesInLayers()
+        .layer("hbone")
+        .definedBy("io.ztunnel.hbone..")
+        .layer("redirection")
+        .definedBy("io.ztunnel.redirection..")
+        .layer("metrics")
+        .definedBy("io.ztunnel.metrics..")
+        .layer("core")
+        .definedBy(
+            "io.ztunnel.app..",
+            "io.ztunnel.admin..",
+            "io.ztunnel.proxy..",
+            "io.ztunnel.identity..",
+            "io.ztunnel.telemetry..",
+            "io.ztunnel.routing..",
+            "io.ztunnel.policy..",
+            "io.ztunnel.mesh..",
+            "io.ztunnel.log..")
+        .whereLayer("hbone")
+        .mayOnlyBeAccessedByLayers("core")
+        .whereLayer("redirection")
+        .mayOnlyBeAccessedByLayers("core")
+        .whereLayer("metrics")
+        .mayOnlyBeAccessedByLayers("core")
+        .whereLayer("core")
+        .mayNotBeAccessedByAnyLayer()
+        .check(CLASSES);
+  }
+
+  @Test
+  void packagesOfTheCoreUseOnlyThoseBelowThem() {
+    List<String> downwards =
+        List.of(
+            "app", "admin", "proxy", "identity", "telemetry", "routing", "policy", "mesh", "log");
+    for (int i = 1; i < downwards.size(); i++) {
+      String[] above =
+          downwards.subList(0, i).stream()
+              .map(name -> "io.ztunnel." + name + "..")
+              .toArray(String[]::new);
+      noClasses()
+          .that()
+          .resideInAPackage("io.ztunnel." + downwards.get(i) + "..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAnyPackage(above)
+          .check(CLASSES);
+    }
+  }
+
+  @Test
+  void packagesAreFreeOfCycles() {
+    slices().matching("io.ztunnel.(*)").should().beFreeOfCycles().check(CLASSES);
+  }
+
+  @Test
+  void noStaticFieldChanges() {
+    fields()
+        .that()
+        .areStatic()
+        .and()
+        .areDeclaredInClassesThat()
+        .resideOutsideOfPackage(GENERATED)
+        .and()
+        .doNotHaveModifier(JavaModifier.SYNTHETIC)
+        .should()
+        .beFinal()
+        .check(CLASSES);
+  }
+
+  @Test
+  void noClassIsADumpingGround() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage(GENERATED)
+        .should()
+        .haveSimpleNameEndingWith("Util")
+        .orShould()
+        .haveSimpleNameEndingWith("Utils")
+        .orShould()
+        .haveSimpleNameEndingWith("Helper")
+        .orShould()
+        .haveSimpleNameEndingWith("Impl")
+        .orShould()
+        .haveSimpleNameEndingWith("Common")
+        .check(CLASSES);
+  }
+
+  @Test
+  void nothingOnTheDataPathWaits() {
+    noClasses()
+        .that()
+        .resideInAnyPackage("io.ztunnel.hbone..", "io.ztunnel.routing..", "io.ztunnel.policy..")
+        .should()
+        .callMethod(Thread.class, "sleep", long.class)
+        .orShould()
+        .callMethod(Future.class, "get")
+        .orShould()
+        .dependOnClassesThat()
+        .areAssignableTo(CompletableFuture.class)
+        .check(CLASSES);
+    noClasses()
+        .that()
+        .resideInAPackage("io.ztunnel.proxy..")
+        .should()
+        .callMethod(Thread.class, "sleep", long.class)
+        .orShould()
+        .callMethod(Future.class, "get")
+        .orShould()
+        .dependOnClassesThat()
+        .areAssignableTo(CompletableFuture.class)
+        .check(CLASSES);
+  }
+
+  @Test
+  void onlyTheCompositionRootReadsClocksAndTheEnvironment() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackages("io.ztunnel.app..", GENERATED)
+        .should()
+        .callMethod(System.class, "nanoTime")
+        .orShould()
+        .callMethod(System.class, "currentTimeMillis")
+        .orShould()
+        .callMethod(System.class, "getenv")
+        .orShould()
+        .callMethod(System.class, "getenv", String.class)
+        .check(CLASSES);
+  }
+
+  @Test
+  void onlyLibcTalksToTheSystemDirectly() {
+    noClasses()
+        .that()
+        .doNotHaveSimpleName("Libc")
+        .and()
+        .areNotMemberClasses()
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("java.lang.foreign..")
+        .check(CLASSES);
+  }
+
+  @Test
+  void mutableStateOfTheDataPathIsNotGuardedByLocks() {
+    classes()
+        .that()
+        .resideInAnyPackage("io.ztunnel.hbone..", "io.ztunnel.proxy..")
+        .should()
+        .onlyDependOnClassesThat()
+        .resideOutsideOfPackage("java.util.concurrent.locks..")
+        .check(CLASSES);
+  }
+
+  @Test
+  void everyTypeThatTheArchitectureNamesExists() throws IOException {
+    String text = Files.readString(Path.of("../ARCHITECTURE.md"));
+    List<String> known = CLASSES.stream().map(type -> type.getSimpleName()).toList();
+    List<String> named =
+        Pattern.compile("`([A-Z][a-z]+(?:[A-Z][a-z0-9]*)+)`")
+            .matcher(text)
+            .results()
+            .map((MatchResult match) -> match.group(1))
+            .filter(name -> !name.endsWith("Test"))
+            .distinct()
+            .toList();
+    assertTrue(named.size() > 10, "names found: " + named);
+    assertTrue(
+        known.containsAll(named),
+        () -> "unknown: " + named.stream().filter(name -> !known.contains(name)).toList());
+  }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package io.ztunnel.identity;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package io.ztunnel;
+
+import org.jspecify.annotations.NullMarked;

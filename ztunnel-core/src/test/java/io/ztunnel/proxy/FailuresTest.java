@@ -1,0 +1,318 @@
+package io.ztunnel.proxy;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import io.netty.channel.ConnectTimeoutException;
+import io.ztunnel.hbone.Authority;
+import io.ztunnel.hbone.HboneFailure;
+import io.ztunnel.mesh.TestMesh;
+import io.ztunnel.mesh.WorkloadInfo;
+import io.ztunnel.policy.Decision;
+import io.ztunnel.routing.InboundFailure;
+import io.ztunnel.routing.RouteFailure;
+import io.ztunnel.telemetry.ConnectionFailure;
+import io.ztunnel.telemetry.ConnectionFailure.Dial;
+import io.ztunnel.telemetry.ConnectionFailure.DialOutcome;
+import io.ztunnel.telemetry.ConnectionFailure.Half;
+import io.ztunnel.telemetry.ConnectionFailure.Http2Failure;
+import io.ztunnel.telemetry.ConnectionFailure.TlsRole;
+import java.io.IOException;
+import java.net.ConnectException;
+import java.net.InetSocketAddress;
+import java.net.NoRouteToHostException;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Every failure that a leaf or a decision can report, and what becomes of it. */
+class FailuresTest {
+  private static final InetSocketAddress V4 = TestMesh.socket("10.0.0.7:15008");
+  private static final InetSocketAddress V6 = TestMesh.socket("[fd00::7]:80");
+
+  /** A failure when a tunnel was dialled, and whether another endpoint might do better. */
+  record Tunnel(HboneFailure failure, ConnectionFailure expected, boolean endpointsFault) {}
+
+  static List<Tunnel> tunnels() {
+    return List.of(
+        new Tunnel(
+            new HboneFailure.ConnectFailed(V4, "connection timed out after 10000 ms", true),
+            new ConnectionFailure.ConnectFailed(
+                Dial.HBONE,
+                DialOutcome.TIMED_OUT,
+                "10.0.0.7:15008",
+                "connection timed out after 10000 ms"),
+            true),
+        new Tunnel(
+            new HboneFailure.ConnectFailed(V6, "Connection refused", false),
+            new ConnectionFailure.ConnectFailed(
+                Dial.HBONE, DialOutcome.REFUSED, "[fd00::7]:80", "Connection refused"),
+            true),
+        new Tunnel(
+            new HboneFailure.ConnectFailed(V4, "No route to host", false),
+            new ConnectionFailure.ConnectFailed(
+                Dial.HBONE, DialOutcome.FAILED, "10.0.0.7:15008", "No route to host"),
+            true),
+        new Tunnel(
+            new HboneFailure.ConnectFailed(V4, "socket: Too many open files", false),
+            new ConnectionFailure.OutOfDescriptors("socket: Too many open files"),
+            false),
+        new Tunnel(
+            new HboneFailure.TlsFailed(V4, "certificate expired"),
+            new ConnectionFailure.TlsFailed(TlsRole.CLIENT, "certificate expired"),
+            true),
+        new Tunnel(
+            new HboneFailure.WrongPeer(V4, List.of("a", "b"), List.of("c")),
+            new ConnectionFailure.WrongPeerIdentity(List.of("a", "b"), List.of("c")),
+            true),
+        new Tunnel(
+            new HboneFailure.HandshakeTimedOut(V4, "not done within 10 s"),
+            new ConnectionFailure.Http2Failed(
+                Http2Failure.HANDSHAKE_TIMED_OUT, "not done within 10 s"),
+            true),
+        new Tunnel(
+            new HboneFailure.Http2Failed("ping timed out"),
+            new ConnectionFailure.Http2Failed(Http2Failure.CONNECTION_LOST, "ping timed out"),
+            true),
+        new Tunnel(
+            new HboneFailure.StreamReset(7),
+            new ConnectionFailure.Http2Failed(
+                Http2Failure.RESET, "stream error received: REFUSED_STREAM"),
+            true),
+        new Tunnel(
+            new HboneFailure.StreamReset(0x99),
+            new ConnectionFailure.Http2Failed(Http2Failure.RESET, "stream error received: 0x99"),
+            true),
+        new Tunnel(
+            new HboneFailure.Rejected(401, "said no"),
+            new ConnectionFailure.TunnelRejected(401, "Unauthorized"),
+            false),
+        new Tunnel(
+            new HboneFailure.Rejected(400, ""),
+            new ConnectionFailure.TunnelRejected(400, "Bad Request"),
+            false),
+        new Tunnel(
+            new HboneFailure.Rejected(503, ""),
+            new ConnectionFailure.TunnelRejected(503, "Service Unavailable"),
+            true),
+        new Tunnel(
+            new HboneFailure.AnswerTimedOut("no answer within 20 s"),
+            new ConnectionFailure.Http2Failed(
+                Http2Failure.ANSWER_TIMED_OUT, "no answer within 20 s"),
+            true),
+        new Tunnel(
+            new HboneFailure.IdentityUnavailable("CA is down"),
+            new ConnectionFailure.IdentityUnavailable("CA is down"),
+            false),
+        new Tunnel(new HboneFailure.PoolClosed(), new ConnectionFailure.PoolDraining(), false));
+  }
+
+  @ParameterizedTest
+  @MethodSource("tunnels")
+  void aTunnelThatWasNotOpened(Tunnel row) {
+    assertEquals(row.expected(), Failures.ofTunnel(row.failure()));
+    assertEquals(row.endpointsFault(), Failures.isEndpointsFault(row.failure()));
+  }
+
+  record Handshake(HboneFailure failure, ConnectionFailure expected) {}
+
+  static List<Handshake> handshakes() {
+    return List.of(
+        new Handshake(
+            new HboneFailure.IdentityUnavailable("CA is down"),
+            new ConnectionFailure.IdentityUnavailable("CA is down")),
+        new Handshake(
+            new HboneFailure.TlsFailed(V4, "unknown ca"),
+            new ConnectionFailure.TlsFailed(TlsRole.SERVER, "unknown ca")),
+        new Handshake(
+            new HboneFailure.HandshakeTimedOut(V4, "too slow"),
+            new ConnectionFailure.TlsFailed(TlsRole.SERVER, "too slow")),
+        new Handshake(
+            new HboneFailure.ConnectFailed(V4, "gone", false),
+            new ConnectionFailure.TlsFailed(TlsRole.SERVER, "gone")),
+        new Handshake(
+            new HboneFailure.WrongPeer(V4, List.of("a"), List.of("b", "c")),
+            new ConnectionFailure.TlsFailed(
+                TlsRole.SERVER,
+                "identity verification error: peer did not present the expected SAN (a), got b,c")),
+        new Handshake(
+            new HboneFailure.Http2Failed("no preface"),
+            new ConnectionFailure.Http2Failed(Http2Failure.HANDSHAKE, "no preface")),
+        new Handshake(
+            new HboneFailure.StreamReset(8),
+            new ConnectionFailure.Http2Failed(
+                Http2Failure.HANDSHAKE, "h2 failed: stream error received: CANCEL")),
+        new Handshake(
+            new HboneFailure.Rejected(503, "no"),
+            new ConnectionFailure.Http2Failed(Http2Failure.HANDSHAKE, "no")),
+        new Handshake(
+            new HboneFailure.AnswerTimedOut("late"),
+            new ConnectionFailure.Http2Failed(Http2Failure.HANDSHAKE, "late")),
+        new Handshake(
+            new HboneFailure.PoolClosed(),
+            new ConnectionFailure.Http2Failed(Http2Failure.HANDSHAKE, "pool draining")));
+  }
+
+  @ParameterizedTest
+  @MethodSource("handshakes")
+  void aClientsConnectionThatCameToNothing(Handshake row) {
+    assertEquals(row.expected(), Failures.ofHandshake(row.failure()));
+  }
+
+  record Outbound(RouteFailure failure, ConnectionFailure expected) {}
+
+  static List<Outbound> routes() {
+    return List.of(
+        new Outbound(new RouteFailure.SelfCall(), new ConnectionFailure.SelfCall()),
+        new Outbound(
+            new RouteFailure.NoHealthyUpstream(V4),
+            new ConnectionFailure.NoHealthyUpstream("10.0.0.7:15008")),
+        new Outbound(
+            new RouteFailure.NoService(V6), new ConnectionFailure.NoService("[fd00::7]:80")),
+        new Outbound(
+            new RouteFailure.NoValidDestination(
+                TestMesh.workload(
+                    TestMesh.view(
+                        "workloads: [{uid: u, name: n, namespace: ns, services: {}, workloadIps: [], protocol: HBONE}]"),
+                    "u")),
+            new ConnectionFailure.NoValidDestination("n", "u", "HBONE")),
+        new Outbound(
+            new RouteFailure.UnknownWaypoint(TestMesh.key("shop/waypoint.mesh.local")),
+            new ConnectionFailure.UnknownWaypoint("waypoint shop/waypoint.mesh.local not found")),
+        new Outbound(
+            new RouteFailure.UnknownNetworkGateway(TestMesh.address("east/10.9.9.9")),
+            new ConnectionFailure.UnknownGateway("network gateway east/10.9.9.9 not found")),
+        new Outbound(
+            new RouteFailure.EmptyResolvedAddresses("u"),
+            new ConnectionFailure.DnsFailed("u", true, "")),
+        new Outbound(
+            new RouteFailure.NoResolvedAddresses("u"),
+            new ConnectionFailure.DnsFailed("u", false, "")));
+  }
+
+  @ParameterizedTest
+  @MethodSource("routes")
+  void anOutboundConnectionThatGoesNowhere(Outbound row) {
+    assertEquals(row.expected(), Failures.of(row.failure()));
+  }
+
+  record Inbound(InboundFailure failure, ConnectionFailure expected, String message) {}
+
+  static List<Inbound> inbound() {
+    return List.of(
+        new Inbound(
+            new InboundFailure.IpMismatch(TestMesh.ip("fd00::7"), TestMesh.ip("10.0.0.8")),
+            new ConnectionFailure.AddressMismatch("fd00::7", "10.0.0.8"),
+            "ip mismatch: fd00::7 != 10.0.0.8"),
+        new Inbound(
+            new InboundFailure.UnknownHostname("db"),
+            ConnectionFailure.HostnameUnresolved.unknown("db"),
+            "no service or workload for hostname: db"),
+        new Inbound(
+            new InboundFailure.NoPort(new Authority.Host("db", 81)),
+            ConnectionFailure.HostnameUnresolved.withoutPort("db", 81),
+            "requested service db:81 found, but cannot resolve port"),
+        new Inbound(
+            new InboundFailure.NoServiceAddress("db"),
+            ConnectionFailure.HostnameUnresolved.withoutAddress("db"),
+            "requested service db found, but has no IP addresses"),
+        new Inbound(
+            new InboundFailure.SelfCall(),
+            new ConnectionFailure.SelfCall(),
+            "attempted recursive call to ourselves"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("inbound")
+  void anInboundConnectionThatEndsNowhere(Inbound row) {
+    assertEquals(row.expected(), Failures.of(row.failure()));
+    assertEquals(row.message(), row.expected().message());
+  }
+
+  @Test
+  void theTablesHaveEveryCase() {
+    assertHasEveryCase(HboneFailure.class, tunnels().stream().map(Tunnel::failure).toList());
+    assertHasEveryCase(HboneFailure.class, handshakes().stream().map(Handshake::failure).toList());
+    assertHasEveryCase(RouteFailure.class, routes().stream().map(Outbound::failure).toList());
+    assertHasEveryCase(InboundFailure.class, inbound().stream().map(Inbound::failure).toList());
+  }
+
+  private static void assertHasEveryCase(Class<?> kind, Collection<?> rows) {
+    Set<Object> classes = rows.stream().map(Object::getClass).collect(Collectors.toSet());
+    assertEquals(Set.copyOf(Arrays.asList(kind.getPermittedSubclasses())), classes);
+  }
+
+  record Connect(Throwable cause, ConnectionFailure expected) {}
+
+  static List<Connect> connects() {
+    return List.of(
+        new Connect(
+            new ConnectTimeoutException("connection timed out after 5 s"),
+            new ConnectionFailure.ConnectFailed(
+                Dial.LOCAL,
+                DialOutcome.TIMED_OUT,
+                "[fd00::7]:80",
+                "connection timed out after 5 s")),
+        new Connect(
+            new ConnectException("Connection refused"),
+            new ConnectionFailure.ConnectFailed(
+                Dial.LOCAL, DialOutcome.REFUSED, "[fd00::7]:80", "Connection refused")),
+        new Connect(
+            new IOException("connect(..) failed: Connection refused"),
+            new ConnectionFailure.ConnectFailed(
+                Dial.LOCAL,
+                DialOutcome.REFUSED,
+                "[fd00::7]:80",
+                "connect(..) failed: Connection refused")),
+        new Connect(
+            new NoRouteToHostException("No route to host"),
+            new ConnectionFailure.ConnectFailed(
+                Dial.LOCAL, DialOutcome.FAILED, "[fd00::7]:80", "No route to host")),
+        new Connect(
+            new ConnectException(),
+            new ConnectionFailure.ConnectFailed(
+                Dial.LOCAL, DialOutcome.FAILED, "[fd00::7]:80", "ConnectException")),
+        new Connect(
+            new IOException("cannot open a socket: Too many open files"),
+            new ConnectionFailure.OutOfDescriptors("cannot open a socket: Too many open files")));
+  }
+
+  @ParameterizedTest
+  @MethodSource("connects")
+  void aConnectionToTheApplicationThatWasNotMade(Connect row) {
+    assertEquals(row.expected(), Failures.ofConnect(Dial.LOCAL, V6, row.cause()));
+  }
+
+  @Test
+  void theLocalWorkloadIsUnknown() {
+    assertEquals(
+        "failed to fetch information about local workload: web.shop (web-0)",
+        Failures.unknown(new WorkloadInfo("web-0", "shop", "web")).message());
+  }
+
+  @Test
+  void aDenialTellsTheLogMoreThanItsReason() {
+    assertEquals(
+        new ConnectionFailure.PolicyDenied(
+            "explicitly denied by: shop/no", "explicitly denied by: shop/no rule 2"),
+        Failures.denied(new Decision.ExplicitlyDenied("shop/no", 2, List.of())));
+    assertEquals(
+        new ConnectionFailure.PolicyDenied(
+            "allow policies exist, but none allowed", "allow policies exist, but none allowed"),
+        Failures.denied(new Decision.NotAllowed(List.of(), List.of())));
+  }
+
+  @Test
+  void aRelayThatBreaksTellsWhichHalf() {
+    assertEquals(
+        new ConnectionFailure.CopyFailed(Half.SEND, "timed out"),
+        Failures.of(new RelayEnd.Broken(RelayEnd.Direction.SEND, "timed out")));
+    assertEquals(
+        new ConnectionFailure.CopyFailed(Half.RECEIVE, "timed out"),
+        Failures.of(new RelayEnd.Broken(RelayEnd.Direction.RECEIVE, "timed out")));
+  }
+}

@@ -1,0 +1,381 @@
+package io.ztunnel.proxy;
+
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.netty.channel.EventLoopGroup;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.epoll.EpollDatagramChannel;
+import io.netty.util.concurrent.DefaultEventExecutor;
+import io.netty.util.concurrent.EventExecutor;
+import io.netty.util.concurrent.Future;
+import io.ztunnel.hbone.HboneObserver;
+import io.ztunnel.hbone.HboneSettings;
+import io.ztunnel.hbone.TlsSettings;
+import io.ztunnel.identity.CertificateManager;
+import io.ztunnel.identity.TrialAuthority;
+import io.ztunnel.mesh.MeshState;
+import io.ztunnel.mesh.TestMesh;
+import io.ztunnel.mesh.WorkloadInfo;
+import io.ztunnel.metrics.MeshRegistry;
+import io.ztunnel.metrics.TrafficMetrics;
+import io.ztunnel.redirection.Lab;
+import io.ztunnel.redirection.NetworkNamespace;
+import io.ztunnel.redirection.SocketFactory;
+import io.ztunnel.redirection.SocketSettings;
+import io.ztunnel.redirection.Transport;
+import io.ztunnel.routing.InboundSettings;
+import io.ztunnel.routing.ReservedPorts;
+import io.ztunnel.telemetry.ConnectionTelemetry;
+import java.io.IOException;
+import java.net.ConnectException;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.net.SocketException;
+import java.nio.charset.StandardCharsets;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.SplittableRandom;
+import java.util.concurrent.Callable;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Start and end of a pod's proxy, in a pod with redirection and with a client outside of it. */
+class PodProxyTest {
+  private static final int TIMEOUT_MILLIS = 10_000;
+  private static final int APPLICATION_PORT = 8080;
+  private static final SocketSettings.Keepalive KEEPALIVE =
+      new SocketSettings.Keepalive(true, Duration.ofMinutes(3), Duration.ofMinutes(3), 9);
+  private static final WorkloadInfo APP = new WorkloadInfo("app", "shop", "app");
+  private static final List<Integer> PORTS =
+      List.of(
+          ProxySettings.HBONE_PORT, ProxySettings.PASSTHROUGH_PORT, ProxySettings.OUTBOUND_PORT);
+
+  private static Lab lab;
+  private static Lab.Pod pod;
+  private static Lab.Pod outside;
+  private static NetworkNamespace namespace;
+  private static EventExecutor control;
+  private static EventLoopGroup loops;
+  private static HostResolver resolver;
+  private static CertificateManager certificates;
+  private static MeshState mesh;
+  private static TrafficMetrics metrics;
+
+  @BeforeAll
+  static void build() throws Exception {
+    String missing = Lab.unavailableReason();
+    if (!missing.isEmpty()) {
+      System.out.println("SKIPPED, no pod to start a proxy in: " + missing);
+    }
+    Assumptions.assumeTrue(missing.isEmpty(), missing);
+    lab = Lab.create("podproxy");
+    Lab.Node node = lab.addNode();
+    pod = node.addPod("app");
+    outside = node.addPod("outside", Lab.Without.REDIRECTION);
+    namespace = pod.open();
+    control = new DefaultEventExecutor();
+    loops = new MultiThreadIoEventLoopGroup(1, Transport.EPOLL.ioHandlerFactory());
+    resolver = new HostResolver(EpollDatagramChannel.class, true);
+    certificates =
+        new CertificateManager(
+            control,
+            TrialAuthority.open(
+                lab.directory().resolve("ca"), Duration.ofHours(1), Clock.systemUTC()),
+            new TlsSettings(TlsSettings.Provider.JDK, false, false),
+            Clock.systemUTC(),
+            new SplittableRandom());
+    metrics = new TrafficMetrics(new MeshRegistry());
+    mesh = new MeshState(control, "node-a");
+    inControl(
+        () -> {
+          TestMesh.config(
+                  """
+                  workloads:
+                  - {uid: app, name: app, namespace: shop, serviceAccount: app, node: node-a,
+                     services: {}, workloadIps: [%s]}
+                  """
+                      .formatted(pod.ipv4().getHostAddress()))
+              .replace(mesh);
+          return mesh;
+        });
+  }
+
+  @AfterAll
+  static void tearDown() throws Exception {
+    if (lab == null) {
+      return;
+    }
+    try (AutoCloseable _ = lab;
+        AutoCloseable _ = namespace) {
+      certificates.close();
+      resolver.close();
+      assertTrue(loops.shutdownGracefully(0, 5, TimeUnit.SECONDS).await(10, TimeUnit.SECONDS));
+      assertTrue(control.shutdownGracefully(0, 5, TimeUnit.SECONDS).await(10, TimeUnit.SECONDS));
+    }
+  }
+
+  private static <T> T inControl(Callable<T> action) throws Exception {
+    return control.submit(action).get(10, TimeUnit.SECONDS);
+  }
+
+  private static PodProxy proxy(Duration drainDeadline) {
+    ProxySettings settings =
+        new ProxySettings(
+            "",
+            new ReservedPorts(Set.copyOf(PORTS)),
+            false,
+            true,
+            InboundSettings.TunnelDelivery.POD_ADDRESS,
+            false,
+            false,
+            Duration.ofSeconds(5),
+            KEEPALIVE,
+            drainDeadline,
+            HboneSettings.defaults());
+    ProxyContext context =
+        new ProxyContext(
+            settings,
+            loops,
+            mesh,
+            certificates,
+            Upstreams.create(resolver, System::nanoTime),
+            new ConnectionTelemetry(metrics, System::nanoTime),
+            metrics,
+            HboneObserver.NONE);
+    SocketSettings sockets =
+        new SocketSettings(
+            true,
+            OptionalInt.of(0x539),
+            true,
+            SocketSettings.Transparency.BEST_EFFORT,
+            KEEPALIVE,
+            false);
+    return new PodProxy(
+        control,
+        context,
+        new SocketFactory(Transport.EPOLL, namespace, sockets),
+        APP,
+        PodProxy.Role.WORKLOAD);
+  }
+
+  private static PodProxy started(Duration drainDeadline) throws Exception {
+    PodProxy proxy = proxy(drainDeadline);
+    Future<Void> started = inControl(proxy::start);
+    assertTrue(started.await(10, TimeUnit.SECONDS));
+    assertTrue(started.isSuccess(), () -> String.valueOf(started.cause()));
+    return proxy;
+  }
+
+  private static void assertEnds(Future<Void> drained) throws Exception {
+    assertTrue(drained.await(10, TimeUnit.SECONDS), "drained in vain");
+    assertTrue(drained.isSuccess());
+  }
+
+  private static ServerSocket listen(int port) throws IOException {
+    ServerSocket server = new ServerSocket();
+    try {
+      ServerSocket _ =
+          namespace.call(
+              () -> {
+                server.bind(new InetSocketAddress(port)); // opens the socket, here
+                return server;
+              });
+      server.setSoTimeout(TIMEOUT_MILLIS);
+      return server;
+    } catch (IOException e) {
+      server.close();
+      throw e;
+    }
+  }
+
+  private static void assertNothingBound() {
+    for (int port : PORTS) {
+      assertDoesNotThrow(() -> listen(port).close(), "port " + port);
+    }
+  }
+
+  private static Socket connect() throws IOException {
+    Socket socket = new Socket();
+    try (NetworkNamespace place = outside.open()) {
+      Socket _ =
+          place.call(
+              () -> {
+                socket.bind(null); // opens the socket, here
+                return socket;
+              });
+    }
+    socket.setSoTimeout(TIMEOUT_MILLIS);
+    try {
+      socket.connect(new InetSocketAddress(pod.ipv4(), APPLICATION_PORT), TIMEOUT_MILLIS);
+      return socket;
+    } catch (IOException e) {
+      socket.close();
+      throw e;
+    }
+  }
+
+  /** A client outside the pod and the application, joined by the proxy. */
+  private record Conversation(Socket client, Socket application) implements AutoCloseable {
+    static Conversation begin(ServerSocket server) throws IOException {
+      Socket client = connect();
+      Socket application = server.accept();
+      application.setSoTimeout(TIMEOUT_MILLIS);
+      Conversation conversation = new Conversation(client, application);
+      conversation.goesOn();
+      return conversation;
+    }
+
+    void goesOn() throws IOException {
+      client.getOutputStream().write("ping".getBytes(StandardCharsets.US_ASCII));
+      assertEquals(
+          "ping",
+          new String(application.getInputStream().readNBytes(4), StandardCharsets.US_ASCII));
+      application.getOutputStream().write("pong".getBytes(StandardCharsets.US_ASCII));
+      assertEquals(
+          "pong", new String(client.getInputStream().readNBytes(4), StandardCharsets.US_ASCII));
+    }
+
+    void isCut() {
+      assertThrows(SocketException.class, () -> client.getInputStream().read());
+      assertThrows(SocketException.class, () -> application.getInputStream().read());
+    }
+
+    @Override
+    public void close() throws IOException {
+      client.close();
+      application.close();
+    }
+  }
+
+  @ParameterizedTest(name = "port {0} is taken")
+  @ValueSource(ints = {15008, 15006, 15001})
+  void aStartThatFailsNamesThePortAndLeavesNothingBound(int taken) throws Exception {
+    try (ServerSocket _ = listen(taken)) {
+      Future<Void> started = inControl(proxy(Duration.ofSeconds(5))::start);
+      assertTrue(started.await(10, TimeUnit.SECONDS));
+      assertFalse(started.isSuccess());
+      String message = String.valueOf(started.cause().getMessage());
+      assertTrue(message.startsWith("failed to bind to address [::]:" + taken + ": "), message);
+      for (int port : PORTS) {
+        if (port != taken) {
+          assertDoesNotThrow(() -> listen(port).close(), "port " + port);
+        }
+      }
+    }
+    PodProxy next = started(Duration.ofSeconds(5));
+    assertEnds(inControl(() -> next.drain(DrainMode.IMMEDIATE)));
+  }
+
+  @ParameterizedTest
+  @EnumSource(DrainMode.class)
+  void anIdleProxyIsGoneWhenItsDrainEnds(DrainMode mode) throws Exception {
+    for (int i = 0; i < 5; i++) {
+      PodProxy proxy = started(Duration.ofSeconds(30));
+      assertEnds(inControl(() -> proxy.drain(mode)));
+      assertNothingBound();
+    }
+  }
+
+  @Test
+  void aProxyDrainedWhileItStartsLeavesNothingBound() throws Exception {
+    for (int i = 0; i < 5; i++) {
+      PodProxy proxy = proxy(Duration.ofSeconds(30));
+      Future<Void> started =
+          inControl(
+              () -> {
+                Future<Void> starting = proxy.start();
+                Future<Void> _ = proxy.drain(DrainMode.IMMEDIATE);
+                return starting;
+              });
+      assertEnds(inControl(() -> proxy.drain(DrainMode.IMMEDIATE)));
+      assertNothingBound();
+      assertTrue(started.await(10, TimeUnit.SECONDS));
+      assertEquals("drained while starting", started.cause().getMessage());
+    }
+  }
+
+  @Test
+  void aGracefulDrainWaitsForTheLastConnectionAndAcceptsNoMore() throws Exception {
+    PodProxy proxy = started(Duration.ofSeconds(30));
+    try (ServerSocket server = listen(APPLICATION_PORT)) {
+      Future<Void> drained;
+      try (Conversation conversation = Conversation.begin(server)) {
+        assertEquals(1, proxy.connections().size());
+        drained = inControl(() -> proxy.drain(DrainMode.GRACEFUL));
+        awaitRefusal();
+        conversation.goesOn();
+        assertFalse(drained.isDone());
+      }
+      assertEnds(drained);
+      assertEquals(List.of(), proxy.connections());
+    }
+    assertNothingBound();
+  }
+
+  /** The listeners close on their own loops. */
+  private static void awaitRefusal() throws IOException {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
+    while (true) {
+      try (Socket _ = connect()) {
+        assertTrue(System.nanoTime() < deadline, "still accepts after 10 s");
+      } catch (ConnectException e) {
+        return;
+      }
+    }
+  }
+
+  @Test
+  void aGracefulDrainCutsWhatIsLeftAtItsDeadline() throws Exception {
+    PodProxy proxy = started(Duration.ofMillis(300));
+    try (ServerSocket server = listen(APPLICATION_PORT);
+        Conversation conversation = Conversation.begin(server)) {
+      long began = System.nanoTime();
+      Future<Void> drained = inControl(() -> proxy.drain(DrainMode.GRACEFUL));
+      assertEnds(drained);
+      long millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - began);
+      assertTrue(millis >= 290, "cut after " + millis + " ms");
+      conversation.isCut();
+      assertEquals(List.of(), proxy.connections());
+    }
+    assertNothingBound();
+  }
+
+  @Test
+  void anImmediateDrainCutsAtOnce() throws Exception {
+    PodProxy proxy = started(Duration.ofMinutes(5));
+    try (ServerSocket server = listen(APPLICATION_PORT);
+        Conversation conversation = Conversation.begin(server)) {
+      assertEnds(inControl(() -> proxy.drain(DrainMode.IMMEDIATE)));
+      conversation.isCut();
+      assertEquals(List.of(), proxy.connections());
+    }
+    assertNothingBound();
+  }
+
+  @Test
+  void anImmediateDrainOvertakesAGracefulOne() throws Exception {
+    PodProxy proxy = started(Duration.ofMinutes(5));
+    try (ServerSocket server = listen(APPLICATION_PORT);
+        Conversation conversation = Conversation.begin(server)) {
+      Future<Void> drained = inControl(() -> proxy.drain(DrainMode.GRACEFUL));
+      assertFalse(drained.isDone());
+      assertEnds(inControl(() -> proxy.drain(DrainMode.IMMEDIATE)));
+      assertTrue(drained.isDone());
+      conversation.isCut();
+    }
+  }
+}
