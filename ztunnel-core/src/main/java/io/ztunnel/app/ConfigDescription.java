@@ -45,7 +45,8 @@ public final class ConfigDescription {
   public static String yaml(Config config) {
     var options = new DumperOptions();
     options.setDefaultFlowStyle(DumperOptions.FlowStyle.BLOCK);
-    options.setDereferenceAliases(true); // two empty lists are one object, which is no one's business
+    options.setDereferenceAliases(
+        true); // two empty lists are one object, which is no one's business
     return new Yaml(options).dump(of(config));
   }
 

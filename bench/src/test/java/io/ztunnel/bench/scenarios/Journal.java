@@ -37,13 +37,19 @@ final class Journal {
     return new Journal(daemon, daemon.logLines().size());
   }
 
+  /** Begins at the daemon's start. */
+  static Journal whole(Daemon daemon) {
+    return new Journal(daemon, 0);
+  }
+
   private static boolean isAtRest(Daemon daemon) throws IOException {
     Map<String, Double> samples = Counters.read(daemon);
     double opened = Counters.sum(samples, "istio_tcp_connections_opened_total");
     double closed = Counters.sum(samples, "istio_tcp_connections_closed_total");
     long logged =
         daemon.logLines().stream()
-            .filter(line -> line.contains("\tconnection complete\t") || line.contains(COMPLETE_JSON))
+            .filter(
+                line -> line.contains("\tconnection complete\t") || line.contains(COMPLETE_JSON))
             .count();
     return opened == closed && logged == closed;
   }
