@@ -192,7 +192,7 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
     // With TLS 1.3 the server judges our certificate after our side of the handshake is done.
     return !peerSettingsSeen && reason.startsWith(TlsErrors.ALERT_PREFIX)
         ? new HboneFailure.TlsFailed(key.address(), reason)
-        : new HboneFailure.Http2Failed("h2 failed: " + reason);
+        : new HboneFailure.Http2Failed(reason);
   }
 
   void countInterimAnswer() throws ConnectionError {

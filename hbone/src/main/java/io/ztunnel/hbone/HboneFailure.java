@@ -33,14 +33,24 @@ public sealed interface HboneFailure {
   /** TLS or HTTP/2 setup took too long. */
   record HandshakeTimedOut(InetSocketAddress address, String message) implements HboneFailure {}
 
-  /** The HTTP/2 connection broke: protocol error, GOAWAY, lost before the answer. */
+  /** The peer said GOAWAY and does not process the request. */
+  record WentAway(long errorCode, String debug) implements HboneFailure {
+    @Override
+    public String message() {
+      return "connection going away: "
+          + Http2ErrorNames.name(errorCode)
+          + (debug.isEmpty() ? "" : " (" + debug + ")");
+    }
+  }
+
+  /** The HTTP/2 connection broke: protocol error, lost before the answer. */
   record Http2Failed(String message) implements HboneFailure {}
 
   /** The stream was reset before an answer. */
   record StreamReset(long errorCode) implements HboneFailure {
     @Override
     public String message() {
-      return "h2 failed: stream error received: " + Http2ErrorNames.name(errorCode);
+      return "stream error received: " + Http2ErrorNames.name(errorCode);
     }
   }
 

@@ -96,7 +96,7 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
     if (status < 200 || status > 599) {
       stream.discard();
       stream.connection().resetStream(stream, Http2Error.PROTOCOL_ERROR.code());
-      fail(new HboneFailure.Http2Failed("h2 failed: answer without a valid :status"));
+      fail(new HboneFailure.Http2Failed("answer without a valid :status"));
       stream.connection().onStreamGone();
       return;
     }
@@ -145,10 +145,7 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
         switch (cause) {
           case TunnelTermination.Reset(long code) -> new HboneFailure.StreamReset(code);
           case TunnelTermination.GoAway(long code, String debug) ->
-              new HboneFailure.Http2Failed(
-                  "h2 failed: peer said GOAWAY "
-                      + Http2ErrorNames.name(code)
-                      + (debug.isEmpty() ? "" : " (" + debug + ")"));
+              new HboneFailure.WentAway(code, debug);
           case TunnelTermination.ConnectionLost(String reason) -> on.failureOfLoss(reason);
         });
   }

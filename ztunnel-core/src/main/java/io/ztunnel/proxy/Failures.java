@@ -82,6 +82,8 @@ final class Failures {
           new ConnectionFailure.Http2Failed(Http2Failure.HANDSHAKE_TIMED_OUT, timeout.message());
       case HboneFailure.Http2Failed http2 ->
           new ConnectionFailure.Http2Failed(Http2Failure.CONNECTION_LOST, http2.message());
+      case HboneFailure.WentAway away ->
+          new ConnectionFailure.Http2Failed(Http2Failure.GOAWAY, away.message());
       case HboneFailure.StreamReset reset ->
           new ConnectionFailure.Http2Failed(
               Http2Failure.RESET, "stream error received: " + Http2Errors.name(reset.errorCode()));
@@ -110,6 +112,7 @@ final class Failures {
           HboneFailure.WrongPeer _,
           HboneFailure.HandshakeTimedOut _,
           HboneFailure.Http2Failed _,
+          HboneFailure.WentAway _,
           HboneFailure.StreamReset _,
           HboneFailure.AnswerTimedOut _ ->
           true;
@@ -127,6 +130,7 @@ final class Failures {
           HboneFailure.ConnectFailed _ ->
           new ConnectionFailure.TlsFailed(TlsRole.SERVER, failure.message());
       case HboneFailure.Http2Failed _,
+          HboneFailure.WentAway _,
           HboneFailure.StreamReset _,
           HboneFailure.Rejected _,
           HboneFailure.AnswerTimedOut _,

@@ -79,6 +79,11 @@ class FailuresTest {
             new ConnectionFailure.Http2Failed(Http2Failure.CONNECTION_LOST, "ping timed out"),
             true),
         new Tunnel(
+            new HboneFailure.WentAway(0, "bye"),
+            new ConnectionFailure.Http2Failed(
+                Http2Failure.GOAWAY, "connection going away: NO_ERROR (bye)"),
+            true),
+        new Tunnel(
             new HboneFailure.StreamReset(7),
             new ConnectionFailure.Http2Failed(
                 Http2Failure.RESET, "stream error received: REFUSED_STREAM"),
@@ -143,9 +148,13 @@ class FailuresTest {
             new HboneFailure.Http2Failed("no preface"),
             new ConnectionFailure.Http2Failed(Http2Failure.HANDSHAKE, "no preface")),
         new Handshake(
+            new HboneFailure.WentAway(0, ""),
+            new ConnectionFailure.Http2Failed(
+                Http2Failure.HANDSHAKE, "connection going away: NO_ERROR")),
+        new Handshake(
             new HboneFailure.StreamReset(8),
             new ConnectionFailure.Http2Failed(
-                Http2Failure.HANDSHAKE, "h2 failed: stream error received: CANCEL")),
+                Http2Failure.HANDSHAKE, "stream error received: CANCEL")),
         new Handshake(
             new HboneFailure.Rejected(503, "no"),
             new ConnectionFailure.Http2Failed(Http2Failure.HANDSHAKE, "no")),

@@ -8,13 +8,16 @@ import io.ztunnel.bench.lab.Pause;
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.Peer;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.net.Socket;
 import java.net.SocketTimeoutException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -30,8 +33,13 @@ final class FaultMesh implements AutoCloseable {
   static final String NAMESPACE = "lab";
   static final int HBONE_PORT = 15008;
 
-  /** Where the server echoes. */
+  /** Where the server and the extra pods echo. */
   static final int ECHO_PORT = 7;
+
+  /** The service of all extra pods; its port is {@link #ECHO_PORT}, too. */
+  static final InetAddress SERVICE = InetAddress.ofLiteral("10.96.0.30");
+
+  private static final String SERVICE_NAME = "extra";
 
   private static final Duration DEADLINE = Duration.ofSeconds(15);
   private static final Duration POLL = Duration.ofMillis(20);
@@ -47,11 +55,13 @@ final class FaultMesh implements AutoCloseable {
   private final Lab.Pod stranger;
   private final Daemon near;
   private final Daemon far;
-  private final Application echo;
+  private final Map<String, Lab.Pod> extras = new LinkedHashMap<>();
+  private final Map<String, Application> echoes = new LinkedHashMap<>();
   private final Vitals nearAtRest;
   private final Vitals farAtRest;
 
-  private FaultMesh(String word, Map<String, String> environment) throws IOException {
+  private FaultMesh(String word, Map<String, String> environment, List<String> extraNames)
+      throws IOException {
     lab = Lab.create(word);
     try {
       Lab.Node first = lab.addNode();
@@ -63,6 +73,17 @@ final class FaultMesh implements AutoCloseable {
       MeshFile mesh = new MeshFile();
       for (Lab.Pod pod : List.of(client, bystander, server, stranger)) {
         mesh.workload(pod, NAMESPACE, pod.name(), List.of(), List.of());
+      }
+      mesh.service(SERVICE_NAME, NAMESPACE, SERVICE.getHostAddress(), ECHO_PORT, ECHO_PORT);
+      for (String name : extraNames) {
+        Lab.Pod pod = second.addPod(name);
+        extras.put(name, pod);
+        mesh.workload(
+            pod,
+            NAMESPACE,
+            name,
+            List.of(new MeshFile.ServicePort(SERVICE_NAME, ECHO_PORT, ECHO_PORT)),
+            List.of());
       }
       Path file = lab.directory().resolve("mesh.yaml");
       mesh.write(file);
@@ -79,8 +100,12 @@ final class FaultMesh implements AutoCloseable {
       near.add(bystander, NAMESPACE, bystander.name());
       near.finishSnapshot();
       far.add(server, NAMESPACE, server.name());
+      startEcho(server);
+      for (Lab.Pod pod : extras.values()) {
+        far.add(pod, NAMESPACE, pod.name());
+        startEcho(pod);
+      }
       far.finishSnapshot();
-      echo = Application.start(server, ECHO_PORT, Application.Service::echo);
       assertOthersGoOn(); // what is made for the first connection stays
       nearAtRest = Vitals.awaitIdle(near, DEADLINE);
       farAtRest = Vitals.awaitIdle(far, DEADLINE);
@@ -91,9 +116,32 @@ final class FaultMesh implements AutoCloseable {
     }
   }
 
-  /** Starts it; the word is a part of the namespaces' names. */
-  static FaultMesh start(String word, Map<String, String> environment) throws IOException {
-    return new FaultMesh(word, environment);
+  /**
+   * Starts it.
+   *
+   * @param word a part of the namespaces' names
+   * @param environment variables of the daemons, which win over those of a mesh for faults
+   * @param extras names of more pods on the far node, which echo, and are a service together
+   */
+  static FaultMesh start(String word, Map<String, String> environment, String... extras)
+      throws IOException {
+    return new FaultMesh(word, environment, List.of(extras));
+  }
+
+  private void startEcho(Lab.Pod pod) throws IOException {
+    echoes.put(pod.name(), Application.start(pod, ECHO_PORT, Application.Service::echo));
+  }
+
+  Lab.Pod extra(String name) {
+    return Objects.requireNonNull(extras.get(name), name);
+  }
+
+  /** Ends the echo of a pod. */
+  void stopEcho(Lab.Pod pod) throws IOException {
+    Application echo = echoes.remove(pod.name());
+    if (echo != null) {
+      echo.close();
+    }
   }
 
   Lab lab() {
@@ -237,11 +285,13 @@ final class FaultMesh implements AutoCloseable {
   @Override
   public void close() throws IOException {
     try (lab) {
-      try (echo;
-          far;
+      try (far;
           near) {
         inspect();
       } finally {
+        for (Application echo : echoes.values()) {
+          echo.close();
+        }
         keepLogs(lab);
       }
     }
