@@ -28,8 +28,13 @@ final class Journal {
    * log are about what comes now.
    */
   static Journal of(Daemon daemon) throws IOException {
-    Await.until(daemon.name() + " is at rest", () -> isAtRest(daemon));
+    awaitRest(daemon);
     return now(daemon);
+  }
+
+  /** Waits until every connection so far has ended and was logged. */
+  static void awaitRest(Daemon daemon) throws IOException {
+    Await.until(daemon.name() + " is at rest", () -> isAtRest(daemon));
   }
 
   /** Begins here, whatever goes on. */
