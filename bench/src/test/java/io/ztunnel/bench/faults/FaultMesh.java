@@ -89,7 +89,7 @@ final class FaultMesh implements AutoCloseable {
       mesh.write(file);
       Map<String, String> variables = new TreeMap<>();
       variables.put("POOL_UNUSED_RELEASE_TIMEOUT", "100ms");
-      variables.put("ZTUNNEL_HANDSHAKE_TIMEOUT", "2s");
+      variables.put("ZTUNNEL_HANDSHAKE_TIMEOUT", "3s");
       variables.put("ZTUNNEL_CONNECT_TIMEOUT", "2s");
       variables.put("ZTUNNEL_HBONE_ANSWER_TIMEOUT", "3s");
       variables.put("JDK_JAVA_OPTIONS", "-Dio.netty.leakDetection.level=paranoid");

@@ -207,7 +207,7 @@ class InboundFaultsIT {
       assertEnded(socket);
     }
     String line = awaitLine(mesh.far(), mark, "connection failed", "reason=\"tls_failed\"");
-    assertTrue(line.contains("not done within 2000 ms"), line);
+    assertTrue(line.contains("not done within 3000 ms"), line);
   }
 
   @Test
@@ -221,7 +221,7 @@ class InboundFaultsIT {
       assertEnded(socket);
     }
     String line = awaitLine(mesh.far(), mark, "connection failed", "reason=\"tls_failed\"");
-    assertTrue(line.contains("not done within 2000 ms"), line);
+    assertTrue(line.contains("not done within 3000 ms"), line);
   }
 
   /** The daemon gives it up, by FIN or RST. */
@@ -243,7 +243,7 @@ class InboundFaultsIT {
       peer.write("PRI * HTTP/2.0\r\n".getBytes(US_ASCII)); // and no more
       IOException _ = peer.awaitEnd();
     }
-    String _ = awaitLine(mesh.far(), mark, "connection failed", "2000 ms");
+    String _ = awaitLine(mesh.far(), mark, "connection failed", "3000 ms");
   }
 
   @Test

@@ -28,13 +28,23 @@ final class Journal {
    * log are about what comes now.
    */
   static Journal of(Daemon daemon) throws IOException {
-    Await.until(daemon.name() + " is at rest", () -> isAtRest(daemon));
+    awaitRest(daemon);
     return now(daemon);
+  }
+
+  /** Waits until every connection so far has ended and was logged. */
+  static void awaitRest(Daemon daemon) throws IOException {
+    Await.until(daemon.name() + " is at rest", () -> isAtRest(daemon));
   }
 
   /** Begins here, whatever goes on. */
   static Journal now(Daemon daemon) throws IOException {
     return new Journal(daemon, daemon.logLines().size());
+  }
+
+  /** Begins at the daemon's start. */
+  static Journal whole(Daemon daemon) {
+    return new Journal(daemon, 0);
   }
 
   private static boolean isAtRest(Daemon daemon) throws IOException {

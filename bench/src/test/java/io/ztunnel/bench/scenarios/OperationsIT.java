@@ -103,7 +103,7 @@ class OperationsIT {
   @ValueSource(strings = {"gzip", "deflate", "identity"})
   void metricsAreTheSameInEachCoding(String coding) throws Exception {
     call();
-    Journal _ = Journal.of(daemon); // at rest
+    Journal.awaitRest(daemon);
     String plain = Http.ask(node, Http.STATS, "GET /stats/prometheus").text();
     Http answer = Http.ask(node, Http.STATS, "GET /metrics", "Accept-Encoding: " + coding);
     assertEquals(200, answer.status());
@@ -152,6 +152,7 @@ class OperationsIT {
   @Test
   void familiesThatAreNotStableSaySo() throws Exception {
     call();
+    Journal.awaitRest(daemon);
     List<String> stable =
         List.of(
             "istio_build",
