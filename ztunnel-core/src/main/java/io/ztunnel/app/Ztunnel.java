@@ -192,9 +192,9 @@ final class Ztunnel implements AutoCloseable {
         case Config.Mode.Dedicated(String namespace, String name, String serviceAccount) ->
             startOwn(new WorkloadInfo(name, namespace, serviceAccount), PodProxy.Role.WORKLOAD);
       }
-      readiness.complete(PROXY);
     }
     operations.startAdminAndStats();
+    readiness.complete(PROXY); // now that nothing is left that could end the start
   }
 
   private void loadLocalMesh() throws StartException {

@@ -6,30 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.netty.channel.EventLoopGroup;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
-import io.netty.channel.epoll.EpollDatagramChannel;
-import io.netty.util.concurrent.DefaultEventExecutor;
-import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.Future;
-import io.ztunnel.hbone.HboneObserver;
-import io.ztunnel.hbone.HboneSettings;
-import io.ztunnel.hbone.TlsSettings;
-import io.ztunnel.identity.CertificateManager;
-import io.ztunnel.identity.TrialAuthority;
 import io.ztunnel.mesh.MeshState;
-import io.ztunnel.mesh.TestMesh;
 import io.ztunnel.mesh.WorkloadInfo;
-import io.ztunnel.metrics.MeshRegistry;
-import io.ztunnel.metrics.TrafficMetrics;
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.NetworkNamespace;
-import io.ztunnel.redirection.SocketFactory;
-import io.ztunnel.redirection.SocketSettings;
-import io.ztunnel.redirection.Transport;
-import io.ztunnel.routing.InboundSettings;
-import io.ztunnel.routing.ReservedPorts;
-import io.ztunnel.telemetry.ConnectionTelemetry;
 import java.io.IOException;
 import java.net.ConnectException;
 import java.net.InetSocketAddress;
@@ -37,12 +18,8 @@ import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.SocketException;
 import java.nio.charset.StandardCharsets;
-import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
-import java.util.OptionalInt;
-import java.util.Set;
-import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
@@ -57,23 +34,15 @@ import org.junit.jupiter.params.provider.ValueSource;
 class PodProxyTest {
   private static final int TIMEOUT_MILLIS = 10_000;
   private static final int APPLICATION_PORT = 8080;
-  private static final SocketSettings.Keepalive KEEPALIVE =
-      new SocketSettings.Keepalive(true, Duration.ofMinutes(3), Duration.ofMinutes(3), 9);
   private static final WorkloadInfo APP = new WorkloadInfo("app", "shop", "app");
-  private static final List<Integer> PORTS =
-      List.of(
-          ProxySettings.HBONE_PORT, ProxySettings.PASSTHROUGH_PORT, ProxySettings.OUTBOUND_PORT);
+  private static final List<Integer> PORTS = InProcessNode.PORTS;
 
   private static Lab lab;
   private static Lab.Pod pod;
   private static Lab.Pod outside;
   private static NetworkNamespace namespace;
-  private static EventExecutor control;
-  private static EventLoopGroup loops;
-  private static HostResolver resolver;
-  private static CertificateManager certificates;
+  private static InProcessNode inProcess;
   private static MeshState mesh;
-  private static TrafficMetrics metrics;
 
   @BeforeAll
   static void build() throws Exception {
@@ -87,31 +56,16 @@ class PodProxyTest {
     pod = node.addPod("app");
     outside = node.addPod("outside", Lab.Without.REDIRECTION);
     namespace = pod.open();
-    control = new DefaultEventExecutor();
-    loops = new MultiThreadIoEventLoopGroup(1, Transport.EPOLL.ioHandlerFactory());
-    resolver = new HostResolver(EpollDatagramChannel.class, true);
-    certificates =
-        new CertificateManager(
-            control,
-            TrialAuthority.open(
-                lab.directory().resolve("ca"), Duration.ofHours(1), Clock.systemUTC()),
-            new TlsSettings(TlsSettings.Provider.JDK, false, false),
-            Clock.systemUTC(),
-            new SplittableRandom());
-    metrics = new TrafficMetrics(new MeshRegistry());
-    mesh = new MeshState(control, "node-a");
-    inControl(
-        () -> {
-          TestMesh.config(
-                  """
-                  workloads:
-                  - {uid: app, name: app, namespace: shop, serviceAccount: app, node: node-a,
-                     services: {}, workloadIps: [%s]}
-                  """
-                      .formatted(pod.ipv4().getHostAddress()))
-              .replace(mesh);
-          return mesh;
-        });
+    inProcess = new InProcessNode(lab.directory().resolve("ca"));
+    mesh = inProcess.mesh();
+    inProcess.replace(
+        mesh,
+        """
+        workloads:
+        - {uid: app, name: app, namespace: shop, serviceAccount: app, node: node-a,
+           services: {}, workloadIps: [%s]}
+        """
+            .formatted(pod.ipv4().getHostAddress()));
   }
 
   @AfterAll
@@ -120,64 +74,22 @@ class PodProxyTest {
       return;
     }
     try (AutoCloseable _ = lab;
-        AutoCloseable _ = namespace) {
-      certificates.close();
-      resolver.close();
-      assertTrue(loops.shutdownGracefully(0, 5, TimeUnit.SECONDS).await(10, TimeUnit.SECONDS));
-      assertTrue(control.shutdownGracefully(0, 5, TimeUnit.SECONDS).await(10, TimeUnit.SECONDS));
+        AutoCloseable _ = namespace;
+        AutoCloseable _ = inProcess) {
+      // Each, whatever the end of another one says.
     }
   }
 
   private static <T> T inControl(Callable<T> action) throws Exception {
-    return control.submit(action).get(10, TimeUnit.SECONDS);
+    return inProcess.inControl(action);
   }
 
   private static PodProxy proxy(Duration drainDeadline) {
-    ProxySettings settings =
-        new ProxySettings(
-            "",
-            new ReservedPorts(Set.copyOf(PORTS)),
-            false,
-            true,
-            InboundSettings.TunnelDelivery.POD_ADDRESS,
-            false,
-            false,
-            Duration.ofSeconds(5),
-            KEEPALIVE,
-            drainDeadline,
-            HboneSettings.defaults());
-    ProxyContext context =
-        new ProxyContext(
-            settings,
-            loops,
-            mesh,
-            certificates,
-            Upstreams.create(resolver, System::nanoTime),
-            new ConnectionTelemetry(metrics, System::nanoTime),
-            metrics,
-            HboneObserver.NONE);
-    SocketSettings sockets =
-        new SocketSettings(
-            true,
-            OptionalInt.of(0x539),
-            true,
-            SocketSettings.Transparency.BEST_EFFORT,
-            KEEPALIVE,
-            false);
-    return new PodProxy(
-        control,
-        context,
-        new SocketFactory(Transport.EPOLL, namespace, sockets),
-        APP,
-        PodProxy.Role.WORKLOAD);
+    return inProcess.proxy(namespace, mesh, APP, drainDeadline);
   }
 
   private static PodProxy started(Duration drainDeadline) throws Exception {
-    PodProxy proxy = proxy(drainDeadline);
-    Future<Void> started = inControl(proxy::start);
-    assertTrue(started.await(10, TimeUnit.SECONDS));
-    assertTrue(started.isSuccess(), () -> String.valueOf(started.cause()));
-    return proxy;
+    return inProcess.started(namespace, mesh, APP, drainDeadline);
   }
 
   private static void assertEnds(Future<Void> drained) throws Exception {

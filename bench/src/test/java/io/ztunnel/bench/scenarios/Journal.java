@@ -37,6 +37,11 @@ final class Journal {
     return new Journal(daemon, daemon.logLines().size());
   }
 
+  /** Begins at the daemon's start. */
+  static Journal whole(Daemon daemon) {
+    return new Journal(daemon, 0);
+  }
+
   private static boolean isAtRest(Daemon daemon) throws IOException {
     Map<String, Double> samples = Counters.read(daemon);
     double opened = Counters.sum(samples, "istio_tcp_connections_opened_total");
