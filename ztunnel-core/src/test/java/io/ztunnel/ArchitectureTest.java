@@ -160,7 +160,8 @@ class ArchitectureTest {
     noClasses()
         .that()
         .resideOutsideOfPackages(
-            Stream.concat(Stream.of("io.ztunnel.app.."), Stream.of(GENERATED)).toArray(String[]::new))
+            Stream.concat(Stream.of("io.ztunnel.app.."), Stream.of(GENERATED))
+                .toArray(String[]::new))
         .should()
         .callMethod(System.class, "nanoTime")
         .orShould()
