@@ -33,7 +33,7 @@ final class SigningQueue {
   }
 
   private static final Comparator<Request> ORDER =
-      Comparator.comparing(Request::priority).reversed().thenComparing(Request::number);
+      Comparator.comparing(Request::priority).reversed().thenComparingLong(Request::number);
 
   private final EventExecutor control;
   private final CertificateAuthority authority;

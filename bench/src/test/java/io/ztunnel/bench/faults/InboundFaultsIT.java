@@ -154,6 +154,7 @@ class InboundFaultsIT {
   void certificateOfAnotherRoot() throws IOException {
     assertRefused(
         TestPki.root("foreign").workload(identity(mesh.stranger())),
+        "tls_failed",
         "peer certificate signed by an unknown root");
   }
 
@@ -170,7 +171,9 @@ class InboundFaultsIT {
   void certificateThatHasExpired() throws IOException {
     Clock yesterday = Clock.fixed(Instant.now().minus(Duration.ofDays(1)), ZoneOffset.UTC);
     assertRefused(
-        certificate(identity(mesh.stranger()), yesterday), "tls_failed", "peer certificate expired");
+        certificate(identity(mesh.stranger()), yesterday),
+        "tls_failed",
+        "peer certificate expired");
   }
 
   private void assertRefused(KeyMaterial material, String reason, String cause) throws IOException {
