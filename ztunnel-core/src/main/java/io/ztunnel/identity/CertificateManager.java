@@ -165,6 +165,13 @@ public final class CertificateManager implements AutoCloseable {
         });
   }
 
+  /** The roots that peers are believed by, for identities of this trust domain. Control thread. */
+  List<X509Certificate> trusted(String trustDomain) {
+    assert control.inEventLoop();
+    @Nullable TrustRoots known = roots.get(trustDomain);
+    return known == null ? List.of() : known.roots();
+  }
+
   /** Whom not to believe, and when that changes. */
   public RevokedCertificates revoked() {
     return revoked;

@@ -105,6 +105,8 @@ class ConfigTest {
             List.of(),
             new Authentication.None(),
             Duration.ofDays(1),
+            Duration.ofSeconds(10),
+            null,
             null),
         config.ca());
     assertEquals(new LocalMesh.None(), config.localMesh());
@@ -279,6 +281,18 @@ class ConfigTest {
                 c -> c.ca().authentication(),
                 new Authentication.TokenFile(Path.of("/etc/resolv.conf"))),
             new Setting("SECRET_TTL", "2h", c -> c.ca().secretTtl(), Duration.ofHours(2)),
+            new Setting(
+                "ZTUNNEL_CA_TIMEOUT", "3s", c -> c.ca().callTimeout(), Duration.ofSeconds(3)),
+            new Setting(
+                "ZTUNNEL_CERTIFICATE_DIR",
+                "/certs",
+                c -> String.valueOf(c.ca().certificateDirectory()),
+                "/certs"),
+            new Setting(
+                "ZTUNNEL_CERTIFICATE_DIR",
+                "",
+                c -> String.valueOf(c.ca().certificateDirectory()),
+                "null"),
             new Setting(
                 "FAKE_CA",
                 "true",
