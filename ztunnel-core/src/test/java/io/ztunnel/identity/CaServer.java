@@ -37,6 +37,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executors;
@@ -81,6 +82,7 @@ public final class CaServer implements AutoCloseable {
       Executors.newSingleThreadScheduledExecutor(new DefaultThreadFactory("ca-answers", true));
   private final ChannelFactory<? extends ServerChannel> sockets;
   private final Map<String, Fault> faults = new ConcurrentHashMap<>();
+  private final Map<String, X509Certificate> issued = new ConcurrentHashMap<>();
   private final List<Call> calls = new CopyOnWriteArrayList<>();
 
   private volatile TestPki authority;
@@ -209,6 +211,11 @@ public final class CaServer implements AutoCloseable {
     return List.copyOf(calls);
   }
 
+  /** The last certificate that an identity got. */
+  public X509Certificate issued(String identity) {
+    return Objects.requireNonNull(issued.get(identity), "nothing issued for " + identity);
+  }
+
   /** For whom certificates were asked, in order. */
   public List<String> asked() {
     return calls.stream().map(Call::identity).toList();
@@ -295,6 +302,7 @@ public final class CaServer implements AutoCloseable {
             .leaf(fault == Fault.WRONG_SAN ? identity + "-not" : identity)
             .valid(from, to)
             .certify(publicKey(csr));
+    issued.put(identity, certified.getFirst());
     List<String> chain = new ArrayList<>();
     certified.forEach(certificate -> chain.add(TestPki.pem(List.of(certificate))));
     if (fault == Fault.LEAF_ONLY) {
