@@ -25,7 +25,7 @@ import java.util.Map;
  */
 public final class LoadBench {
   private static final Duration SETTLE = Duration.ofMillis(300);
-  private static final Duration MEMORY_SETTLE = Duration.ofSeconds(4);
+  private static final Duration MEMORY_SETTLE = Duration.ofSeconds(12);
   private static final int ECHO_PORT = 7007;
   private static final int FIRST_IDLE_CONNECTIONS = 1000;
   private static final int IDLE_CONNECTIONS = 5000;
