@@ -154,7 +154,7 @@ public final class SocketFactory {
     ServerChannel channel = open(() -> transport.openServerChannel(family));
     try {
       options.reusePort(channel);
-      options.mark(channel);
+      options.listenerMark(channel);
       options.transparency(channel);
       channel.config().setOption(ChannelOption.SO_BACKLOG, BACKLOG);
       return channel;
