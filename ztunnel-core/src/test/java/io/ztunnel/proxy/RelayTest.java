@@ -31,8 +31,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** The relay between real sockets, and between a socket and a tunnel the test plays the peer of. */
 class RelayTest {
-  private static final HalfClosedProbing PROBING =
-      HalfClosedProbing.within(Duration.ofMinutes(1));
+  private static final HalfClosedProbing PROBING = HalfClosedProbing.within(Duration.ofMinutes(1));
   private static EventLoopGroup group;
   private static EventLoop loop;
 
@@ -83,7 +82,7 @@ class RelayTest {
   private static Relay join(Leg downstream, Leg upstream, Recorder recorder) throws Exception {
     return onLoop(
         () -> {
-          Relay relay = new Relay(loop, downstream, upstream, PROBING, recorder);
+          Relay relay = Relay.outbound(loop, downstream, upstream, PROBING, recorder);
           relay.start();
           return relay;
         });
