@@ -115,6 +115,13 @@ final class SocketOptions {
     }
   }
 
+  /** Saves what is in a listener's queue when it closes; for one that is bound. */
+  void migrateQueue(Channel listener) {
+    if (settings.portReuse() && transport.hasKernelOptions()) {
+      QueueMigration.enable(listener);
+    }
+  }
+
   /** Makes a listener transparent as far as the settings ask for it. */
   void transparency(Channel channel) throws IOException {
     switch (settings.transparency()) {
