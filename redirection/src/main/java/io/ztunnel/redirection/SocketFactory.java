@@ -147,7 +147,7 @@ public final class SocketFactory {
         .addListener((ChannelFuture bound) -> onBound(channel, address, bound, promise));
   }
 
-  private static void onBound(
+  private void onBound(
       ServerChannel channel,
       InetSocketAddress address,
       ChannelFuture bound,
@@ -155,9 +155,20 @@ public final class SocketFactory {
     if (!bound.isSuccess()) {
       channel.close();
       promise.tryFailure(bindFailure(address, bound.cause()));
-    } else if (!promise.trySuccess(channel)) {
-      channel.close(); // cancelled meanwhile
+    } else {
+      options.migrateQueue(channel);
+      if (!promise.trySuccess(channel)) {
+        channel.close(); // cancelled meanwhile
+      }
     }
+  }
+
+  /**
+   * How many sockets, of any process, listen on a port of the namespace. Reads {@code /proc}: for a
+   * platform thread that may do so.
+   */
+  public int listeners(int port) throws IOException {
+    return namespace.call(() -> ListenTable.listeners(port));
   }
 
   private InetSocketAddress bindAddress(ListenAddress where) {
@@ -182,7 +193,7 @@ public final class SocketFactory {
     ServerChannel channel = open(() -> transport.openServerChannel(family));
     try {
       options.reusePort(channel);
-      options.mark(channel);
+      options.listenerMark(channel);
       options.transparency(channel);
       channel.config().setOption(ChannelOption.SO_BACKLOG, BACKLOG);
       return channel;

@@ -14,6 +14,8 @@ import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.net.StandardSocketOptions;
 import java.time.Duration;
+import java.util.List;
+import java.util.OptionalInt;
 import jdk.net.ExtendedSocketOptions;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -70,19 +72,30 @@ final class SocketOptions {
   private final SocketSettings settings;
 
   SocketOptions(Transport transport, SocketSettings settings) {
-    if (!transport.hasKernelOptions() && settings.mark().isPresent()) {
-      throw new IllegalArgumentException(
-          "%s cannot set the packet mark %d (expected: EPOLL or IO_URING)"
-              .formatted(transport, settings.mark().getAsInt()));
+    for (OptionalInt mark : List.of(settings.mark(), settings.listenerMark())) {
+      if (!transport.hasKernelOptions() && mark.isPresent()) {
+        throw new IllegalArgumentException(
+            "%s cannot set the packet mark %d (expected: EPOLL or IO_URING)"
+                .formatted(transport, mark.getAsInt()));
+      }
     }
     this.transport = transport;
     this.settings = settings;
   }
 
-  /** Sets the packet mark, if there is one to set. */
+  /** Sets the packet mark of a connection, if there is one to set. */
   void mark(Channel channel) throws IOException {
-    if (settings.mark().isPresent()) {
-      require(channel, MARK, settings.mark().getAsInt());
+    mark(channel, settings.mark());
+  }
+
+  /** Sets the packet mark of a listener, if there is one to set; what it accepts inherits it. */
+  void listenerMark(Channel listener) throws IOException {
+    mark(listener, settings.listenerMark());
+  }
+
+  private static void mark(Channel channel, OptionalInt mark) throws IOException {
+    if (mark.isPresent()) {
+      require(channel, MARK, mark.getAsInt());
     }
   }
 
@@ -129,6 +142,13 @@ final class SocketOptions {
       require(channel, option, true);
     } catch (IOException e) {
       LOG.warn("listener without port reuse: {}", e.getMessage());
+    }
+  }
+
+  /** Saves what is in a listener's queue when it closes; for one that is bound. */
+  void migrateQueue(Channel listener) {
+    if (settings.portReuse() && transport.hasKernelOptions()) {
+      QueueMigration.enable(listener);
     }
   }
 

@@ -196,7 +196,7 @@ final class OutboundConnection implements LiveConnection {
     RelayReport report =
         new RelayReport(proxy.context().telemetry().opened(facts, beganNanos, loop), this::onEnded);
     Relay relay =
-        new Relay(loop, downstream, upstream, proxy.settings().halfClosedProbing(), report);
+        Relay.outbound(loop, downstream, upstream, proxy.settings().halfClosedProbing(), report);
     state = new State.Relaying(relay, report);
     relay.start();
   }
