@@ -91,8 +91,9 @@ public final class LoadBench {
     try (BenchLab.Daemons daemons = lab.startDaemons()) {
       for (Load load : loads) {
         progress.printf("warm-up: %s%n", load.name());
-        Run _ = lab.run(load, Arrangement.TCP_HOP, options.warmUp().dividedBy(2));
-        Run _ = lab.run(load, Arrangement.MESH, options.warmUp());
+        Duration warmUp = options.warmUp().multipliedBy(load.warmUps());
+        Run _ = lab.run(load, Arrangement.TCP_HOP, warmUp.dividedBy(2));
+        Run _ = lab.run(load, Arrangement.MESH, warmUp);
       }
       for (int round = 1; round <= options.rounds(); round++) {
         for (Load load : loads) {
