@@ -3,21 +3,24 @@ package io.ztunnel.dns;
 import io.ztunnel.mesh.MeshState;
 import io.ztunnel.metrics.DnsMetrics;
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.util.function.LongSupplier;
 import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What the DNS servers of all pods share. Each part is thread-safe.
  *
  * @param address where each listens in its pod
  * @param setup made anew for each server, since it reads a file
+ * @param demand null if all that there is in the mesh, is known
  * @param random what ids are drawn from, so that nobody can guess them
  */
 public record DnsContext(
     Address address,
     Setup setup,
     MeshState mesh,
-    ServiceDemand demand,
+    @Nullable ServiceDemand demand,
     DnsMetrics metrics,
     RandomGenerator random,
     LongSupplier nanoClock) {
@@ -27,7 +30,7 @@ public record DnsContext(
     record Loopback(int port) implements Address {}
 
     /** One address. */
-    record Exact(java.net.InetSocketAddress address) implements Address {}
+    record Exact(InetSocketAddress address) implements Address {}
   }
 
   /** What a server starts with. */

@@ -6,6 +6,7 @@ import io.netty.channel.ChannelInitializer;
 import io.netty.channel.EventLoop;
 import io.netty.channel.ServerChannel;
 import io.netty.channel.socket.DatagramChannel;
+import io.netty.util.NetUtil;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.Promise;
 import io.netty.util.concurrent.ScheduledFuture;
@@ -19,6 +20,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -84,7 +86,7 @@ public final class DnsServer {
                 switch (context.address()) {
                   case DnsContext.Address.Loopback(int port) -> "localhost:" + port;
                   case DnsContext.Address.Exact(InetSocketAddress address) ->
-                      io.netty.util.NetUtil.toSocketAddressString(address);
+                      NetUtil.toSocketAddressString(address);
                 });
             bindNext(addresses, 0, started);
           } catch (IOException e) {
@@ -257,7 +259,7 @@ public final class DnsServer {
             found.answers().stream()
                 .filter(record -> record.type() == RecordType.A)
                 .map(ResourceRecord::address)
-                .filter(java.util.Objects::nonNull)
+                .filter(Objects::nonNull)
                 .toList();
         if (addresses.isEmpty()) {
           result.tryFailure(new UnknownHostException(name + ": no address"));

@@ -99,14 +99,13 @@ final class NameService {
     void start() {
       context.metrics().request(labels);
       DnsAnswers.Decision decision = decide();
+      ServiceDemand control = context.demand();
       List<NamespacedHostname> unknown =
-          context.demand() == ServiceDemand.NONE
-              ? List.of()
-              : answers.unknown(workload, question, decision);
-      if (unknown.isEmpty()) {
+          control == null ? List.of() : answers.unknown(workload, question, decision);
+      if (control == null || unknown.isEmpty()) {
         act(decision);
       } else {
-        demand(unknown);
+        demand(control, unknown);
       }
     }
 
@@ -114,11 +113,11 @@ final class NameService {
       return answers.decide(context.mesh().view(), workload, question);
     }
 
-    private void demand(List<NamespacedHostname> unknown) {
+    private void demand(ServiceDemand control, List<NamespacedHostname> unknown) {
       Promise<Void> waited = loop.newPromise();
       ScheduledFuture<?> timer =
           loop.schedule(() -> waited.trySuccess(null), DEMAND_SECONDS, TimeUnit.SECONDS);
-      context.demand().demand(loop, unknown).addListener(_ -> waited.trySuccess(null));
+      control.demand(loop, unknown).addListener(_ -> waited.trySuccess(null));
       waited.addListener(
           _ -> {
             timer.cancel(false);

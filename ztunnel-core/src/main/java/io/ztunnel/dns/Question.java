@@ -7,8 +7,7 @@ record Question(DomainName name, int type, int dnsClass) {
 
   /** The same question whatever the case of its letters. */
   Question normal() {
-    DomainName lower = name.lowerCase();
-    return lower == name ? this : new Question(lower, type, dnsClass);
+    return about(name.lowerCase());
   }
 
   /** The same question about another name. */

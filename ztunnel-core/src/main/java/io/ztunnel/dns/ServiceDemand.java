@@ -11,9 +11,6 @@ import java.util.List;
  */
 @FunctionalInterface
 public interface ServiceDemand {
-  /** All that there is, is known. */
-  ServiceDemand NONE = (loop, _) -> loop.newSucceededFuture(null);
-
   /**
    * Asks for the services of these keys and, with each, for the workloads behind it. Called on the
    * loop for each question that the mesh has no answer to, so what was asked for lately should be
