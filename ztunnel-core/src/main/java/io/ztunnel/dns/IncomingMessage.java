@@ -1,6 +1,5 @@
 package io.ztunnel.dns;
 
-import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /** What somebody sent to a DNS server, judged in the order of Istio. Immutable. */
@@ -9,7 +8,8 @@ sealed interface IncomingMessage {
   record Ignored() implements IncomingMessage {}
 
   /** To be answered by an error code, with the question if it can be repeated. */
-  record Refused(Query.Head head, byte[] rawQuestion, int code) implements IncomingMessage {}
+  record Refused(Query.Head head, @Nullable Question question, int code)
+      implements IncomingMessage {}
 
   /** A question. */
   record Asked(Query query) implements IncomingMessage {}
@@ -24,16 +24,15 @@ sealed interface IncomingMessage {
       int flags = reader.unsignedShort();
       return (flags & 0x8000) != 0
           ? new Ignored()
-          : read(reader, message, Query.Head.of(id, flags));
+          : read(reader, Query.Head.of(id, flags));
     } catch (MalformedMessageException e) {
       throw new IllegalStateException(e); // the header is there
     }
   }
 
-  private static IncomingMessage read(MessageReader reader, byte[] message, Query.Head head) {
+  private static IncomingMessage read(MessageReader reader, Query.Head head) {
     Question question = null;
     Edns edns = null;
-    byte[] rawQuestion = new byte[0];
     int questions;
     try {
       questions = reader.unsignedShort();
@@ -42,25 +41,24 @@ sealed interface IncomingMessage {
       for (int i = 0; i < questions; i++) {
         question = reader.question();
       }
-      int end = reader.position();
       for (int i = 0; i < records; i++) {
         ResourceRecord _ = reader.record();
       }
       for (int i = 0; i < additionals; i++) {
         edns = merge(edns, reader.record());
       }
-      if (questions == 1) {
-        rawQuestion = Arrays.copyOfRange(message, MessageReader.HEADER_BYTES, end);
-      }
     } catch (MalformedMessageException _) {
-      return new Refused(head, new byte[0], ResponseCode.FORMAT_ERROR);
+      return new Refused(head, null, ResponseCode.FORMAT_ERROR);
+    }
+    if (questions != 1) {
+      question = null;
     }
     if (head.opcode() != 0) {
-      return new Refused(head, rawQuestion, ResponseCode.NOT_IMPLEMENTED);
+      return new Refused(head, question, ResponseCode.NOT_IMPLEMENTED);
     }
-    return questions != 1 || question == null
-        ? new Refused(head, rawQuestion, ResponseCode.SERVER_FAILURE)
-        : new Asked(new Query(head, question, rawQuestion, edns));
+    return question == null
+        ? new Refused(head, null, ResponseCode.SERVER_FAILURE)
+        : new Asked(new Query(head, question, edns));
   }
 
   private static @Nullable Edns merge(@Nullable Edns edns, ResourceRecord record)

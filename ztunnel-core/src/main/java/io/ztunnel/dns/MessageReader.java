@@ -18,10 +18,6 @@ final class MessageReader {
     this.message = message;
   }
 
-  int position() {
-    return position;
-  }
-
   int unsignedByte() throws MalformedMessageException {
     int value = byteAt(position);
     position++;

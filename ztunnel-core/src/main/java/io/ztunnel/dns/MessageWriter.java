@@ -61,14 +61,7 @@ final class MessageWriter {
     bytes[index + 1] = (byte) value;
   }
 
-  /** A question as it came, which later names may point to. */
-  void question(byte[] raw, DomainName name) {
-    remember(name, length);
-    reserve(raw.length);
-    System.arraycopy(raw, 0, bytes, length, raw.length);
-    length += raw.length;
-  }
-
+  /** Later names may point to its name, which is whole if it is the first one. */
   void question(Question question) {
     name(question.name());
     number16(question.type()).number16(question.dnsClass());
@@ -92,15 +85,6 @@ final class MessageWriter {
       rest = rest.parent();
     }
     octet(0);
-  }
-
-  /** For a name that is written at this place without compression. */
-  private void remember(DomainName name, int place) {
-    int at = place;
-    for (DomainName rest = name; !rest.isRoot(); rest = rest.parent()) {
-      written.put(rest, at);
-      at += 1 + rest.byteAt(0);
-    }
   }
 
   /**

@@ -6,10 +6,10 @@ import org.jspecify.annotations.Nullable;
  * A question that a client sent, and what its answer repeats. Immutable.
  *
  * @param head of the message
- * @param rawQuestion the question's bytes, for the answer
+ * @param question in the case in which it came: the answer repeats it byte for byte
  * @param edns null if the client says nothing of itself
  */
-record Query(Head head, Question question, byte[] rawQuestion, @Nullable Edns edns) {
+record Query(Head head, Question question, @Nullable Edns edns) {
   /**
    * The parts of a header that a response repeats (RFC 1035, 4.1.1).
    *

@@ -1,6 +1,7 @@
 package io.ztunnel.dns;
 
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Puts replies into messages. Stateless. */
 final class ReplyMessage {
@@ -30,21 +31,23 @@ final class ReplyMessage {
   }
 
   static byte[] refusal(IncomingMessage.Refused refused) {
-    return failed(refused.head(), refused.rawQuestion(), refused.code());
+    return failed(refused.head(), refused.question(), refused.code());
   }
 
   private static byte[] write(Query query, Reply reply, int limit) {
     return switch (reply) {
-      case Reply.Failed(int code) -> failed(query.head(), query.rawQuestion(), code);
+      case Reply.Failed(int code) -> failed(query.head(), query.question(), code);
       case Reply.Found found -> found(query, found, limit);
     };
   }
 
-  private static byte[] failed(Query.Head head, byte[] rawQuestion, int code) {
+  private static byte[] failed(Query.Head head, @Nullable Question question, int code) {
     MessageWriter writer = new MessageWriter(MessageWriter.MAX_BYTES);
     writer.number16(head.id()).number16(head.responseFlags() | code & 0xf);
-    writer.number16(rawQuestion.length == 0 ? 0 : 1).number16(0).number16(0).number16(0);
-    writer.question(rawQuestion, DomainName.ROOT); // nothing will point to it
+    writer.number16(question == null ? 0 : 1).number16(0).number16(0).number16(0);
+    if (question != null) {
+      writer.question(question);
+    }
     return writer.message();
   }
 
@@ -58,7 +61,7 @@ final class ReplyMessage {
     MessageWriter writer = new MessageWriter(limit);
     writer.number16(query.head().id()).number16(0);
     writer.number16(1).number16(0).number16(0).number16(0);
-    writer.question(query.rawQuestion(), query.question().name());
+    writer.question(query.question());
     int answers = fitting(writer, found.answers(), keepFree);
     boolean truncated = answers < found.answers().size();
     int additionals = truncated ? 0 : fitting(writer, found.additionals(), keepFree);
