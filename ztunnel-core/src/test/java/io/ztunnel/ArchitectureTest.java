@@ -52,6 +52,7 @@ class ArchitectureTest {
             "io.ztunnel.app..",
             "io.ztunnel.admin..",
             "io.ztunnel.proxy..",
+            "io.ztunnel.dns..",
             "io.ztunnel.identity..",
             "io.ztunnel.telemetry..",
             "io.ztunnel.routing..",
@@ -75,7 +76,16 @@ class ArchitectureTest {
   void packagesOfTheCoreUseOnlyThoseBelowThem() {
     List<String> downwards =
         List.of(
-            "app", "admin", "proxy", "identity", "telemetry", "routing", "policy", "mesh", "log");
+            "app",
+            "admin",
+            "proxy",
+            "dns",
+            "identity",
+            "telemetry",
+            "routing",
+            "policy",
+            "mesh",
+            "log");
     for (int i = 1; i < downwards.size(); i++) {
       String[] above =
           downwards.subList(0, i).stream()
@@ -144,7 +154,7 @@ class ArchitectureTest {
         .check(CLASSES);
     noClasses()
         .that()
-        .resideInAPackage("io.ztunnel.proxy..")
+        .resideInAnyPackage("io.ztunnel.proxy..", "io.ztunnel.dns..")
         .should()
         .callMethod(Thread.class, "sleep", long.class)
         .orShould()
@@ -190,7 +200,7 @@ class ArchitectureTest {
   void mutableStateOfTheDataPathIsNotGuardedByLocks() {
     classes()
         .that()
-        .resideInAnyPackage("io.ztunnel.hbone..", "io.ztunnel.proxy..")
+        .resideInAnyPackage("io.ztunnel.hbone..", "io.ztunnel.proxy..", "io.ztunnel.dns..")
         .should()
         .onlyDependOnClassesThat()
         .resideOutsideOfPackage("java.util.concurrent.locks..")

@@ -40,7 +40,7 @@ class TrafficMetricsTest {
           "process_max_fds");
 
   private static final Pattern DOCUMENTED =
-      Pattern.compile("\\| `([a-z0-9_]+)` \\| (counter|gauge) \\| .*");
+      Pattern.compile("\\| `([a-z0-9_]+)` \\| (counter|gauge|histogram) \\| .*");
 
   private final MeshRegistry registry = new MeshRegistry();
 
@@ -296,6 +296,12 @@ class TrafficMetricsTest {
     traffic.sockets(Reporter.SOURCE).opened();
     traffic.onDemandDns(Peer.UNKNOWN, "h");
     traffic.connectionFailed(Reporter.SOURCE, "connect_refused");
+    DnsMetrics dns = new DnsMetrics(registry);
+    DnsMetrics.Labels labels = new DnsMetrics.Labels("a", "udp", "till", "v1");
+    dns.request(labels);
+    dns.upstreamRequest(labels);
+    dns.upstreamFailure(labels);
+    dns.upstreamDuration(labels, 0.001);
     new WorkloadManagerMetrics(registry).proxyStarted();
   }
 

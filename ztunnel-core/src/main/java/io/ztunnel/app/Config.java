@@ -324,9 +324,6 @@ public record Config(
     if (!listeners.proxy() && !dns.proxy()) {
       throw ConfigException.state("run without any servers enabled (ENABLE_PROXY, DNS_CAPTURE)");
     }
-    if (xds.onDemand() && dns.proxy()) {
-      throw ConfigException.state("XDS_ON_DEMAND cannot be combined with the DNS proxy");
-    }
     return new Config(
         listeners,
         node(env),

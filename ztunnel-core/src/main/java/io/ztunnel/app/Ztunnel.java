@@ -16,6 +16,7 @@ import io.ztunnel.admin.Readiness;
 import io.ztunnel.identity.CaClient;
 import io.ztunnel.identity.CertificateAuthority;
 import io.ztunnel.identity.CertificateFiles;
+import io.ztunnel.dns.DnsContext;
 import io.ztunnel.identity.CertificateManager;
 import io.ztunnel.identity.FileWatch;
 import io.ztunnel.identity.NoAuthority;
@@ -29,6 +30,7 @@ import io.ztunnel.mesh.LocalConfig;
 import io.ztunnel.mesh.LocalConfigException;
 import io.ztunnel.mesh.MeshState;
 import io.ztunnel.mesh.WorkloadInfo;
+import io.ztunnel.metrics.DnsMetrics;
 import io.ztunnel.metrics.MeshRegistry;
 import io.ztunnel.metrics.TrafficMetrics;
 import io.ztunnel.metrics.TunnelMetrics;
@@ -51,6 +53,7 @@ import io.ztunnel.xds.ControlPlaneChannels;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Path;
+import java.security.SecureRandom;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
@@ -72,6 +75,7 @@ final class Ztunnel implements AutoCloseable {
   // What the process waits for before it is ready (Istio).
   private static final String STATE = "state manager";
   private static final String PROXY = "proxy";
+  private static final String DNS = "dns proxy";
   private static final String PODS = "workload proxy manager";
 
   /** Limit for a step of starting or stopping that has no limit of its own. */
@@ -126,9 +130,21 @@ final class Ztunnel implements AutoCloseable {
             Upstreams.create(resolver, System::nanoTime),
             new ConnectionTelemetry(traffic, System::nanoTime),
             traffic,
-            new TunnelTelemetry(new TunnelMetrics(registry)));
+            new TunnelTelemetry(new TunnelMetrics(registry)),
+            config.dns().proxy() ? dns(registry) : null);
     MeshSections.add(operations.dump(), mesh::view, this::localMeshNow);
     CertificateSection.add(operations.dump(), certificates::states);
+  }
+
+  private DnsContext dns(MeshRegistry registry) {
+    return new DnsContext(
+        DataPathSettings.dnsAddress(config),
+        () -> DataPathSettings.dns(config, Host.local()),
+        mesh,
+        null,
+        new DnsMetrics(registry),
+        new SecureRandom(),
+        System::nanoTime);
   }
 
   /** Runs until it is told to end; returns the status of the process. */
@@ -197,14 +213,14 @@ final class Ztunnel implements AutoCloseable {
     if (config.listeners().proxy()) {
       readiness.require(PROXY);
     }
+    if (config.dns().proxy()) {
+      readiness.require(DNS);
+    }
     operations.startReadiness();
     if (config.xds().address() != null) {
       throw new StartException(
           "XDS_ADDRESS: %s (expected: empty, with LOCAL_XDS_PATH or LOCAL_XDS; a control plane cannot be followed yet)"
               .formatted(config.xds().address()));
-    }
-    if (config.dns().proxy()) {
-      APP.warn("the DNS proxy is not available: redirect no DNS of pods to port 15053");
     }
     followFiles();
     inControl(
@@ -213,15 +229,15 @@ final class Ztunnel implements AutoCloseable {
                 new CertificatePrefetch(certificates, config.node().name(), config.mode())));
     loadLocalMesh();
     readiness.complete(STATE);
-    if (config.listeners().proxy()) {
-      switch (config.mode()) {
-        case Config.Mode.Shared shared -> startShared(shared);
-        case Config.Mode.Dedicated(String namespace, String name, String serviceAccount) ->
-            startOwn(new WorkloadInfo(name, namespace, serviceAccount), PodProxy.Role.WORKLOAD);
-      }
+    switch (config.mode()) {
+      case Config.Mode.Shared shared -> startShared(shared);
+      case Config.Mode.Dedicated(String namespace, String name, String serviceAccount) ->
+          startOwn(new WorkloadInfo(name, namespace, serviceAccount), workloadRole());
     }
     operations.startAdminAndStats();
-    readiness.complete(PROXY); // now that nothing is left that could end the start
+    // Now that nothing is left that could end the start.
+    readiness.complete(PROXY);
+    readiness.complete(DNS);
     System.gc(); // what only the start needed is most of the heap; the node can have it back
   }
 
@@ -234,6 +250,10 @@ final class Ztunnel implements AutoCloseable {
     if (certificateFiles != null) {
       certificateFiles.onChange(files, certificates::renew);
     }
+  }
+
+  private PodProxy.Role workloadRole() {
+    return config.listeners().proxy() ? PodProxy.Role.WORKLOAD : PodProxy.Role.DNS;
   }
 
   private void loadLocalMesh() throws StartException {
@@ -268,7 +288,7 @@ final class Ztunnel implements AutoCloseable {
   private void startShared(Config.Mode.Shared shared) throws StartException {
     APP.info("shared proxy mode - in-pod mode enabled");
     Config.@Nullable OwnWorkload self = config.node().self();
-    if (self != null) {
+    if (self != null && config.listeners().proxy()) {
       startOwn(
           new WorkloadInfo(self.name(), self.namespace(), self.serviceAccount()),
           PodProxy.Role.SELF);
@@ -288,7 +308,7 @@ final class Ztunnel implements AutoCloseable {
                     context,
                     new SocketFactory(transport, namespace, DataPathSettings.sockets(config)),
                     new WorkloadInfo(pod.name(), pod.namespace(), pod.serviceAccount()),
-                    PodProxy.Role.WORKLOAD),
+                    workloadRole()),
             new PodObserver(new WorkloadManagerMetrics(operations.registry())));
     workloads = proxies;
     PodSection.add(operations.dump(), proxies::states);
@@ -308,7 +328,7 @@ final class Ztunnel implements AutoCloseable {
                   transport,
                   NetworkNamespace.current(),
                   switch (role) {
-                    case WORKLOAD -> DataPathSettings.sockets(config);
+                    case WORKLOAD, DNS -> DataPathSettings.sockets(config);
                     case SELF -> DataPathSettings.ownSockets(config);
                   }),
               info,

@@ -11,6 +11,8 @@ import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.Promise;
 import io.netty.util.concurrent.ScheduledFuture;
+import io.ztunnel.dns.DnsContext;
+import io.ztunnel.dns.DnsServer;
 import io.ztunnel.hbone.HbonePool;
 import io.ztunnel.mesh.MeshChange;
 import io.ztunnel.mesh.Registration;
@@ -24,6 +26,7 @@ import io.ztunnel.routing.InboundSettings;
 import io.ztunnel.routing.OutboundRouter;
 import io.ztunnel.routing.OutboundSettings;
 import io.ztunnel.telemetry.ConnectionFailure;
+import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
@@ -49,6 +52,8 @@ public final class PodProxy implements WorkloadProxy {
   public enum Role {
     /** All of a workload's traffic, in and out. */
     WORKLOAD,
+    /** Names only: the workload's traffic is not ours. */
+    DNS,
     /** Tunnels to the daemon itself, whose ports are not redirected. */
     SELF
   }
@@ -71,6 +76,7 @@ public final class PodProxy implements WorkloadProxy {
   private final Map<EventLoop, HbonePool> pools = new ConcurrentHashMap<>();
   private final List<ServerChannel> listeners = new ArrayList<>();
   private final Promise<Void> drained;
+  private @Nullable DnsServer dns;
   private @Nullable Registration meshRegistration;
 
   /** Kept while it drains: until the last connection has ended. */
@@ -127,11 +133,13 @@ public final class PodProxy implements WorkloadProxy {
     meshRegistration = context.mesh().observe(this::onMeshChange);
     revocationRegistration = context.certificates().revoked().observe(this::closeRevoked);
     List<Listening> wanted = new ArrayList<>();
-    wanted.add(
-        new Listening(
-            "inbound",
-            ListenerSettings.wildcard(ProxySettings.HBONE_PORT),
-            InboundSession::install));
+    if (role != Role.DNS) {
+      wanted.add(
+          new Listening(
+              "inbound",
+              ListenerSettings.wildcard(ProxySettings.HBONE_PORT),
+              InboundSession::install));
+    }
     if (role == Role.WORKLOAD) {
       wanted.add(
           new Listening(
@@ -161,8 +169,7 @@ public final class PodProxy implements WorkloadProxy {
   private void listenNext(List<Listening> wanted, int next, Promise<Void> started) {
     assert control.inEventLoop();
     if (next == wanted.size()) {
-      starting = false;
-      started.trySuccess(null);
+      startDns(started);
       return;
     }
     Listening listening = wanted.get(next);
@@ -185,6 +192,41 @@ public final class PodProxy implements WorkloadProxy {
                       } else {
                         onListening(listening, bound.getNow());
                         listenNext(wanted, next + 1, started);
+                      }
+                    }));
+  }
+
+  /** Last of all, if the workload gets a DNS server. */
+  private void startDns(Promise<Void> started) {
+    assert control.inEventLoop();
+    DnsContext shared = context.dns();
+    if (shared == null || role == Role.SELF) {
+      starting = false;
+      started.trySuccess(null);
+      return;
+    }
+    DnsServer server;
+    try {
+      server = new DnsServer(context.loops().next(), shared, sockets, workload::await);
+    } catch (IOException e) {
+      failStart(started, e);
+      return;
+    }
+    dns = server;
+    server
+        .start()
+        .addListener(
+            (Future<Void> bound) ->
+                control.execute(
+                    () -> {
+                      if (!bound.isSuccess()) {
+                        failStart(started, bound.cause());
+                      } else if (draining != null) {
+                        server.close();
+                        failStart(started, new IllegalStateException("drained while starting"));
+                      } else {
+                        starting = false;
+                        started.trySuccess(null);
                       }
                     }));
   }
@@ -262,6 +304,13 @@ public final class PodProxy implements WorkloadProxy {
 
   Set<InboundSession> sessions() {
     return sessions;
+  }
+
+  /**
+   * What knows the names of the workload; null if it has no DNS server. Any thread once started.
+   */
+  @Nullable DnsServer dns() {
+    return dns;
   }
 
   /** Whether upstreams see the address of the client instead of the proxy's. */
@@ -356,6 +405,9 @@ public final class PodProxy implements WorkloadProxy {
                 this::onDeadline,
                 context.settings().drainDeadline().toMillis(),
                 TimeUnit.MILLISECONDS);
+        if (dns != null) {
+          dns.drain();
+        }
         awaitIdle();
       }
     } else if (mode == DrainMode.IMMEDIATE) {
@@ -392,6 +444,7 @@ public final class PodProxy implements WorkloadProxy {
     return !starting
         && connections.isEmpty()
         && sessions.isEmpty()
+        && (dns == null || dns.closed().isDone())
         && listeners.stream().allMatch(listener -> listener.closeFuture().isDone());
   }
 
@@ -412,6 +465,9 @@ public final class PodProxy implements WorkloadProxy {
       deadline.cancel(false);
     }
     listeners.forEach(Channel::close);
+    if (dns != null) {
+      dns.close();
+    }
     connections.cutAll(new ConnectionFailure.Drained());
     sessions.forEach(InboundSession::close);
     pools.forEach((loop, pool) -> loop.execute(pool::close));

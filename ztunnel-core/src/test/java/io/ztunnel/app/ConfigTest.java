@@ -549,14 +549,17 @@ class ConfigTest {
   }
 
   @Test
+  void addressesOnDemandGoTogetherWithTheDnsProxy() {
+    Config config = config("XDS_ON_DEMAND", "true");
+    assertTrue(config.xds().onDemand());
+    assertTrue(config.dns().proxy());
+  }
+
+  @Test
   void settingsThatDoNotGoTogetherAreRefused() {
     assertEquals(
         "invalid configuration: run without any servers enabled (ENABLE_PROXY, DNS_CAPTURE)",
         refusal("ENABLE_PROXY", "false", "ISTIO_META_DNS_CAPTURE", "false"));
-    assertEquals(
-        "invalid configuration: XDS_ON_DEMAND cannot be combined with the DNS proxy",
-        refusal("XDS_ON_DEMAND", "true"));
-    assertTrue(config("XDS_ON_DEMAND", "true", "ISTIO_META_DNS_CAPTURE", "false").xds().onDemand());
     assertEquals(
         "invalid configuration: LOCAL_XDS_PATH and LOCAL_XDS are both set (expected: one)",
         refusal("LOCAL_XDS_PATH", "a", "LOCAL_XDS", "b"));

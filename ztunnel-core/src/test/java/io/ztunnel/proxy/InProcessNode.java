@@ -114,7 +114,8 @@ final class InProcessNode implements AutoCloseable {
             Upstreams.create(resolver, System::nanoTime),
             new ConnectionTelemetry(metrics, System::nanoTime),
             metrics,
-            HboneObserver.NONE);
+            HboneObserver.NONE,
+            null);
     SocketSettings sockets =
         new SocketSettings(
             true,
