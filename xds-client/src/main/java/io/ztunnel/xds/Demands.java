@@ -64,6 +64,8 @@ final class Demands {
     }
   }
 
+  private record Aged(Demand demand, long unusedNanos) {}
+
   private final LongSupplier nanoTime;
   private final Map<String, Demand> demands = new ConcurrentHashMap<>();
 

@@ -5,11 +5,12 @@ import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.WireFormat;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
  * One resource of a response. Belongs to the {@code xds} thread; valid only while it is handed
- * over, because the bytes are not copied.
+ * over.
  *
  * <p>Source: Envoy's {@code Resource} (version = 1, resource = 2, name = 3, aliases = 4); the other
  * fields are ignored, as in Istio. The type that the payload claims is not looked at (Istio).
@@ -101,8 +102,8 @@ public final class Resource {
     return payloadLength;
   }
 
-  /** The message itself, from its beginning. */
-  public CodedInputStream payload() {
-    return CodedInputStream.newInstance(bytes, payloadOffset, payloadLength);
+  /** The message itself, in an array of its own. */
+  public byte[] payload() {
+    return Arrays.copyOfRange(bytes, payloadOffset, payloadOffset + payloadLength);
   }
 }
