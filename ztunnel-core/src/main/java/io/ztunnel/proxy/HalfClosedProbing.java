@@ -7,9 +7,9 @@ import java.time.Duration;
  * How it is found out that nobody is there any more at an end of a half-closed connection.
  * Immutable.
  *
- * <p>A connection that is still half closed after a period is probed by the kernel from then on, and
- * asked once per period what the probes found: most connections are half closed for a moment only,
- * and cost nothing of this.
+ * <p>A connection that is still half closed after a period is probed by the kernel from then on,
+ * and asked once per period what the probes found: most connections are half closed for a moment
+ * only, and cost nothing of this.
  */
 public record HalfClosedProbing(Duration period, SocketSettings.Keepalive keepalive) {
   /** The kernel counts in seconds, and needs one for a probe and one for its answer. */
@@ -24,7 +24,7 @@ public record HalfClosedProbing(Duration period, SocketSettings.Keepalive keepal
   public static HalfClosedProbing within(Duration limit) {
     long seconds = Math.max(LEAST_SECONDS, limit.toSeconds());
     long period = Math.max(1, seconds / 6);
-    int probes = (int) Math.clamp(seconds / period - 3, 1, MOST_PROBES);
+    int probes = Math.clamp(seconds / period - 3, 1, MOST_PROBES);
     long idle = seconds - period * (probes + 2);
     return new HalfClosedProbing(
         Duration.ofSeconds(period),
