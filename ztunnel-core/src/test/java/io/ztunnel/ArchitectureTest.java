@@ -32,7 +32,7 @@ class ArchitectureTest {
 
   /** Generated code keeps its own house. */
   private static final String[] GENERATED = {
-    "io.ztunnel.redirection.proto..", "io.ztunnel.xds.proto.."
+    "io.ztunnel.redirection.proto..", "io.ztunnel.xds.proto..", "io.ztunnel.identity.proto.."
   };
 
   @Test

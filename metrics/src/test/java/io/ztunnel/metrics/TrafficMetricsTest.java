@@ -283,7 +283,9 @@ class TrafficMetricsTest {
     ProcessMetrics.register(registry);
     var runtime = new RuntimeMetrics(registry, () -> 1);
     runtime.eventLoop("ztunnel-0", () -> 0, () -> 0.001);
-    new TunnelMetrics(registry).floodStopped(TunnelMetrics.Role.SERVER, "resets");
+    var tunnels = new TunnelMetrics(registry);
+    tunnels.floodStopped(TunnelMetrics.Role.SERVER, "resets");
+    tunnels.peerRevoked(TunnelMetrics.Role.CLIENT);
     BuildMetrics.register(registry, "unknown");
     var traffic = new TrafficMetrics(registry);
     TrafficSeries series = traffic.series(echo(Reporter.SOURCE, "client"));

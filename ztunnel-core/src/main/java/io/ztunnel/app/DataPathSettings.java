@@ -77,15 +77,19 @@ final class DataPathSettings {
         sockets.userTimeout());
   }
 
-  static TlsSettings tls(Config config) {
-    return new TlsSettings(
-        switch (config.security().tlsProvider()) {
-          case AUTO -> TlsSettings.Provider.best();
-          case BORINGSSL -> TlsSettings.Provider.BORINGSSL;
-          case JDK -> TlsSettings.Provider.JDK;
-        },
-        config.security().tls12(),
-        config.security().postQuantumOnly());
+  static TlsSettings tls(Config config) throws StartException {
+    try {
+      return new TlsSettings(
+          switch (config.security().tlsProvider()) {
+            case AUTO -> TlsSettings.Provider.best();
+            case BORINGSSL -> TlsSettings.Provider.BORINGSSL;
+            case JDK -> TlsSettings.Provider.JDK;
+          },
+          config.security().tls12(),
+          config.security().postQuantumOnly());
+    } catch (IllegalArgumentException e) {
+      throw new StartException("COMPLIANCE_POLICY, ZTUNNEL_TLS_PROVIDER: " + e.getMessage());
+    }
   }
 
   static Transport transport(Config config) throws StartException {

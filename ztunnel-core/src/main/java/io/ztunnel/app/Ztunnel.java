@@ -13,7 +13,14 @@ import io.ztunnel.admin.CertificateSection;
 import io.ztunnel.admin.MeshSections;
 import io.ztunnel.admin.PodSection;
 import io.ztunnel.admin.Readiness;
+import io.ztunnel.identity.CaClient;
+import io.ztunnel.identity.CertificateAuthority;
+import io.ztunnel.identity.CertificateFiles;
 import io.ztunnel.identity.CertificateManager;
+import io.ztunnel.identity.FileWatch;
+import io.ztunnel.identity.NoAuthority;
+import io.ztunnel.identity.RevocationFile;
+import io.ztunnel.identity.RevokedCertificates;
 import io.ztunnel.identity.TrialAuthority;
 import io.ztunnel.log.Log;
 import io.ztunnel.log.LogLevel;
@@ -40,7 +47,9 @@ import io.ztunnel.redirection.Transport;
 import io.ztunnel.redirection.ZdsClient;
 import io.ztunnel.telemetry.ConnectionTelemetry;
 import io.ztunnel.telemetry.TunnelTelemetry;
+import io.ztunnel.xds.ControlPlaneChannels;
 import java.io.IOException;
+import java.net.URI;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.ArrayList;
@@ -73,6 +82,9 @@ final class Ztunnel implements AutoCloseable {
   private final EventLoopGroup loops;
   private final EventExecutor control;
   private final MeshState mesh;
+  private final FileWatch files = new FileWatch();
+  private final ControlPlaneChannels controlPlanes = new ControlPlaneChannels();
+  private @Nullable CertificateFiles certificateFiles;
   private final CertificateManager certificates;
   private final HostResolver resolver;
   private final ProxyContext context;
@@ -99,6 +111,7 @@ final class Ztunnel implements AutoCloseable {
             control,
             authority(),
             DataPathSettings.tls(config),
+            new RevokedCertificates(control),
             Clock.systemUTC(),
             new SplittableRandom());
     this.resolver = new HostResolver(datagramChannel(), config.sockets().ipv6());
@@ -137,21 +150,34 @@ final class Ztunnel implements AutoCloseable {
     }
   }
 
-  private TrialAuthority authority() throws StartException {
-    @Nullable Path directory = config.ca().trialDirectory();
+  private CertificateAuthority authority() throws StartException {
+    @Nullable Path directory = config.ca().certificateDirectory();
     if (directory == null) {
-      throw new StartException(
-          "CA_ADDRESS: %s (expected: FAKE_CA=true; certificates of a control plane cannot be asked for yet)"
-              .formatted(config.ca().address()));
+      return signer();
     }
+    CertificateFiles inFiles = CertificateFiles.open(directory, signer(), files, Clock.systemUTC());
+    certificateFiles = inFiles;
+    return inFiles;
+  }
+
+  private CertificateAuthority signer() throws StartException {
+    @Nullable Path directory = config.ca().trialDirectory();
+    @Nullable URI address = config.ca().address();
     try {
-      TrialAuthority authority =
-          TrialAuthority.open(directory, config.ca().secretTtl(), Clock.systemUTC());
-      LOG.warn(
-          "FAKE_CA=true: certificates are signed by a root of our own in "
-              + directory
-              + ", for whoever can read it. For trials only");
-      return authority;
+      if (directory != null) {
+        TrialAuthority authority =
+            TrialAuthority.open(directory, config.ca().secretTtl(), Clock.systemUTC());
+        LOG.warn(
+            "FAKE_CA=true: certificates are signed by a root of our own in "
+                + directory
+                + ", for whoever can read it. For trials only");
+        return authority;
+      }
+      return address == null
+          ? new NoAuthority(
+              "no files for it in ZTUNNEL_CERTIFICATE_DIR, and no CA (CA_ADDRESS is empty)")
+          : CaClient.open(
+              controlPlanes, ControlPlaneSettings.ca(config, address), files, Clock.systemUTC());
     } catch (IOException e) {
       throw new StartException(e);
     }
@@ -180,6 +206,7 @@ final class Ztunnel implements AutoCloseable {
     if (config.dns().proxy()) {
       APP.warn("the DNS proxy is not available: redirect no DNS of pods to port 15053");
     }
+    followFiles();
     inControl(
         () ->
             mesh.observe(
@@ -195,6 +222,17 @@ final class Ztunnel implements AutoCloseable {
     }
     operations.startAdminAndStats();
     readiness.complete(PROXY); // now that nothing is left that could end the start
+  }
+
+  /** Revoked certificates, and certificates in files. */
+  private void followFiles() {
+    @Nullable Path revocations = config.security().revocationList();
+    if (revocations != null) {
+      RevocationFile.open(revocations, certificates.revoked(), files);
+    }
+    if (certificateFiles != null) {
+      certificateFiles.onChange(files, certificates::renew);
+    }
   }
 
   private void loadLocalMesh() throws StartException {
@@ -346,9 +384,11 @@ final class Ztunnel implements AutoCloseable {
     }
     operations.close();
     resolver.close();
+    files.close();
     certificates.close();
     loops.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(2, TimeUnit.SECONDS);
     control.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(2, TimeUnit.SECONDS);
+    controlPlanes.close();
   }
 
   /** Hears what becomes of the pods' proxies, on the control thread. */

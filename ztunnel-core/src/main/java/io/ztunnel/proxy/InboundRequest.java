@@ -10,6 +10,7 @@ import io.ztunnel.hbone.InboundConnect;
 import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.hbone.Tunnel;
 import io.ztunnel.hbone.TunnelReset;
+import io.ztunnel.hbone.TunnelTermination;
 import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.NetworkAddress;
 import io.ztunnel.mesh.ServiceName;
@@ -260,13 +261,17 @@ final class InboundRequest implements LiveConnection {
   }
 
   /** The peer gave up before it was answered. */
-  private void onAbandoned() {
+  private void onAbandoned(TunnelTermination cause) {
     switch (state) {
       case State.Examining _ -> state = new State.Ended();
       case State.Dialling(ConnectionObserver observer, Future<Channel> dial) -> {
         onEnded();
         dial.cancel(false);
-        observer.closed();
+        if (cause instanceof TunnelTermination.PeerRevoked(String certificate)) {
+          observer.failed(new ConnectionFailure.Revoked(certificate));
+        } else {
+          observer.closed();
+        }
       }
       case State.Relaying _, State.Ended _ -> {} // answered already
     }

@@ -72,6 +72,10 @@ public final class PodProxy implements WorkloadProxy {
   private final List<ServerChannel> listeners = new ArrayList<>();
   private final Promise<Void> drained;
   private @Nullable Registration meshRegistration;
+
+  /** Kept while it drains: until the last connection has ended. */
+  private @Nullable Registration revocationRegistration;
+
   private @Nullable DrainMode draining;
   private @Nullable ScheduledFuture<?> deadline;
   private @Nullable ScheduledFuture<?> poll;
@@ -121,6 +125,7 @@ public final class PodProxy implements WorkloadProxy {
     Promise<Void> started = control.newPromise();
     starting = true;
     meshRegistration = context.mesh().observe(this::onMeshChange);
+    revocationRegistration = context.certificates().revoked().observe(this::closeRevoked);
     List<Listening> wanted = new ArrayList<>();
     wanted.add(
         new Listening(
@@ -318,6 +323,13 @@ public final class PodProxy implements WorkloadProxy {
         (loop, pool) -> loop.execute(() -> pool.retire(key -> key.workloadUid().equals(uid))));
   }
 
+  /** Ends the connections of peers whose certificates are revoked by now. */
+  private void closeRevoked() {
+    assert control.inEventLoop();
+    sessions.forEach(InboundSession::closeIfRevoked);
+    pools.forEach((loop, pool) -> loop.execute(pool::closeRevoked));
+  }
+
   @Override
   public List<ConnectionSummary> connections() {
     return connections.summaries();
@@ -392,6 +404,9 @@ public final class PodProxy implements WorkloadProxy {
     closed = true;
     if (meshRegistration != null) {
       meshRegistration.cancel();
+    }
+    if (revocationRegistration != null) {
+      revocationRegistration.cancel();
     }
     if (deadline != null) {
       deadline.cancel(false);

@@ -55,7 +55,8 @@ class CertificateManagerTest {
   private final CertificateManager manager = manager(LOWEST);
 
   private CertificateManager manager(RandomGenerator random) {
-    return new CertificateManager(time.loop(), authority, TLS, time.clock(), random);
+    return new CertificateManager(
+        time.loop(), authority, TLS, new RevokedCertificates(time.loop()), time.clock(), random);
   }
 
   private Future<WorkloadTls> fetch(SpiffeId identity) {
