@@ -210,7 +210,7 @@ final class DeltaStream extends ClientCall.Listener<DeltaResponse> {
     Taking(TypeState type, DeltaResponse.Summary summary) {
       this.type = type;
       this.summary = summary;
-      this.batch = type.watcher().begin();
+      this.batch = type.watcher().begin(number);
     }
 
     void take(DeltaResponse response) throws IOException {

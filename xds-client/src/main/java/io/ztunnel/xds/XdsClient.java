@@ -131,6 +131,14 @@ public final class XdsClient implements AutoCloseable {
     }
   }
 
+  /** A key is used: if it was asked for, it is not let go of soon. Any thread. */
+  public void touch(String typeUrl, String key) {
+    TypeState type = types.get(typeUrl);
+    if (type != null) {
+      boolean _ = type.demands().touchAnswered(key);
+    }
+  }
+
   private void await(TypeState type, String key, Consumer<DemandOutcome> done) {
     if (closing) {
       done.accept(DemandOutcome.REFUSED);
@@ -183,7 +191,7 @@ public final class XdsClient implements AutoCloseable {
         }
       }
     }
-    ResourceBatch batch = type.watcher().begin();
+    ResourceBatch batch = type.watcher().begin(streams);
     for (String resource : resources) {
       batch.remove(resource);
       type.held().remove(resource);

@@ -33,6 +33,7 @@ import io.ztunnel.metrics.MeshRegistry;
 import io.ztunnel.metrics.TrafficMetrics;
 import io.ztunnel.metrics.TunnelMetrics;
 import io.ztunnel.metrics.WorkloadManagerMetrics;
+import io.ztunnel.metrics.XdsMetrics;
 import io.ztunnel.proxy.DrainMode;
 import io.ztunnel.proxy.HostResolver;
 import io.ztunnel.proxy.PodProxy;
@@ -47,6 +48,7 @@ import io.ztunnel.redirection.Transport;
 import io.ztunnel.redirection.ZdsClient;
 import io.ztunnel.telemetry.ConnectionTelemetry;
 import io.ztunnel.telemetry.TunnelTelemetry;
+import io.ztunnel.telemetry.XdsTelemetry;
 import io.ztunnel.xds.ControlPlaneChannels;
 import java.io.IOException;
 import java.net.URI;
@@ -89,7 +91,12 @@ final class Ztunnel implements AutoCloseable {
   private final HostResolver resolver;
   private final ProxyContext context;
   private final List<PodProxy> ownProxies = new ArrayList<>();
+  private final MeshFeed feed;
   private final CountDownLatch ending = new CountDownLatch(1);
+
+  /** Down when the mesh is known, or nobody waits for it any more. */
+  private final CountDownLatch warmOrEnding = new CountDownLatch(1);
+
   private final AtomicInteger status = new AtomicInteger();
   private final Operations operations;
   private @Nullable WorkloadProxies workloads;
@@ -117,11 +124,19 @@ final class Ztunnel implements AutoCloseable {
     this.resolver = new HostResolver(datagramChannel(), config.sockets().ipv6());
     MeshRegistry registry = operations.registry();
     TrafficMetrics traffic = new TrafficMetrics(registry);
+    this.feed =
+        new MeshFeed(
+            config,
+            mesh,
+            control,
+            controlPlanes,
+            new XdsTelemetry(new XdsMetrics(registry), this::onWarm));
     this.context =
         new ProxyContext(
             DataPathSettings.proxy(config),
             loops,
             mesh,
+            feed.discovery(),
             certificates,
             Upstreams.create(resolver, System::nanoTime),
             new ConnectionTelemetry(traffic, System::nanoTime),
@@ -198,11 +213,6 @@ final class Ztunnel implements AutoCloseable {
       readiness.require(PROXY);
     }
     operations.startReadiness();
-    if (config.xds().address() != null) {
-      throw new StartException(
-          "XDS_ADDRESS: %s (expected: empty, with LOCAL_XDS_PATH or LOCAL_XDS; a control plane cannot be followed yet)"
-              .formatted(config.xds().address()));
-    }
     if (config.dns().proxy()) {
       APP.warn("the DNS proxy is not available: redirect no DNS of pods to port 15053");
     }
@@ -211,16 +221,19 @@ final class Ztunnel implements AutoCloseable {
         () ->
             mesh.observe(
                 new CertificatePrefetch(certificates, config.node().name(), config.mode())));
-    loadLocalMesh();
-    readiness.complete(STATE);
-    if (config.listeners().proxy()) {
+    loadLocalMesh(); // first, so that the control plane has the last word
+    operations.startAdminAndStats();
+    if (!feed.start()) {
+      onWarm();
+    }
+    // No connection is judged, and no pod taken, before the policies are known.
+    if (awaitWarm() && config.listeners().proxy()) {
       switch (config.mode()) {
         case Config.Mode.Shared shared -> startShared(shared);
         case Config.Mode.Dedicated(String namespace, String name, String serviceAccount) ->
             startOwn(new WorkloadInfo(name, namespace, serviceAccount), PodProxy.Role.WORKLOAD);
       }
     }
-    operations.startAdminAndStats();
     readiness.complete(PROXY); // now that nothing is left that could end the start
   }
 
@@ -233,6 +246,23 @@ final class Ztunnel implements AutoCloseable {
     if (certificateFiles != null) {
       certificateFiles.onChange(files, certificates::renew);
     }
+  }
+
+  /** Any thread. */
+  private void onWarm() {
+    operations.readiness().complete(STATE);
+    warmOrEnding.countDown();
+  }
+
+  /** Waits for the mesh, for as long as it takes; false if the process ends before. */
+  private boolean awaitWarm() {
+    try {
+      warmOrEnding.await();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt(); // as good as an order to end
+      ending.countDown();
+    }
+    return ending.getCount() > 0;
   }
 
   private void loadLocalMesh() throws StartException {
@@ -345,6 +375,7 @@ final class Ztunnel implements AutoCloseable {
   /** The order to end: a signal, or the admin server. Any thread. */
   void end() {
     ending.countDown();
+    warmOrEnding.countDown();
   }
 
   private void awaitEnd() {
@@ -382,6 +413,7 @@ final class Ztunnel implements AutoCloseable {
     if (agent != null) {
       agent.close();
     }
+    feed.close();
     operations.close();
     resolver.close();
     files.close();
