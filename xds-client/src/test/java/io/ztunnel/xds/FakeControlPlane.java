@@ -24,6 +24,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.net.InetSocketAddress;
+import java.nio.channels.ServerSocketChannel;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -89,6 +90,7 @@ public final class FakeControlPlane implements AutoCloseable {
   private final List<Metadata> headers = new ArrayList<>();
   private final Set<Stream> streams = new LinkedHashSet<>();
   private final @Nullable Duration connectionAge;
+  private final SocketOpener sockets;
   private InetSocketAddress address;
   private @Nullable Server server;
   private @Nullable Status refusal;
@@ -96,11 +98,24 @@ public final class FakeControlPlane implements AutoCloseable {
   private int streamCount;
   private int nonces;
 
+  /** Makes the socket to listen on. */
+  @FunctionalInterface
+  public interface SocketOpener {
+    ServerSocketChannel open() throws IOException;
+  }
+
   /** What is to be started: where, and with which certificate. */
   public static final class Options {
     private InetSocketAddress address = new InetSocketAddress("127.0.0.1", 0);
     private List<String> names = List.of("localhost", "127.0.0.1");
     private @Nullable Duration connectionAge;
+    private SocketOpener sockets = ServerSocketChannel::open;
+
+    /** Opens its sockets this way, for instance in a network namespace. */
+    public Options sockets(SocketOpener opener) {
+      sockets = opener;
+      return this;
+    }
 
     /** Listens here instead of on a free port of loopback. */
     public Options address(InetSocketAddress where) {
@@ -133,6 +148,7 @@ public final class FakeControlPlane implements AutoCloseable {
     ControlPlanePki.ServerKey key = pki.server(options.names);
     this.address = options.address;
     this.connectionAge = options.connectionAge;
+    this.sockets = options.sockets;
     try {
       tls =
           GrpcSslContexts.configure(
@@ -151,7 +167,7 @@ public final class FakeControlPlane implements AutoCloseable {
         NettyServerBuilder.forAddress(address)
             .bossEventLoopGroup(loops)
             .workerEventLoopGroup(loops)
-            .channelType(NioServerSocketChannel.class)
+            .channelFactory(this::newServerChannel)
             .sslContext(tls)
             .directExecutor()
             .maxInboundMessageSize(MAX_REQUEST_BYTES)
@@ -169,6 +185,14 @@ public final class FakeControlPlane implements AutoCloseable {
       Server started = builder.build().start();
       server = started;
       address = new InetSocketAddress(address.getAddress(), started.getPort());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private NioServerSocketChannel newServerChannel() {
+    try {
+      return new NioServerSocketChannel(sockets.open());
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
