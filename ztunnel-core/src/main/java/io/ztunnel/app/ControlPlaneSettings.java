@@ -8,9 +8,11 @@ import io.ztunnel.xds.TlsPolicy;
 import io.ztunnel.xds.TokenSource;
 import java.net.URI;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
 import java.util.stream.Collectors;
 
-/** The configuration as the client of the CA wants it. Stateless. */
+/** The configuration as the clients of the control plane want it. Stateless. */
 final class ControlPlaneSettings {
   private ControlPlaneSettings() {}
 
@@ -26,10 +28,7 @@ final class ControlPlaneSettings {
               tls(DataPathSettings.tls(config)),
               token(ca.authentication()),
               config.node().clusterId(),
-              ca.headers().stream()
-                  .collect(
-                      Collectors.toMap(
-                          Config.Header::name, Config.Header::value, (_, later) -> later))),
+              headers(ca.headers())),
           ca.secretTtl(),
           switch (config.mode()) {
             case Config.Mode.Shared _ -> CaSettings.Subject.WORKLOADS;
@@ -39,6 +38,29 @@ final class ControlPlaneSettings {
     } catch (IllegalArgumentException e) {
       throw new StartException("CA_ADDRESS, ALT_CA_HOSTNAME: " + e.getMessage());
     }
+  }
+
+  /** The control plane at this address, which is the configuration's. */
+  static ControlPlane xds(Config config, URI address) throws StartException {
+    Config.Xds xds = config.xds();
+    try {
+      return new ControlPlane(
+          address,
+          roots("XDS_ROOT_CA", xds.roots()),
+          xds.alternativeHostname(),
+          tls(DataPathSettings.tls(config)),
+          token(config.ca().authentication()),
+          config.node().clusterId(),
+          headers(xds.headers()));
+    } catch (IllegalArgumentException e) {
+      throw new StartException("XDS_ADDRESS, ALT_XDS_HOSTNAME: " + e.getMessage());
+    }
+  }
+
+  private static Map<String, String> headers(List<Config.Header> headers) {
+    return headers.stream()
+        .collect(
+            Collectors.toMap(Config.Header::name, Config.Header::value, (_, later) -> later));
   }
 
   private static RootSource roots(String variable, Config.RootCertificates roots)

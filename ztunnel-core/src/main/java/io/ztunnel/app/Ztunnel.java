@@ -35,6 +35,7 @@ import io.ztunnel.metrics.MeshRegistry;
 import io.ztunnel.metrics.TrafficMetrics;
 import io.ztunnel.metrics.TunnelMetrics;
 import io.ztunnel.metrics.WorkloadManagerMetrics;
+import io.ztunnel.metrics.XdsMetrics;
 import io.ztunnel.proxy.DrainMode;
 import io.ztunnel.proxy.HostResolver;
 import io.ztunnel.proxy.PodProxy;
@@ -49,6 +50,7 @@ import io.ztunnel.redirection.Transport;
 import io.ztunnel.redirection.ZdsClient;
 import io.ztunnel.telemetry.ConnectionTelemetry;
 import io.ztunnel.telemetry.TunnelTelemetry;
+import io.ztunnel.telemetry.XdsTelemetry;
 import io.ztunnel.xds.ControlPlaneChannels;
 import java.io.IOException;
 import java.net.URI;
@@ -93,7 +95,12 @@ final class Ztunnel implements AutoCloseable {
   private final HostResolver resolver;
   private final ProxyContext context;
   private final List<PodProxy> ownProxies = new ArrayList<>();
+  private final MeshFeed feed;
   private final CountDownLatch ending = new CountDownLatch(1);
+
+  /** Down when the mesh is known, or nobody waits for it any more. */
+  private final CountDownLatch warmOrEnding = new CountDownLatch(1);
+
   private final AtomicInteger status = new AtomicInteger();
   private final Operations operations;
   private @Nullable WorkloadProxies workloads;
@@ -121,11 +128,19 @@ final class Ztunnel implements AutoCloseable {
     this.resolver = new HostResolver(datagramChannel(), config.sockets().ipv6());
     MeshRegistry registry = operations.registry();
     TrafficMetrics traffic = new TrafficMetrics(registry);
+    this.feed =
+        new MeshFeed(
+            config,
+            mesh,
+            control,
+            controlPlanes,
+            new XdsTelemetry(new XdsMetrics(registry), this::onWarm));
     this.context =
         new ProxyContext(
             DataPathSettings.proxy(config),
             loops,
             mesh,
+            feed.discovery(),
             certificates,
             Upstreams.create(resolver, System::nanoTime),
             new ConnectionTelemetry(traffic, System::nanoTime),
@@ -217,24 +232,24 @@ final class Ztunnel implements AutoCloseable {
       readiness.require(DNS);
     }
     operations.startReadiness();
-    if (config.xds().address() != null) {
-      throw new StartException(
-          "XDS_ADDRESS: %s (expected: empty, with LOCAL_XDS_PATH or LOCAL_XDS; a control plane cannot be followed yet)"
-              .formatted(config.xds().address()));
-    }
     followFiles();
     inControl(
         () ->
             mesh.observe(
                 new CertificatePrefetch(certificates, config.node().name(), config.mode())));
-    loadLocalMesh();
-    readiness.complete(STATE);
-    switch (config.mode()) {
-      case Config.Mode.Shared shared -> startShared(shared);
-      case Config.Mode.Dedicated(String namespace, String name, String serviceAccount) ->
-          startOwn(new WorkloadInfo(name, namespace, serviceAccount), workloadRole());
-    }
+    loadLocalMesh(); // first, so that the control plane has the last word
     operations.startAdminAndStats();
+    if (!feed.start()) {
+      onWarm();
+    }
+    // No connection is judged, and no pod taken, before the policies are known.
+    if (awaitWarm()) {
+      switch (config.mode()) {
+        case Config.Mode.Shared shared -> startShared(shared);
+        case Config.Mode.Dedicated(String namespace, String name, String serviceAccount) ->
+            startOwn(new WorkloadInfo(name, namespace, serviceAccount), workloadRole());
+      }
+    }
     // Now that nothing is left that could end the start.
     readiness.complete(PROXY);
     readiness.complete(DNS);
@@ -254,6 +269,23 @@ final class Ztunnel implements AutoCloseable {
 
   private PodProxy.Role workloadRole() {
     return config.listeners().proxy() ? PodProxy.Role.WORKLOAD : PodProxy.Role.DNS;
+  }
+
+  /** Any thread. */
+  private void onWarm() {
+    operations.readiness().complete(STATE);
+    warmOrEnding.countDown();
+  }
+
+  /** Waits for the mesh, for as long as it takes; false if the process ends before. */
+  private boolean awaitWarm() {
+    try {
+      warmOrEnding.await();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt(); // as good as an order to end
+      ending.countDown();
+    }
+    return ending.getCount() > 0;
   }
 
   private void loadLocalMesh() throws StartException {
@@ -366,6 +398,7 @@ final class Ztunnel implements AutoCloseable {
   /** The order to end: a signal, or the admin server. Any thread. */
   void end() {
     ending.countDown();
+    warmOrEnding.countDown();
   }
 
   private void awaitEnd() {
@@ -403,6 +436,7 @@ final class Ztunnel implements AutoCloseable {
     if (agent != null) {
       agent.close();
     }
+    feed.close();
     operations.close();
     resolver.close();
     files.close();

@@ -80,6 +80,31 @@ public final class MeshUpdate {
     return services.remove(key) != null;
   }
 
+  /** Adds a workload or a service. */
+  public void insert(Addressable resource) {
+    switch (resource) {
+      case Workload workload -> insertWorkload(workload);
+      case Service service -> insertService(service);
+    }
+  }
+
+  /**
+   * Removes the workload or the service that a name of the control plane stands for (Istio): a uid,
+   * or else {@code namespace/hostname}. A name with two slashes is the uid of a workload that is
+   * not known.
+   */
+  public void remove(String name) {
+    if (removeWorkload(name)) {
+      return;
+    }
+    NamespacedHostname key = NamespacedHostname.parse(name);
+    if (key == null) {
+      LOG.warn("removed resource {}: neither a uid that is known nor namespace/hostname", name);
+    } else if (key.hostname().indexOf('/') < 0 && !removeService(key)) {
+      LOG.warn("removed resource {}: there is no such workload or service", name);
+    }
+  }
+
   /** Adds a policy in place of one with the same key. */
   public void insertPolicy(String key, Authorization policy) {
     touchedPolicies.add(key);

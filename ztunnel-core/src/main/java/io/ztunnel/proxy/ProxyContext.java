@@ -19,6 +19,7 @@ public record ProxyContext(
     ProxySettings settings,
     EventLoopGroup loops,
     MeshState mesh,
+    Discovery discovery,
     CertificateManager certificates,
     Upstreams upstreams,
     ConnectionTelemetry telemetry,

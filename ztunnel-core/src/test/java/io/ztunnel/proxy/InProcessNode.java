@@ -110,6 +110,7 @@ final class InProcessNode implements AutoCloseable {
             settings,
             loops,
             mesh,
+            Discovery.NOTHING,
             certificates,
             Upstreams.create(resolver, System::nanoTime),
             new ConnectionTelemetry(metrics, System::nanoTime),
