@@ -26,7 +26,7 @@ public final class MeshUpdate {
   private final Set<String> touchedPolicies = new LinkedHashSet<>();
 
   /** The last word on each endpoint of each service. */
-  private final Map<NamespacedHostname, Map<String, Optional<Endpoint>>> endpoints =
+  private final Map<NamespacedHostname, Map<String, Optional<Workload>>> endpoints =
       new LinkedHashMap<>();
 
   private WorkloadIndex.Editor workloads;
@@ -46,20 +46,19 @@ public final class MeshUpdate {
    * Adds a workload in place of one with the same uid, and its endpoints in place of that one's.
    */
   public void insertWorkload(Workload workload) {
-    removeEndpoints(workloads.get(workload.uid()));
+    String uid = workload.uid();
+    removeEndpoints(uid, workloads.get(uid));
     Workload shared = workload.sharing(interner);
     workloads.insert(shared);
-    touchedWorkloads.add(shared.uid());
-    shared
-        .serving()
-        .services()
-        .forEach((key, ports) -> change(key, shared.uid(), Optional.of(shared.endpoint(ports))));
+    touchedWorkloads.add(uid);
+    Optional<Workload> endpoint = Optional.of(shared);
+    shared.services().forEach(key -> change(key, uid, endpoint));
   }
 
   /** Removes a workload and its endpoints; false when there is none of this uid. */
   public boolean removeWorkload(String uid) {
     Workload workload = workloads.remove(uid);
-    removeEndpoints(workload);
+    removeEndpoints(uid, workload);
     touchedWorkloads.add(uid);
     return workload != null;
   }
@@ -119,7 +118,7 @@ public final class MeshUpdate {
 
   /** Removes everything, endpoints without a service included. */
   public void clear() {
-    before.workloads().byUid().forEach((uid, _) -> touchedWorkloads.add(uid));
+    before.workloads().forEach(workload -> touchedWorkloads.add(workload.uid()));
     before.policies().byKey().forEach((key, _) -> touchedPolicies.add(key));
     endpoints.clear();
     workloads = new WorkloadIndex.Editor(WorkloadIndex.empty(), localNode);
@@ -166,13 +165,13 @@ public final class MeshUpdate {
         : WorkloadChange.IdentityUse.UNUSED;
   }
 
-  private void removeEndpoints(@Nullable Workload workload) {
+  private void removeEndpoints(String uid, @Nullable Workload workload) {
     if (workload != null) {
-      workload.services().forEach(key -> change(key, workload.uid(), Optional.empty()));
+      workload.services().forEach(key -> change(key, uid, Optional.empty()));
     }
   }
 
-  private void change(NamespacedHostname key, String uid, Optional<Endpoint> endpoint) {
+  private void change(NamespacedHostname key, String uid, Optional<Workload> endpoint) {
     endpoints.computeIfAbsent(key, _ -> new LinkedHashMap<>()).put(uid, endpoint);
   }
 }

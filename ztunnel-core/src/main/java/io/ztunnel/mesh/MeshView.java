@@ -44,7 +44,7 @@ public final class MeshView {
   }
 
   public @Nullable Workload workload(String uid) {
-    return workloads.byUid().get(uid);
+    return workloads.get(uid);
   }
 
   /** The workload of an address: pods first, then HBONE, then the one inserted last. */
@@ -142,13 +142,13 @@ public final class MeshView {
   }
 
   public int workloadCount() {
-    return workloads.byUid().size();
+    return workloads.size();
   }
 
   /** All workloads in the order of their uids, for display. */
   public List<Workload> sortedWorkloads() {
     List<Workload> all = new ArrayList<>(workloadCount());
-    workloads.byUid().forEach((_, workload) -> all.add(workload));
+    workloads.forEach(all::add);
     all.sort(Comparator.comparing(Workload::uid));
     return Collections.unmodifiableList(all);
   }

@@ -49,12 +49,19 @@ final class ProtoReader {
     in.popLimit(outer);
   }
 
+  /** A text that other messages are likely to have too. */
   String string(int tag) throws IOException {
     expect(tag, WireFormat.WIRETYPE_LENGTH_DELIMITED);
     int length = in.readRawVarint32();
     int offset = in.getTotalBytesRead();
     in.skipRawBytes(length); // refuses a length beyond the message
     return length == 0 ? "" : strings.text(bytes, offset, length);
+  }
+
+  /** A text that no other message has. */
+  String ownString(int tag) throws IOException {
+    expect(tag, WireFormat.WIRETYPE_LENGTH_DELIMITED);
+    return in.readStringRequireUtf8();
   }
 
   byte[] bytes(int tag) throws IOException {

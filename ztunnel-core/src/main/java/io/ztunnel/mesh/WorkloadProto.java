@@ -54,7 +54,7 @@ final class WorkloadProto {
 
   void read(ProtoReader in, int tag) throws IOException {
     switch (ProtoReader.field(tag)) {
-      case 1 -> name = in.string(tag);
+      case 1 -> name = in.ownString(tag);
       case 2 -> namespace = in.string(tag);
       case 3 -> addresses.add(in.bytes(tag));
       case 4 -> network = in.string(tag);
@@ -72,7 +72,7 @@ final class WorkloadProto {
       case 17 -> status = in.number(tag);
       case 18 -> clusterId = in.string(tag);
       case 19 -> networkGateway = GatewayProto.merge(networkGateway, in, tag);
-      case 20 -> uid = in.string(tag);
+      case 20 -> uid = in.ownString(tag);
       case 21 -> hostname = in.string(tag);
       case 22 -> readService(in, tag);
       case 23 -> {
