@@ -1,6 +1,7 @@
 package io.ztunnel.app;
 
 import io.netty.util.concurrent.EventExecutor;
+import io.ztunnel.dns.ServiceDemand;
 import io.ztunnel.mesh.MeshState;
 import io.ztunnel.proxy.Discovery;
 import io.ztunnel.telemetry.XdsTelemetry;
@@ -77,6 +78,11 @@ final class MeshFeed implements AutoCloseable {
     return client != null && onDemand
         ? new OnDemandDiscovery(mesh, client)
         : Discovery.NOTHING;
+  }
+
+  /** Asks for the services that names may stand for; null if all there are, are known anyway. */
+  @Nullable ServiceDemand services() {
+    return client != null && onDemand ? new OnDemandDiscovery(mesh, client) : null;
   }
 
   /** Connects; false if there is no control plane to wait for. */

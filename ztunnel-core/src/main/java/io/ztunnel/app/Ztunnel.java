@@ -156,7 +156,7 @@ final class Ztunnel implements AutoCloseable {
         DataPathSettings.dnsAddress(config),
         () -> DataPathSettings.dns(config, Host.local()),
         mesh,
-        null,
+        feed.services(),
         new DnsMetrics(registry),
         new SecureRandom(),
         System::nanoTime);
