@@ -88,8 +88,7 @@ class RevocationTest {
     InetSocketAddress address = serve(careless(), tls(provider));
     revoked.add(serverKey.leaf());
     Opened opened = mesh.open(pool(watchful, tls(provider)), Loopback.key(address, "uid"));
-    assertEquals(
-        new HboneFailure.PeerRevoked(address, serial(serverKey.leaf())), opened.failure());
+    assertEquals(new HboneFailure.PeerRevoked(address, serial(serverKey.leaf())), opened.failure());
     mesh.await("the server's word", () -> !handler.events.isEmpty());
     assertEquals("peer sent TLS alert: certificate_revoked", mesh.call(handler.events::getFirst));
     assertEquals(1, count(clientSide, "CLIENT peer revoked"));
@@ -100,7 +99,8 @@ class RevocationTest {
     InetSocketAddress address = serve(careless(), TlsSettings.defaults());
     revoked.add(issuer.certificate());
     Opened opened = mesh.open(pool(watchful, TlsSettings.defaults()), Loopback.key(address, "uid"));
-    assertEquals("peer certificate revoked: " + serial(issuer.certificate()), opened.failure().message());
+    assertEquals(
+        "peer certificate revoked: " + serial(issuer.certificate()), opened.failure().message());
   }
 
   @ParameterizedTest

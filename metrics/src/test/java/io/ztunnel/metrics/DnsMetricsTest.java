@@ -5,8 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import org.junit.jupiter.api.Test;
 
 class DnsMetricsTest {
-  private static final DnsMetrics.Labels LABELS =
-      new DnsMetrics.Labels("a", "udp", "till", "v\"1");
+  private static final DnsMetrics.Labels LABELS = new DnsMetrics.Labels("a", "udp", "till", "v\"1");
   private static final String PRINTED =
       "request_query_type=\"a\",request_protocol=\"udp\",source_canonical_service=\"till\",source_canonical_revision=\"v\\\"1\"";
 

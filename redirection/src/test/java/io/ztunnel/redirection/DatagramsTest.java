@@ -92,8 +92,7 @@ class DatagramsTest {
           Loops.await(factory.bindDatagrams(loops.next(), ANY_PORT, new Echo()));
       DatagramChannel connected =
           Loops.await(factory.connectDatagrams(loops.next(), bound.localAddress(), ear));
-      connected.writeAndFlush(
-          Unpooled.copiedBuffer("hello", StandardCharsets.UTF_8));
+      connected.writeAndFlush(Unpooled.copiedBuffer("hello", StandardCharsets.UTF_8));
       assertEquals("hello", ear.received.poll(5, TimeUnit.SECONDS));
       Loops.await(connected.close());
       Loops.await(bound.close());
@@ -157,10 +156,8 @@ class DatagramsTest {
         for (String text : List.of("unmarked", "marked")) {
           Ear ear = new Ear();
           SocketFactory factory = text.equals("marked") ? marked : unmarked;
-          DatagramChannel client =
-              Loops.await(factory.connectDatagrams(loops.next(), server, ear));
-          client.writeAndFlush(
-              Unpooled.copiedBuffer(text, StandardCharsets.UTF_8));
+          DatagramChannel client = Loops.await(factory.connectDatagrams(loops.next(), server, ear));
+          client.writeAndFlush(Unpooled.copiedBuffer(text, StandardCharsets.UTF_8));
           assertEquals(text, ear.received.poll(5, TimeUnit.SECONDS));
           Loops.await(client.close());
         }

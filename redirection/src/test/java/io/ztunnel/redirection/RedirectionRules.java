@@ -4,9 +4,9 @@ package io.ztunnel.redirection;
  * What the CNI agent programs in a captured pod, in the form of {@code iptables-restore}.
  * Immutable.
  *
- * <p>Source: Istio's CNI agent, in-pod rules with DNS capture. Mark 0x539 is the proxy's, mark 0x111
- * that of its connections that carry a client's address. The proxy's own questions are tracked in a
- * zone of their own, else their answers could be taken for answers to the pod's.
+ * <p>Source: Istio's CNI agent, in-pod rules with DNS capture. Mark 0x539 is the proxy's, mark
+ * 0x111 that of its connections that carry a client's address. The proxy's own questions are
+ * tracked in a zone of their own, else their answers could be taken for answers to the pod's.
  */
 enum RedirectionRules {
   IPV4("iptables-restore", "127.0.0.1/32", "169.254.7.127"),

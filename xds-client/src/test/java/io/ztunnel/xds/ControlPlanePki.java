@@ -69,7 +69,12 @@ public final class ControlPlanePki {
   ServerKey server(List<String> names) {
     KeyPair own = newKey();
     X509Certificate leaf =
-        sign(new X500Name("CN=server"), own, X500Name.getInstance(root.getSubjectX500Principal().getEncoded()), key, names);
+        sign(
+            new X500Name("CN=server"),
+            own,
+            X500Name.getInstance(root.getSubjectX500Principal().getEncoded()),
+            key,
+            names);
     return new ServerKey(own.getPrivate(), List.of(leaf));
   }
 
@@ -92,7 +97,8 @@ public final class ControlPlanePki {
         builder.addExtension(
             Extension.subjectAlternativeName,
             false,
-            new GeneralNames(names.stream().map(ControlPlanePki::name).toArray(GeneralName[]::new)));
+            new GeneralNames(
+                names.stream().map(ControlPlanePki::name).toArray(GeneralName[]::new)));
       }
       return new JcaX509CertificateConverter()
           .getCertificate(
@@ -105,7 +111,8 @@ public final class ControlPlanePki {
 
   private static GeneralName name(String name) {
     boolean address =
-        Stream.of(name).anyMatch(n -> NetUtil.isValidIpV4Address(n) || NetUtil.isValidIpV6Address(n));
+        Stream.of(name)
+            .anyMatch(n -> NetUtil.isValidIpV4Address(n) || NetUtil.isValidIpV6Address(n));
     return new GeneralName(address ? GeneralName.iPAddress : GeneralName.dNSName, name);
   }
 

@@ -88,8 +88,7 @@ class ControlPlaneValuesTest {
   })
   void serversAreKnownByTheirSubjectAlternativeNames(String san, String host, boolean matches)
       throws Exception {
-    assertEquals(
-        matches, ServerName.matches(PKI.server(List.of(san)).chain().getFirst(), host));
+    assertEquals(matches, ServerName.matches(PKI.server(List.of(san)).chain().getFirst(), host));
   }
 
   @Test
@@ -119,8 +118,7 @@ class ControlPlaneValuesTest {
   @Test
   void rootsComeFromTextFilesAndTheSystem() throws IOException {
     Path file = directory.resolve("roots.pem");
-    Files.writeString(
-        file, PKI.rootPem() + ControlPlanePki.create("second").rootPem(), UTF_8);
+    Files.writeString(file, PKI.rootPem() + ControlPlanePki.create("second").rootPem(), UTF_8);
     assertEquals(2, new RootSource.PemFile(file).read().size());
     assertEquals(List.of(PKI.root()), new RootSource.Pem(PKI.rootPem()).read());
     assertFalse(new RootSource.SystemStore().read().isEmpty());

@@ -173,9 +173,7 @@ public final class FakeControlPlane implements AutoCloseable {
             .maxInboundMessageSize(MAX_REQUEST_BYTES)
             .permitKeepAliveTime(5, TimeUnit.SECONDS)
             .addService(
-                ServerServiceDefinition.builder(SERVICE)
-                    .addMethod(METHOD, this::accept)
-                    .build());
+                ServerServiceDefinition.builder(SERVICE).addMethod(METHOD, this::accept).build());
     if (connectionAge != null) {
       builder
           .maxConnectionAge(connectionAge.toMillis(), TimeUnit.MILLISECONDS)
@@ -503,8 +501,7 @@ public final class FakeControlPlane implements AutoCloseable {
           }
         }
       }
-      stream.call.sendMessage(
-          response(typeUrl, "nonce-" + ++nonces, changed, gone, !wildcard));
+      stream.call.sendMessage(response(typeUrl, "nonce-" + ++nonces, changed, gone, !wildcard));
     }
 
     private @Nullable Entry find(Map<String, Entry> all, String key) {

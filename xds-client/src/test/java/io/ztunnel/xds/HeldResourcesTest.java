@@ -18,8 +18,19 @@ class HeldResourcesTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "", "0", "1", "00", "01", "ff", "FF", "deadbeefdeadbeef", "ffffffffffffffff",
-        "10000000000000000", "2026-11-21T12:00:00Z/3", "v1", "é"
+        "",
+        "0",
+        "1",
+        "00",
+        "01",
+        "ff",
+        "FF",
+        "deadbeefdeadbeef",
+        "ffffffffffffffff",
+        "10000000000000000",
+        "2026-11-21T12:00:00Z/3",
+        "v1",
+        "é"
       })
   void versionsAreEchoedAsTheyCame(String version) {
     held.put("n", version);

@@ -230,7 +230,11 @@ class XdsClientTest {
     assertEquals(60_000, addresses.held.size());
 
     control.stopListening();
-    List<String> gone = IntStream.range(0, 60_000).filter(i -> i % 2 == 0).mapToObj(i -> many.get(i).name()).toList();
+    List<String> gone =
+        IntStream.range(0, 60_000)
+            .filter(i -> i % 2 == 0)
+            .mapToObj(i -> many.get(i).name())
+            .toList();
     control.remove(ADDRESS, gone);
     control.put(ADDRESS, entry("new", "n"));
     control.listen();
@@ -252,7 +256,8 @@ class XdsClientTest {
   @Test
   void fiftyThousandRemovalsAtOnce() throws InterruptedException {
     FakeControlPlane control = serve();
-    control.put(ADDRESS, IntStream.range(0, 50_001).mapToObj(i -> entry("w" + i, "p" + i)).toList());
+    control.put(
+        ADDRESS, IntStream.range(0, 50_001).mapToObj(i -> entry("w" + i, "p" + i)).toList());
     connect();
     awaitWarm();
     control.remove(ADDRESS, IntStream.range(0, 50_000).mapToObj(i -> "w" + i).toList());
@@ -309,7 +314,8 @@ class XdsClientTest {
 
   @Test
   void connectionsGivenBackAllTheTimeLoseNothing() throws InterruptedException {
-    FakeControlPlane control = serve(FakeControlPlane.options().connectionAge(Duration.ofMillis(700)));
+    FakeControlPlane control =
+        serve(FakeControlPlane.options().connectionAge(Duration.ofMillis(700)));
     control.put(ADDRESS, entry("a", "1"));
     connect();
     awaitWarm();

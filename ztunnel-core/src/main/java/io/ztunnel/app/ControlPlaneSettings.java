@@ -59,8 +59,7 @@ final class ControlPlaneSettings {
 
   private static Map<String, String> headers(List<Config.Header> headers) {
     return headers.stream()
-        .collect(
-            Collectors.toMap(Config.Header::name, Config.Header::value, (_, later) -> later));
+        .collect(Collectors.toMap(Config.Header::name, Config.Header::value, (_, later) -> later));
   }
 
   private static RootSource roots(String variable, Config.RootCertificates roots)

@@ -57,9 +57,7 @@ final class MeshFeed implements AutoCloseable {
                     List.of(
                         new Subscription(
                             ADDRESS,
-                            onDemand
-                                ? Subscription.Mode.ON_DEMAND
-                                : Subscription.Mode.WILDCARD,
+                            onDemand ? Subscription.Mode.ON_DEMAND : Subscription.Mode.WILDCARD,
                             new AddressWatcher(mesh, control, config.node().name())),
                         new Subscription(
                             AUTHORIZATION,
@@ -75,9 +73,7 @@ final class MeshFeed implements AutoCloseable {
 
   /** Asks for what connections need and is not known. */
   Discovery discovery() {
-    return client != null && onDemand
-        ? new OnDemandDiscovery(mesh, client)
-        : Discovery.NOTHING;
+    return client != null && onDemand ? new OnDemandDiscovery(mesh, client) : Discovery.NOTHING;
   }
 
   /** Asks for the services that names may stand for; null if all there are, are known anyway. */

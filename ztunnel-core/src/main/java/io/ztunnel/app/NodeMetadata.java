@@ -42,8 +42,7 @@ final class NodeMetadata {
             });
     return new XdsNode(
         "ztunnel~%s~%s.%s~%s.svc.cluster.local"
-            .formatted(
-                node.instanceIp(), node.podName(), node.podNamespace(), node.podNamespace()),
+            .formatted(node.instanceIp(), node.podName(), node.podNamespace(), node.podNamespace()),
         metadata.build());
   }
 

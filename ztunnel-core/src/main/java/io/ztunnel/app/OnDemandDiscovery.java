@@ -16,7 +16,10 @@ import io.ztunnel.xds.XdsClient;
 import java.util.List;
 import java.util.concurrent.RejectedExecutionException;
 
-/** Asks for addresses and services when they are first needed ({@code XDS_ON_DEMAND}). Any event loop. */
+/**
+ * Asks for addresses and services when they are first needed ({@code XDS_ON_DEMAND}). Any event
+ * loop.
+ */
 record OnDemandDiscovery(MeshState mesh, XdsClient client) implements Discovery, ServiceDemand {
   private static final Log LOG = Log.target("ztunnel::xds");
 

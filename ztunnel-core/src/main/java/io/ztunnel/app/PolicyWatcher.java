@@ -20,8 +20,8 @@ import java.util.concurrent.CompletionStage;
 
 /**
  * Brings policies from the control plane into the mesh, under the names that it gives them. Decodes
- * on the {@code xds} thread and applies on the control thread; all of a response at once, so that no
- * connection is judged by half of it.
+ * on the {@code xds} thread and applies on the control thread; all of a response at once, so that
+ * no connection is judged by half of it.
  */
 final class PolicyWatcher implements ResourceWatcher {
   private static final Log LOG = Log.target("ztunnel::xds");

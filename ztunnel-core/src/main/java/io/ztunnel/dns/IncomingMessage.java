@@ -22,9 +22,7 @@ sealed interface IncomingMessage {
     try {
       int id = reader.unsignedShort();
       int flags = reader.unsignedShort();
-      return (flags & 0x8000) != 0
-          ? new Ignored()
-          : read(reader, Query.Head.of(id, flags));
+      return (flags & 0x8000) != 0 ? new Ignored() : read(reader, Query.Head.of(id, flags));
     } catch (MalformedMessageException e) {
       throw new IllegalStateException(e); // the header is there
     }

@@ -4,9 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import com.google.protobuf.Value;
-import io.ztunnel.xds.XdsNode;
 import java.io.IOException;
-import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -32,7 +30,8 @@ class NodeMetadataTest {
   void jsonKeepsItsShape() throws IOException {
     Value value = NodeMetadata.parse("{\"a\": [1, \"x\", {\"b\": null}], \"c\": false}");
     assertEquals(
-        1, value.getStructValue().getFieldsOrThrow("a").getListValue().getValues(0).getNumberValue());
+        1,
+        value.getStructValue().getFieldsOrThrow("a").getListValue().getValues(0).getNumberValue());
     assertEquals(
         Value.KindCase.NULL_VALUE,
         value

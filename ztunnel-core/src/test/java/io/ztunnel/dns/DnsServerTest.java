@@ -215,7 +215,8 @@ class DnsServerTest {
     String labels =
         "{request_query_type=\"a\",request_protocol=\"udp\",source_canonical_service=\"till\",source_canonical_revision=\"v7\"";
     assertEquals(
-        "istio_dns_upstream_requests_total" + labels + "} 2", samples("istio_dns_upstream_requests"));
+        "istio_dns_upstream_requests_total" + labels + "} 2",
+        samples("istio_dns_upstream_requests"));
     assertEquals(
         "istio_dns_upstream_request_duration_seconds_bucket" + labels + ",le=\"+Inf\"} 2",
         samples("istio_dns_upstream_request_duration_seconds_bucket" + labels + ",le=\"+"));
@@ -276,7 +277,8 @@ class DnsServerTest {
   void recordsThatNobodyAskedForAreNotPassedOn() throws Exception {
     upstream.on(
         "www.",
-        asked -> List.of(asked.found(record("www", "192.0.2.1", 60), record("bank", "6.6.6.6", 60))));
+        asked ->
+            List.of(asked.found(record("www", "192.0.2.1", 60), record("bank", "6.6.6.6", 60))));
     start();
     assertEquals("NOERROR [www. 60 A 192.0.2.1]", ask("www"));
   }
@@ -477,9 +479,7 @@ class DnsServerTest {
   void aConnectionWithoutAQuestionIsEndedAfterFiveSeconds(String begin) throws Exception {
     start();
     try (Socket socket = DnsClient.connect(address)) {
-      socket
-          .getOutputStream()
-          .write(HexFormat.of().parseHex(begin.replace(" ", "")));
+      socket.getOutputStream().write(HexFormat.of().parseHex(begin.replace(" ", "")));
       long began = System.nanoTime();
       assertEquals(-1, socket.getInputStream().read());
       long millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - began);
@@ -518,8 +518,7 @@ class DnsServerTest {
       Question question = DnsClient.question("web", A);
       DnsClient.send(socket, DnsClient.request(question, false));
       assertEquals(
-          "NOERROR aa [web. 30 A 10.96.0.1]",
-          DnsClient.text(DnsClient.receive(socket), question));
+          "NOERROR aa [web. 30 A 10.96.0.1]", DnsClient.text(DnsClient.receive(socket), question));
     }
   }
 
@@ -578,8 +577,7 @@ class DnsServerTest {
   }
 
   private Future<List<InetAddress>> resolve(String name) throws Exception {
-    Future<List<InetAddress>> resolved =
-        Objects.requireNonNull(server).resolve(loops.next(), name);
+    Future<List<InetAddress>> resolved = Objects.requireNonNull(server).resolve(loops.next(), name);
     assertTrue(resolved.await(5, TimeUnit.SECONDS));
     return resolved;
   }

@@ -82,9 +82,7 @@ final class FakeNameServer implements Closeable {
             List.of(
                 asked.found(
                     ResourceRecord.address(
-                        asked.query().question().name(),
-                        InetAddress.ofLiteral(ip),
-                        ttlSeconds))));
+                        asked.query().question().name(), InetAddress.ofLiteral(ip), ttlSeconds))));
   }
 
   /** What was asked, in order, as {@code udp A name.}. */

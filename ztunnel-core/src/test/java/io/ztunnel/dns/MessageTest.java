@@ -62,8 +62,7 @@ class MessageTest {
   @Test
   void whatTheClientTakesIsRead() {
     assertEquals(
-        new Edns(1232, 0, true),
-        query("1234 0100 0001 0000 0000 0001 " + WEB_A + OPT).edns());
+        new Edns(1232, 0, true), query("1234 0100 0001 0000 0000 0001 " + WEB_A + OPT).edns());
   }
 
   @ParameterizedTest(name = "{1}")
@@ -105,7 +104,9 @@ class MessageTest {
   @Test
   void anAnswerRepeatsTheQuestionByteForByteAndPointsToItsName() {
     assertEquals(
-        ("1234 8580 0001 0001 0000 0000 " + WEB_A + "03776562 c010 0001 0001 0000001e 0004 0a000001")
+        ("1234 8580 0001 0001 0000 0000 "
+                + WEB_A
+                + "03776562 c010 0001 0001 0000001e 0004 0a000001")
             .replace(" ", ""),
         hex(
             ReplyMessage.datagram(
@@ -155,8 +156,7 @@ class MessageTest {
 
   private static Query largeQuery(boolean edns) {
     String name = "05 6c61726765 07 6578616d706c65 03 636f6d 00 0001 0001 ";
-    return query(
-        edns ? "1234 0100 0001 0000 0000 0001 " + name + OPT : HEAD + name);
+    return query(edns ? "1234 0100 0001 0000 0000 0001 " + name + OPT : HEAD + name);
   }
 
   private static int counts(byte[] message, int index) {
@@ -213,8 +213,7 @@ class MessageTest {
     byte[] mx = new byte[read.answers().get(1).dataLength()];
     read.answers().get(1).copyDataTo(mx, 0);
     assertEquals("000a" + "0162" + "0161" + "02696f" + "00", hex(mx));
-    assertEquals(
-        5, Objects.requireNonNull(read.startOfAuthority()).negativeTtlSeconds());
+    assertEquals(5, Objects.requireNonNull(read.startOfAuthority()).negativeTtlSeconds());
   }
 
   @ParameterizedTest(name = "{1}")
@@ -280,7 +279,8 @@ class MessageTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"", ".", "a", "a.b.c", "a.b.c.", "*.example.com", "_sip._tcp.example.com"})
+  @ValueSource(
+      strings = {"", ".", "a", "a.b.c", "a.b.c.", "*.example.com", "_sip._tcp.example.com"})
   void namesHaveOneText(String text) {
     DomainName name = name(text);
     assertEquals(text.endsWith(".") ? text : text + ".", name.toString());

@@ -25,8 +25,7 @@ class ServiceSearchTest {
   })
   void expandsShortNames(String name, String expected) {
     ServiceSearch search =
-        new ServiceSearch(
-            new LookupSettings("D.c.", null, true, new SearchDomains.OfNamespace()));
+        new ServiceSearch(new LookupSettings("D.c.", null, true, new SearchDomains.OfNamespace()));
     assertEquals(expected, String.join(" ", search.expansions(CLIENT, name)));
   }
 

@@ -183,8 +183,7 @@ class CaClientTest {
     assertTrue(web.isSuccess() && db.isSuccess());
   }
 
-  private static void await(BooleanSupplier condition, String what)
-      throws InterruptedException {
+  private static void await(BooleanSupplier condition, String what) throws InterruptedException {
     for (int i = 0; i < 1_000 && !condition.getAsBoolean(); i++) {
       TimeUnit.MILLISECONDS.sleep(10);
     }
@@ -212,8 +211,7 @@ class CaClientTest {
   void theTokenIsReadForEachCall() throws Exception {
     Path file = directory.resolve("istio-token");
     CaClient client =
-        client(
-            pem(tls), new TokenSource.TokenFile(file), CaSettings.Subject.WORKLOADS, TIMEOUT);
+        client(pem(tls), new TokenSource.TokenFile(file), CaSettings.Subject.WORKLOADS, TIMEOUT);
     String missing = refusal(client, WEB);
     assertTrue(
         missing.startsWith(
@@ -232,8 +230,7 @@ class CaClientTest {
   @Test
   void rootsThatChangeInTheirFileAreTakenOver() throws Exception {
     Path first = Files.createDirectory(directory.resolve("..1"));
-    Files.writeString(
-        first.resolve("root-cert.pem"), TestPki.pem(List.of(tls.rootCertificate())));
+    Files.writeString(first.resolve("root-cert.pem"), TestPki.pem(List.of(tls.rootCertificate())));
     Files.createSymbolicLink(directory.resolve("..data"), Path.of("..1"));
     Path file = directory.resolve("root-cert.pem");
     Files.createSymbolicLink(file, Path.of("..data", "root-cert.pem"));

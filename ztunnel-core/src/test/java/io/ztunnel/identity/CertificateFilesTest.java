@@ -48,8 +48,7 @@ class CertificateFilesTest {
 
   private CertificateFiles open() {
     CertificateFiles files =
-        CertificateFiles.open(
-            directory, new NoAuthority("asked the CA"), watch, Clock.systemUTC());
+        CertificateFiles.open(directory, new NoAuthority("asked the CA"), watch, Clock.systemUTC());
     files.onChange(watch, changed::add);
     return files;
   }
@@ -124,8 +123,7 @@ class CertificateFilesTest {
     assertEquals(before.chain(), files.sign(WEB).getNow().chain());
     certManager(set.resolve("..2"), after);
     Files.createSymbolicLink(set.resolve("..data_tmp"), Path.of("..2"));
-    Files.move(
-        set.resolve("..data_tmp"), set.resolve("..data"), StandardCopyOption.ATOMIC_MOVE);
+    Files.move(set.resolve("..data_tmp"), set.resolve("..data"), StandardCopyOption.ATOMIC_MOVE);
     awaitChange(WEB);
     assertEquals(after.chain(), files.sign(WEB).getNow().chain());
   }
@@ -178,7 +176,9 @@ class CertificateFilesTest {
             set ->
                 certManager(
                     set,
-                    PKI.leaf(WEB.toString()).valid(end.minus(Duration.ofHours(1)), end).material())));
+                    PKI.leaf(WEB.toString())
+                        .valid(end.minus(Duration.ofHours(1)), end)
+                        .material())));
   }
 
   private static Arguments damage(String what, Damage damage) {
@@ -196,8 +196,8 @@ class CertificateFilesTest {
 
   @ParameterizedTest(name = "{0}")
   @MethodSource("damages")
-  void aSetThatDoesNotFitTogetherIsRefusedAloneAndItsFormerContentStays(
-      String what, Damage damage) throws Exception {
+  void aSetThatDoesNotFitTogetherIsRefusedAloneAndItsFormerContentStays(String what, Damage damage)
+      throws Exception {
     KeyMaterial web = PKI.workload(WEB.toString());
     Path set = directory.resolve("web");
     certManager(set, web);

@@ -495,8 +495,7 @@ class CertificateManagerTest {
   private static KeyMaterial from(TestPki pki, SpiffeId identity, TestPki... trusted) {
     return pki.leaf(identity.toString())
         .valid(Instant.parse("2030-01-01T00:00:00Z"), Instant.parse("2030-01-01T01:00:00Z"))
-        .trusting(
-            Stream.of(trusted).map(TestPki::rootCertificate).toArray(X509Certificate[]::new))
+        .trusting(Stream.of(trusted).map(TestPki::rootCertificate).toArray(X509Certificate[]::new))
         .material();
   }
 

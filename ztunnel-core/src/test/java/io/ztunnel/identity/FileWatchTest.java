@@ -5,10 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.ztunnel.hbone.KeyMaterial;
-import io.ztunnel.hbone.TestPki;
 import io.netty.util.concurrent.DefaultEventExecutor;
 import io.netty.util.concurrent.EventExecutor;
+import io.ztunnel.hbone.KeyMaterial;
+import io.ztunnel.hbone.TestPki;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

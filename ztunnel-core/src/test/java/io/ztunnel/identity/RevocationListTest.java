@@ -60,8 +60,7 @@ class RevocationListTest {
   void anAuthorityOfTheSameNameCannotRevoke() throws IOException {
     TestPki namesake = TestPki.root("other").intermediate("lower");
     assertEquals(
-        workload.leaf().getIssuerX500Principal(),
-        namesake.certificate().getSubjectX500Principal());
+        workload.leaf().getIssuerX500Principal(), namesake.certificate().getSubjectX500Principal());
     assertNull(revoked(parse(namesake.crl(workload.leaf()))));
     assertEquals(
         workload.leaf(), revoked(parse(namesake.crl(workload.leaf()), lower.crl(workload.leaf()))));
@@ -123,7 +122,8 @@ class RevocationListTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"", " \n", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"})
+  @ValueSource(
+      strings = {"", " \n", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"})
   void noListMeansThatNothingIsRevoked(String text) throws IOException {
     assertEquals(0, parse(text).lists());
   }

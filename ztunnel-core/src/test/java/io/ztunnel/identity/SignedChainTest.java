@@ -88,15 +88,13 @@ class SignedChainTest {
     List<String> answer = answer(root.workload(DB.toString()), pem(root.rootCertificate()));
     assertEquals("did not find expected SAN: " + DB + " (expected: " + WEB + ")", refusal(answer));
     // Who asks for itself gets what the CA knows it as.
-    assertEquals(
-        1, SignedChain.ofAnswer(signed.key(), answer, null, Instant.now()).chain().size());
+    assertEquals(1, SignedChain.ofAnswer(signed.key(), answer, null, Instant.now()).chain().size());
   }
 
   @Test
   void theIdentityMustBeTheFirstUri() throws IOException {
     KeyMaterial first = root.leaf(WEB.toString(), "https://example.com").dnsSan("web").material();
-    assertEquals(
-        first.chain(), parse(answer(first, pem(root.rootCertificate()))).chain());
+    assertEquals(first.chain(), parse(answer(first, pem(root.rootCertificate()))).chain());
     KeyMaterial second = root.leaf("https://example.com", WEB.toString()).material();
     assertTrue(
         refusal(answer(second, pem(root.rootCertificate())))
@@ -116,8 +114,7 @@ class SignedChainTest {
     List<String> roots =
         answer(signed, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     assertTrue(
-        refusal(roots)
-            .startsWith("root certificates returned from CA: not an X.509 certificate: "),
+        refusal(roots).startsWith("root certificates returned from CA: not an X.509 certificate: "),
         refusal(roots));
   }
 
@@ -157,12 +154,12 @@ class SignedChainTest {
     assertEquals("", parsed.getSubject().toString());
     JcaPKCS10CertificationRequest jca = new JcaPKCS10CertificationRequest(parsed);
     assertTrue(
-        parsed.isSignatureValid(
-            new JcaContentVerifierProviderBuilder().build(jca.getPublicKey())));
+        parsed.isSignatureValid(new JcaContentVerifierProviderBuilder().build(jca.getPublicKey())));
     assertEquals(1, parsed.getAttributes().length);
     Extensions extensions =
         Extensions.getInstance(
-            parsed.getAttributes(PKCSObjectIdentifiers.pkcs_9_at_extensionRequest)[0]
+            parsed
+                .getAttributes(PKCSObjectIdentifiers.pkcs_9_at_extensionRequest)[0]
                 .getAttributeValues()[0]);
     assertEquals(1, extensions.getExtensionOIDs().length);
     Extension names = extensions.getExtension(Extension.subjectAlternativeName);

@@ -33,7 +33,8 @@ final class MeshRaceTest {
   void aReaderNeverSeesAnEndpointWithoutItsWorkloadOrHalfAnUpdate() throws Exception {
     System.out.println("mesh race: seed " + seed);
     state.update(
-        update -> update.insertService(Service.builder(new ServiceName("cart", "ns", "cart")).build()));
+        update ->
+            update.insertService(Service.builder(new ServiceName("cart", "ns", "cart")).build()));
     try (ExecutorService readers = Executors.newFixedThreadPool(READERS)) {
       List<Future<Long>> looks = new ArrayList<>();
       for (int i = 0; i < READERS; i++) {

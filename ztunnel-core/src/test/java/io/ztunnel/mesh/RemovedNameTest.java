@@ -51,9 +51,7 @@ final class RemovedNameTest {
   }
 
   private static Workload workload(String uid) {
-    return Workload.builder(uid)
-        .identity(new SpiffeId("td", "ns", "sa"))
-        .build();
+    return Workload.builder(uid).identity(new SpiffeId("td", "ns", "sa")).build();
   }
 
   private static Service service(String hostname) {

@@ -74,8 +74,7 @@ final class WorkloadTest {
     "fd00::1 10.0.0.1 fd00::2",
   })
   void hasItsAddresses(@Nullable String text) {
-    List<String> ips =
-        text == null || text.isEmpty() ? List.of() : List.of(text.split(" ", -1));
+    List<String> ips = text == null || text.isEmpty() ? List.of() : List.of(text.split(" ", -1));
     for (String uid : List.of("c1//Pod/shop/cart-x", "vm")) {
       Workload workload = workload(uid, "cart-x", ips);
       assertEquals(ips.stream().map(TestMesh::ip).toList(), workload.ips());

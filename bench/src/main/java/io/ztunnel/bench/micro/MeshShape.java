@@ -44,53 +44,65 @@ public record MeshShape(int workloads) {
   public byte[] workload(int number) {
     int service = number / PODS;
     int node = (int) (Integer.toUnsignedLong(number * 0x9e3779b1) % nodes());
-    byte[] ports = message(out -> {
-      out.writeByteArray(1, port(80, 8080));
-      out.writeByteArray(1, port(443, 8443));
-    });
-    byte[] served = message(out -> {
-      out.writeString(1, serviceName(service));
-      out.writeByteArray(2, ports);
-    });
-    byte[] locality = message(out -> {
-      out.writeString(1, "europe-west4");
-      out.writeString(2, "europe-west4-" + (char) ('a' + node % ZONES));
-    });
-    byte[] workload = message(out -> {
-      out.writeString(1, podName(number));
-      out.writeString(2, namespace(service));
-      out.writeByteArray(3, address(POD_RANGE + number));
-      out.writeString(4, "network-1");
-      out.writeEnum(5, 1);
-      out.writeString(7, name(service));
-      out.writeString(9, "gke-production-pool-%05d".formatted(node));
-      out.writeString(10, name(service));
-      out.writeString(11, "latest");
-      out.writeString(13, name(service));
-      out.writeString(18, CLUSTER);
-      out.writeString(20, workloadUid(number));
-      out.writeByteArray(22, served);
-      out.writeByteArray(24, locality);
-    });
+    byte[] ports =
+        message(
+            out -> {
+              out.writeByteArray(1, port(80, 8080));
+              out.writeByteArray(1, port(443, 8443));
+            });
+    byte[] served =
+        message(
+            out -> {
+              out.writeString(1, serviceName(service));
+              out.writeByteArray(2, ports);
+            });
+    byte[] locality =
+        message(
+            out -> {
+              out.writeString(1, "europe-west4");
+              out.writeString(2, "europe-west4-" + (char) ('a' + node % ZONES));
+            });
+    byte[] workload =
+        message(
+            out -> {
+              out.writeString(1, podName(number));
+              out.writeString(2, namespace(service));
+              out.writeByteArray(3, address(POD_RANGE + number));
+              out.writeString(4, "network-1");
+              out.writeEnum(5, 1);
+              out.writeString(7, name(service));
+              out.writeString(9, "gke-production-pool-%05d".formatted(node));
+              out.writeString(10, name(service));
+              out.writeString(11, "latest");
+              out.writeString(13, name(service));
+              out.writeString(18, CLUSTER);
+              out.writeString(20, workloadUid(number));
+              out.writeByteArray(22, served);
+              out.writeByteArray(24, locality);
+            });
     return message(out -> out.writeByteArray(1, workload));
   }
 
   /** An {@code istio.workload.Address} with a service. */
   public byte[] service(int number) {
-    byte[] vip = message(out -> {
-      out.writeString(1, "network-1");
-      out.writeByteArray(2, address(SERVICE_RANGE + number));
-    });
-    byte[] service = message(out -> {
-      out.writeString(1, name(number));
-      out.writeString(2, namespace(number));
-      out.writeString(3, hostname(number));
-      out.writeByteArray(4, vip);
-      out.writeByteArray(5, port(80, 8080));
-      out.writeByteArray(5, port(443, 8443));
-      out.writeEnum(9, 1);
-      out.writeBool(11, true);
-    });
+    byte[] vip =
+        message(
+            out -> {
+              out.writeString(1, "network-1");
+              out.writeByteArray(2, address(SERVICE_RANGE + number));
+            });
+    byte[] service =
+        message(
+            out -> {
+              out.writeString(1, name(number));
+              out.writeString(2, namespace(number));
+              out.writeString(3, hostname(number));
+              out.writeByteArray(4, vip);
+              out.writeByteArray(5, port(80, 8080));
+              out.writeByteArray(5, port(443, 8443));
+              out.writeEnum(9, 1);
+              out.writeBool(11, true);
+            });
     return message(out -> out.writeByteArray(2, service));
   }
 
@@ -129,10 +141,11 @@ public record MeshShape(int workloads) {
   }
 
   private static byte[] port(int service, int target) {
-    return message(out -> {
-      out.writeUInt32(1, service);
-      out.writeUInt32(2, target);
-    });
+    return message(
+        out -> {
+          out.writeUInt32(1, service);
+          out.writeUInt32(2, target);
+        });
   }
 
   private interface Fields {

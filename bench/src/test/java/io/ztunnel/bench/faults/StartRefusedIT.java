@@ -100,7 +100,8 @@ class StartRefusedIT {
   void caThatIsNotToBeReachedByTls() throws IOException {
     assertRefused(
         start(
-            Map.of("FAKE_CA", "false", "CA_ROOT_CA", "SYSTEM", "CA_ADDRESS", "http://istiod:15010")),
+            Map.of(
+                "FAKE_CA", "false", "CA_ROOT_CA", "SYSTEM", "CA_ADDRESS", "http://istiod:15010")),
         "CA_ADDRESS",
         "expected: https://");
   }

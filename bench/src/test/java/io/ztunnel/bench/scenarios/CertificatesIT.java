@@ -120,8 +120,7 @@ class CertificatesIT {
     assertEquals(86_400, first.asked().validitySeconds());
     Await.until(
         "the certificate was renewed",
-        () ->
-            nearCa.server().asked().stream().filter(Entry.identity(client)::equals).count() > 1);
+        () -> nearCa.server().asked().stream().filter(Entry.identity(client)::equals).count() > 1);
     assertTrue(
         nearDaemon.configDump().contains("\"identity\": \"" + Entry.identity(client) + "\""),
         "not in the dump");
@@ -152,8 +151,7 @@ class CertificatesIT {
   }
 
   @Test
-  void anIdentityWithoutACertificateIsNotServedNotEvenInPlaintextAndOthersGoOn()
-      throws Exception {
+  void anIdentityWithoutACertificateIsNotServedNotEvenInPlaintextAndOthersGoOn() throws Exception {
     Map<CaServer.Fault, String> causes =
         Map.of(
             CaServer.Fault.REFUSED,
@@ -176,8 +174,7 @@ class CertificatesIT {
       ca.server().fail(Entry.identity(pod), fault);
     }
     Lab.Pod fine = scene.pod(node, "fine");
-    Lab.Pod[] all =
-        Stream.concat(pods.values().stream(), Stream.of(fine)).toArray(Lab.Pod[]::new);
+    Lab.Pod[] all = Stream.concat(pods.values().stream(), Stream.of(fine)).toArray(Lab.Pod[]::new);
     Daemon daemon = scene.daemon(node, ca.environment(Map.of()), all);
     for (Map.Entry<CaServer.Fault, Lab.Pod> one : pods.entrySet()) {
       Journal log = Journal.now(daemon);

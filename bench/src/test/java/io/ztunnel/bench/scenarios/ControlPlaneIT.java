@@ -89,8 +89,7 @@ class ControlPlaneIT {
     daemon = starting.get(60, TimeUnit.SECONDS);
 
     restless =
-        controlPlane(
-            restlessNode, FakeControlPlane.options().connectionAge(Duration.ofSeconds(1)));
+        controlPlane(restlessNode, FakeControlPlane.options().connectionAge(Duration.ofSeconds(1)));
     restless.put(ADDRESS, mesh);
     ofRestless = scene.daemon(restlessNode, environment(restless), wanderer);
 
@@ -160,18 +159,20 @@ class ControlPlaneIT {
     Journal log = Journal.now(daemon);
     assertEquals(REPLY, call());
     String line = log.awaitAny("access", "direction=\"inbound\"");
-    assertTrue(line.contains("src.identity=\"" + io.ztunnel.bench.scenarios.Entry.identity(client)), line);
+    assertTrue(
+        line.contains("src.identity=\"" + io.ztunnel.bench.scenarios.Entry.identity(client)), line);
     PodSockets.isReset(client, server.ipv4(), OTHER_PORT);
 
     Map<String, Double> counters = Counters.read(daemon);
     assertTrue(Counters.sum(counters, "istio_xds_message_total") >= 2, counters::toString);
     assertTrue(Counters.sum(counters, "istio_xds_message_bytes_total") > 100, counters::toString);
     assertTrue(
-        Counters.sum(counters, "istio_xds_connection_terminations_total") >= 3,
-        counters::toString);
+        Counters.sum(counters, "istio_xds_connection_terminations_total") >= 3, counters::toString);
     Journal whole = Journal.whole(daemon);
     assertTrue(
-        whole.awaitAny("Stream established").matches(".*\txds::client:xds\\{id=\\d+}\tStream established\t"));
+        whole
+            .awaitAny("Stream established")
+            .matches(".*\txds::client:xds\\{id=\\d+}\tStream established\t"));
     assertTrue(
         whole
             .awaitAny("handling RBAC update shop/deny-other")
@@ -187,8 +188,7 @@ class ControlPlaneIT {
     assertEquals(REPLY, call());
     control.listen();
     Await.until("the new policy holds", () -> isRefused(PORT));
-    assertEquals(
-        REPLY, PodSockets.exchange(client, server.ipv4(), OTHER_PORT, "hello world"));
+    assertEquals(REPLY, PodSockets.exchange(client, server.ipv4(), OTHER_PORT, "hello world"));
 
     control.put(AUTHORIZATION, WireMesh.denyPort("deny-other", OTHER_PORT));
     Await.until("the old policy holds again", () -> isRefused(OTHER_PORT));
@@ -207,7 +207,8 @@ class ControlPlaneIT {
   void aStreamThatDiesIsOpenedAgainWithWhatIsHeld() throws Exception {
     int stream = control.streamCount();
     control.endStreams(Status.INTERNAL.withDescription("planned by the test"));
-    Map<String, String> echo = control.awaitFirst(stream + 1, ADDRESS).getInitialResourceVersionsMap();
+    Map<String, String> echo =
+        control.awaitFirst(stream + 1, ADDRESS).getInitialResourceVersionsMap();
     assertTrue(echo.containsKey("lab//Pod/shop/server"), echo::toString);
     assertEquals(REPLY, call());
     assertTrue(

@@ -133,8 +133,7 @@ class DnsIT {
 
   @Test
   void aPodWithoutIpv6IsServedOnIpv4() throws Exception {
-    assertEquals(
-        mesh("10.96.1.1"), Names.ask(ipv4Only, NOBODY, Names.Way.UDP, "web", Names.A));
+    assertEquals(mesh("10.96.1.1"), Names.ask(ipv4Only, NOBODY, Names.Way.UDP, "web", Names.A));
   }
 
   @ParameterizedTest
@@ -156,7 +155,8 @@ class DnsIT {
     assertEquals(
         forwarded(OUTSIDE.getHostAddress()),
         Names.ask(client, NOBODY, Names.Way.UDP, "long.example.com", Names.A));
-    assertTrue(upstream.questions().contains("TCP long.example.com."), upstream.questions()::toString);
+    assertTrue(
+        upstream.questions().contains("TCP long.example.com."), upstream.questions()::toString);
   }
 
   @Test
@@ -173,7 +173,8 @@ class DnsIT {
             () -> Names.ask(client, NOBODY, Names.Way.UDP, "silent.example.com", Names.A));
     Thread.ofPlatform().daemon().start(silent);
     Await.until(
-        "the question is forwarded", () -> upstream.questions().contains("UDP silent.example.com."));
+        "the question is forwarded",
+        () -> upstream.questions().contains("UDP silent.example.com."));
     assertEquals(
         forwarded(OUTSIDE.getHostAddress()),
         Names.ask(client, NOBODY, Names.Way.UDP, "www.example.com", Names.A));
@@ -213,8 +214,7 @@ class DnsIT {
     for (List<String> options :
         List.of(List.<String>of(), List.of("+tcp"), List.of("+noedns"), List.of("+dnssec"))) {
       List<String> command =
-          new ArrayList<>(
-              List.of("dig", "@" + NOBODY.getHostAddress(), "+short", "+tries=1"));
+          new ArrayList<>(List.of("dig", "@" + NOBODY.getHostAddress(), "+short", "+tries=1"));
       command.addAll(options);
       command.addAll(List.of("web.shop.svc.cluster.local", "www.example.com"));
       Lab.Output output = client.exec(DIG_DEADLINE, command.toArray(String[]::new));

@@ -60,13 +60,11 @@ class RevocationIT {
             client,
             other);
     farDaemon =
-        scene.daemon(
-            far, farCa.environment(Map.of("CRL_PATH", farList.file().toString())), server);
+        scene.daemon(far, farCa.environment(Map.of("CRL_PATH", farList.file().toString())), server);
   }
 
   private Volume list(String name) throws IOException {
-    return Volume.create(
-        scene.lab().directory().resolve("crl-" + name), "ca-crl.pem", root.crl());
+    return Volume.create(scene.lab().directory().resolve("crl-" + name), "ca-crl.pem", root.crl());
   }
 
   /** The lists revoke nothing again, and calls work. */
@@ -115,8 +113,7 @@ class RevocationIT {
   }
 
   private static double rejections(Counters before, String reporter) throws IOException {
-    return before.growth(
-        "istio_crl_policy_rejections_total", "reporter=\"" + reporter + "\"");
+    return before.growth("istio_crl_policy_rejections_total", "reporter=\"" + reporter + "\"");
   }
 
   @Test
@@ -129,14 +126,11 @@ class RevocationIT {
       isCutWithin(CUT_LIMIT, socket, since);
     }
     String line = log.awaitAny("connection complete", "reason=\"revoked\"");
-    assertTrue(
-        line.contains("error=\"connection closed: peer certificate revoked by CRL\""), line);
+    assertTrue(line.contains("error=\"connection closed: peer certificate revoked by CRL\""), line);
     assertTrue(line.contains("detail=\"serial "), line);
     assertEquals(1, rejections(before, "source"), "once for the connection");
     assertEquals(
-        1,
-        before.growth(
-            "istio_tcp_connections_closed_total", "response_flags=\"CERT_REVOKED\""));
+        1, before.growth("istio_tcp_connections_closed_total", "response_flags=\"CERT_REVOKED\""));
     PodSockets.isReset(client, server.ipv4(), PORT);
     String refused = log.awaitAny("connection complete", "reason=\"peer_revoked\"");
     assertTrue(refused.contains("peer certificate revoked: serial "), refused);

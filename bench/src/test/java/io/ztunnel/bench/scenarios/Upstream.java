@@ -21,9 +21,9 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 
 /**
- * The name server that a node's daemon is told of, by UDP and TCP at the node's own address, so that
- * pods reach it. It answers as the test says; a name that nobody spoke of does not exist. Daemons
- * started afterwards ask it. Its threads are daemons and end with {@link #close}.
+ * The name server that a node's daemon is told of, by UDP and TCP at the node's own address, so
+ * that pods reach it. It answers as the test says; a name that nobody spoke of does not exist.
+ * Daemons started afterwards ask it. Its threads are daemons and end with {@link #close}.
  */
 final class Upstream implements Closeable {
   private static final int PORT = 53;

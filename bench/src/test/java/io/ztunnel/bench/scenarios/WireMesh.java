@@ -35,8 +35,7 @@ final class WireMesh {
 
   /** A pod of namespace {@code shop} that speaks HBONE, as the local mesh file would have it. */
   static FakeControlPlane.Entry pod(Lab.Pod pod, String... policies) {
-    return workload(
-        pod.name(), Daemon.nodeName(pod.node()), new byte[0], policies, pod.ipv4());
+    return workload(pod.name(), Daemon.nodeName(pod.node()), new byte[0], policies, pod.ipv4());
   }
 
   /** As above, not on any node of the lab. */
