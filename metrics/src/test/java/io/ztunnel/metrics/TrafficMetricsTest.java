@@ -287,6 +287,10 @@ class TrafficMetricsTest {
     tunnels.floodStopped(TunnelMetrics.Role.SERVER, "resets");
     tunnels.peerRevoked(TunnelMetrics.Role.CLIENT);
     BuildMetrics.register(registry, "unknown");
+    var xds = new XdsMetrics(registry);
+    xds.terminated("Complete");
+    xds.received("type", 1);
+    xds.rejected("type", 1);
     var traffic = new TrafficMetrics(registry);
     TrafficSeries series = traffic.series(echo(Reporter.SOURCE, "client"));
     series.opened();
