@@ -5,8 +5,6 @@ import io.grpc.ClientInterceptors;
 import io.grpc.ConnectivityState;
 import io.grpc.ManagedChannel;
 import io.netty.channel.EventLoop;
-import io.netty.handler.ssl.SslContext;
-import io.netty.util.ReferenceCountUtil;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -21,16 +19,22 @@ public final class ControlPlaneChannel implements AutoCloseable {
 
   private final ManagedChannel channel;
   private final Channel calls;
-  private final SslContext tls;
   private final EventLoop loop;
+  private final Runnable release;
   private final AtomicBoolean closed = new AtomicBoolean();
 
+  /**
+   * A channel of its owner's.
+   *
+   * @param release gives back what connections use; called on the loop after the last has ended, or
+   *     never if the loop ends first
+   */
   ControlPlaneChannel(
-      ManagedChannel channel, ControlPlane controlPlane, SslContext tls, EventLoop loop) {
+      ManagedChannel channel, ControlPlane controlPlane, EventLoop loop, Runnable release) {
     this.channel = channel;
     this.calls = ClientInterceptors.intercept(channel, new CallMetadata(controlPlane));
-    this.tls = tls;
     this.loop = loop;
+    this.release = release;
   }
 
   /** What calls are made on; each is given the metadata of the control plane. */
@@ -39,11 +43,11 @@ public final class ControlPlaneChannel implements AutoCloseable {
   }
 
   /**
-   * Connects for the next call at once, without the pause after failed attempts: for owners that
-   * pause themselves.
+   * Whether the last attempt to connect has failed. Calls fail then until a pause of the channel's
+   * own is over; owners that pause themselves open another one instead.
    */
-  public void connectNow() {
-    channel.resetConnectBackoff();
+  public boolean hasFailed() {
+    return channel.getState(false) == ConnectivityState.TRANSIENT_FAILURE;
   }
 
   /** Whether there is a connection on which calls can be made. */
@@ -57,19 +61,19 @@ public final class ControlPlaneChannel implements AutoCloseable {
     if (closed.compareAndSet(false, true)) {
       channel.shutdownNow();
       try {
-        loop.execute(this::release);
+        loop.execute(this::releaseWhenTerminated);
       } catch (RejectedExecutionException _) {
-        ReferenceCountUtil.release(tls); // the loop has ended, and with it all that used this
+        // The loop has ended, and whoever ended it gives back what is left.
       }
     }
   }
 
   /** A handshake that has begun may still use the context. */
-  private void release() {
-    if (channel.isTerminated() || loop.isShuttingDown()) {
-      ReferenceCountUtil.release(tls);
+  private void releaseWhenTerminated() {
+    if (channel.isTerminated()) {
+      release.run();
     } else {
-      loop.schedule(this::release, POLL_MILLIS, TimeUnit.MILLISECONDS);
+      loop.schedule(this::releaseWhenTerminated, POLL_MILLIS, TimeUnit.MILLISECONDS);
     }
   }
 }

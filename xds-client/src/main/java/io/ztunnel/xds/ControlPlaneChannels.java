@@ -12,9 +12,12 @@ import io.netty.handler.ssl.OpenSslContextOption;
 import io.netty.handler.ssl.SslContext;
 import io.netty.handler.ssl.SslContextBuilder;
 import io.netty.handler.ssl.SslProvider;
+import io.netty.util.ReferenceCountUtil;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import java.io.IOException;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadPoolExecutor;
@@ -77,6 +80,9 @@ public final class ControlPlaneChannels implements AutoCloseable {
           new LinkedBlockingQueue<>(),
           new DefaultThreadFactory("grpc-blocking", true));
 
+  /** Of channels whose last handshake may not have ended. */
+  private final Set<SslContext> contexts = ConcurrentHashMap.newKeySet();
+
   /** Starts no thread before it is needed. */
   public ControlPlaneChannels() {
     blocking.allowCoreThreadTimeOut(true);
@@ -117,16 +123,25 @@ public final class ControlPlaneChannels implements AutoCloseable {
             .flowControlWindow(WINDOW_BYTES)
             .maxInboundMetadataSize(MAX_METADATA_BYTES)
             .maxInboundMessageSize(MAX_MESSAGE_BYTES);
-    return new ControlPlaneChannel(builder.build(), controlPlane, tls, loops.next());
+    contexts.add(tls);
+    return new ControlPlaneChannel(builder.build(), controlPlane, loops.next(), () -> release(tls));
   }
 
-  /** Ends the threads; waits for them in bounded time. */
+  private void release(SslContext tls) {
+    if (contexts.remove(tls)) {
+      ReferenceCountUtil.release(tls);
+    }
+  }
+
+  /** Ends the threads, and with them all channels; waits in bounded time. */
   @Override
   public void close() {
     blocking.shutdownNow();
-    loops
+    if (loops
         .shutdownGracefully(0, CLOSE_SECONDS, TimeUnit.SECONDS)
-        .awaitUninterruptibly(CLOSE_SECONDS, TimeUnit.SECONDS);
+        .awaitUninterruptibly(2 * CLOSE_SECONDS, TimeUnit.SECONDS)) {
+      List.copyOf(contexts).forEach(this::release); // nobody is left who could use them
+    }
   }
 
   private static SslContext tls(TlsPolicy policy, ServerVerifier verifier) throws IOException {

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -59,6 +60,8 @@ final class DeltaStream extends ClientCall.Listener<DeltaResponse> {
   /** Types whose first response has not come, after an echo that was not complete. */
   private final Set<TypeState> partlyEchoed = new HashSet<>();
 
+  private @Nullable ScheduledFuture<?> connectTimer;
+  private @Nullable ScheduledFuture<?> answerTimer;
   private boolean established;
   private boolean useful;
   private boolean ended;
@@ -96,8 +99,8 @@ final class DeltaStream extends ClientCall.Listener<DeltaResponse> {
       }
     }
     call.request(1);
-    timers.schedule(this::checkConnected, CONNECT_SECONDS, TimeUnit.SECONDS);
-    timers.schedule(this::checkEstablished, FIRST_ANSWER_SECONDS, TimeUnit.SECONDS);
+    connectTimer = timers.schedule(this::checkConnected, CONNECT_SECONDS, TimeUnit.SECONDS);
+    answerTimer = timers.schedule(this::checkEstablished, FIRST_ANSWER_SECONDS, TimeUnit.SECONDS);
   }
 
   /** Whether it has brought a response. */
@@ -124,8 +127,18 @@ final class DeltaStream extends ClientCall.Listener<DeltaResponse> {
   void close() {
     if (!ended) {
       ended = true;
+      stopTimers();
       call.cancel("closing", null);
       channel.close();
+    }
+  }
+
+  private void stopTimers() {
+    if (connectTimer != null) {
+      connectTimer.cancel(false);
+    }
+    if (answerTimer != null) {
+      answerTimer.cancel(false);
     }
   }
 
@@ -144,6 +157,7 @@ final class DeltaStream extends ClientCall.Listener<DeltaResponse> {
   @Override
   public void onHeaders(Metadata headers) {
     established = true;
+    stopTimers();
     observer.onEstablished(number);
   }
 
@@ -162,6 +176,7 @@ final class DeltaStream extends ClientCall.Listener<DeltaResponse> {
   public void onClose(Status status, Metadata trailers) {
     if (!ended) {
       ended = true;
+      stopTimers();
       channel.close();
       StreamEnd own = ownEnd;
       owner.onEnded(this, own == null ? StreamEnd.of(status, established) : own);

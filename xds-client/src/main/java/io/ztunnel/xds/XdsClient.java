@@ -56,6 +56,7 @@ public final class XdsClient implements AutoCloseable {
   private long streams;
   private long streamBeganNanos;
   private @Nullable DeltaStream stream;
+  private @Nullable ScheduledFuture<?> next;
   private boolean closing;
 
   /**
@@ -89,7 +90,6 @@ public final class XdsClient implements AutoCloseable {
         new ScheduledThreadPoolExecutor(
             1, task -> Thread.ofPlatform().name("xds").daemon().unstarted(task));
     thread.setRemoveOnCancelPolicy(true);
-    thread.setExecuteExistingDelayedTasksAfterShutdownPolicy(false);
   }
 
   /** Connects, and goes on until {@link #close}. Once only. */
@@ -250,7 +250,7 @@ public final class XdsClient implements AutoCloseable {
   private void pause(StreamEnd end) {
     Duration pause = backoff.next();
     observer.onEnded(streams, end, pause);
-    var _ = thread.schedule(this::open, pause.toNanos(), TimeUnit.NANOSECONDS);
+    next = thread.schedule(this::open, pause.toNanos(), TimeUnit.NANOSECONDS);
   }
 
   private void onApplyFailed(TypeState type, Throwable failure) {
@@ -279,8 +279,12 @@ public final class XdsClient implements AutoCloseable {
     }
   }
 
+  /** What was asked before is answered; no timer is left to wait for. */
   private void end() {
     closing = true;
+    if (next != null) {
+      next.cancel(false);
+    }
     if (stream != null) {
       stream.close();
     }

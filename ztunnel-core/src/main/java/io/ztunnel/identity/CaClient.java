@@ -38,7 +38,8 @@ import org.jspecify.annotations.Nullable;
  * a new channel; if that cannot be, on the former.
  *
  * <p>Confined to a thread of its own, {@code ca-client}, which makes keys, reads the token and
- * takes answers; {@link #sign} and {@link #close} are for any thread.
+ * takes answers; {@link #sign} and {@link #close} are for any thread. Calls that are under way at
+ * the end fail.
  */
 public final class CaClient implements CertificateAuthority {
   private static final Log LOG = Log.target("ztunnel::identity::caclient");
@@ -65,7 +66,7 @@ public final class CaClient implements CertificateAuthority {
     this.channels = channels;
     this.settings = settings;
     this.clock = clock;
-    this.channel = channels.open(settings.controlPlane(), executor);
+    this.channel = channels.open(settings.controlPlane(), this::execute);
   }
 
   /**
@@ -94,12 +95,19 @@ public final class CaClient implements CertificateAuthority {
     }
   }
 
+  /** What a call has to say after the end, it says on the thread of the connection. */
+  private void execute(Runnable task) {
+    try {
+      executor.execute(task);
+    } catch (RejectedExecutionException _) {
+      task.run();
+    }
+  }
+
   private void call(SpiffeId identity, Promise<KeyMaterial> promise) {
     assert executor.inEventLoop();
     refreshChannel();
     SigningRequest request = SigningRequest.create(identity);
-    // Our retries have pauses of their own; those of the channel would make them longer.
-    channel.connectNow();
     ClientCall<IstioCertificateRequest, IstioCertificateResponse> call =
         channel
             .calls()
@@ -160,14 +168,15 @@ public final class CaClient implements CertificateAuthority {
     }
   }
 
-  /** Opens a channel with the roots of now if they have changed. */
+  /** Opens a channel with the roots of now if they have changed, or the old one cannot connect. */
   private void refreshChannel() {
-    if (!rootsChanged.getAndSet(false)) {
+    boolean newRoots = rootsChanged.getAndSet(false);
+    if (!newRoots && !channel.hasFailed()) {
       return;
     }
     ControlPlaneChannel next;
     try {
-      next = channels.open(settings.controlPlane(), executor);
+      next = channels.open(settings.controlPlane(), this::execute);
     } catch (IOException e) {
       rootsChanged.set(true);
       LOG.at(LogLevel.WARN, "root certificates of the CA not taken over, the former stay in use")
@@ -186,7 +195,9 @@ public final class CaClient implements CertificateAuthority {
             },
             settings.callTimeout().toMillis(),
             TimeUnit.MILLISECONDS);
-    LOG.info("root certificates of the CA have changed");
+    if (newRoots) {
+      LOG.info("root certificates of the CA have changed");
+    }
   }
 
   @Override

@@ -210,11 +210,11 @@ class DnsAnswersTest {
 
   @ParameterizedTest
   @CsvSource({
-    "www.google.net.corp.example.com, 'www.google.net.corp.example.com. 30 CNAME www.google.net., www.google.net. 30 A 10.98.0.1'",
+    "www.google.net.corp.example.org, 'www.google.net.corp.example.org. 30 CNAME www.google.net., www.google.net. 30 A 10.98.0.1'",
     "www.google.net.ns1.svc.cluster.local, forward",
   })
   void onlySearchDomainsOfTheClientAreTakenOff(String name, String expected) {
-    SearchDomains listed = new SearchDomains.Listed(List.of("Corp.example.com."));
+    SearchDomains listed = new SearchDomains.Listed(List.of("Corp.example.org."));
     assertEquals(expected, decide(answers(true, listed), name, "A"));
   }
 

@@ -75,6 +75,10 @@ class DnsServerTest {
   private final List<FakeNameServer> nameServers = new ArrayList<>();
   private MeshState mesh;
   private NetworkNamespace namespace;
+
+  /** So many questions may be on their way at a time. */
+  private static final int BURST = 32;
+
   private FakeNameServer upstream;
   private @Nullable DnsServer server;
   private @Nullable ServiceDemand demand;
@@ -417,6 +421,15 @@ class DnsServerTest {
     assertTrue(upstream.questions().size() < 20, upstream.questions()::toString);
   }
 
+  /** So that no socket's buffer runs over. */
+  private void awaitQuestions(int count) throws InterruptedException {
+    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
+    while (upstream.questions().size() < count) {
+      assertTrue(System.nanoTime() < end, () -> "questions: " + upstream.questions().size());
+      Thread.sleep(1);
+    }
+  }
+
   @Test
   void questionsAboveTheBoundAreRefusedAtOnce() throws Exception {
     start();
@@ -430,6 +443,7 @@ class DnsServerTest {
       for (int i = 0; i < many; i++) {
         byte[] request = DnsClient.request(DnsClient.question("n" + i, A), false);
         socket.send(new DatagramPacket(request, request.length));
+        awaitQuestions(Math.min(i + 1, Forwarder.MAX_QUESTIONS) - BURST);
       }
       DatagramPacket answer = new DatagramPacket(new byte[512], 512);
       for (int i = 0; i < many; i++) {
@@ -607,6 +621,8 @@ class DnsServerTest {
     start();
     assertEquals("NOERROR aa [web. 30 A 10.96.0.1]", ask("web"));
     try (Socket idle = DnsClient.connect(address)) {
+      DnsClient.send(idle, DnsClient.request(DnsClient.question("web", A), false));
+      byte[] _ = DnsClient.receive(idle); // accepted, that is
       assertTrue(Objects.requireNonNull(server).drain().await(2, TimeUnit.SECONDS));
       assertEquals(-1, idle.getInputStream().read());
     }

@@ -1,5 +1,6 @@
 package io.ztunnel.identity;
 
+import static org.bouncycastle.asn1.sec.SECObjectIdentifiers.secp256r1;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -9,7 +10,6 @@ import io.ztunnel.hbone.KeyMaterial;
 import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.hbone.TestPki;
 import java.io.IOException;
-import java.io.StringWriter;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -18,13 +18,14 @@ import java.security.PrivateKey;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Base64;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
-import org.bouncycastle.openssl.jcajce.JcaPEMWriter;
+import org.bouncycastle.asn1.sec.ECPrivateKey;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -100,13 +101,17 @@ class CertificateFilesTest {
   void aKeyMayHaveTheOlderFormOfItsKind() throws IOException {
     KeyMaterial web = PKI.workload(WEB.toString());
     certManager(directory, web);
-    StringWriter text = new StringWriter();
-    try (JcaPEMWriter writer = new JcaPEMWriter(text)) {
-      writer.writeObject(web.key());
-    }
-    assertTrue(text.toString().contains("EC PRIVATE KEY"), text.toString());
-    Files.writeString(directory.resolve("tls.key"), text.toString());
-    assertEquals(web.key(), open().sign(WEB).getNow().key());
+    byte[] der =
+        new ECPrivateKey(256, ((java.security.interfaces.ECPrivateKey) web.key()).getS(), secp256r1)
+            .getEncoded();
+    Files.writeString(
+        directory.resolve("tls.key"),
+        "-----BEGIN EC PRIVATE KEY-----\n%s\n-----END EC PRIVATE KEY-----\n"
+            .formatted(Base64.getMimeEncoder().encodeToString(der)));
+    Future<KeyMaterial> signed = open().sign(WEB);
+    assertNull(signed.cause());
+    assertTrue(signed.getNow().key() instanceof java.security.interfaces.ECPrivateKey key);
+    assertEquals(((java.security.interfaces.ECPrivateKey) web.key()).getS(), key.getS());
   }
 
   @Test

@@ -15,7 +15,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** However compactly it is kept, a workload says what it was made of. */
 final class WorkloadTest {
-  @ParameterizedTest(name = "{0} {1}")
+  @ParameterizedTest
   @CsvSource({
     "c1//Pod/shop/cart-7d4b9c6f5-x2x8z, cart-7d4b9c6f5-x2x8z",
     "c1//Pod/shop/web-0,                web-0",
