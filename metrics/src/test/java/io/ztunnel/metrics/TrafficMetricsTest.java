@@ -284,6 +284,7 @@ class TrafficMetricsTest {
     var runtime = new RuntimeMetrics(registry, () -> 1);
     runtime.eventLoop("ztunnel-0", () -> 0, () -> 0.001);
     new TunnelMetrics(registry).floodStopped(TunnelMetrics.Role.SERVER, "resets");
+    new DrainMetrics(registry, () -> 2).cut(1);
     BuildMetrics.register(registry, "unknown");
     var traffic = new TrafficMetrics(registry);
     TrafficSeries series = traffic.series(echo(Reporter.SOURCE, "client"));

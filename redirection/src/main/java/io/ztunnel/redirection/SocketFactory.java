@@ -135,6 +135,11 @@ public final class SocketFactory {
     }
   }
 
+  /** Whether another process may listen on the same ports meanwhile. */
+  public boolean sharesPorts() {
+    return settings.portReuse();
+  }
+
   /**
    * How many sockets, of any process, listen on a port of the namespace. Reads {@code /proc}: for a
    * platform thread that may do so.

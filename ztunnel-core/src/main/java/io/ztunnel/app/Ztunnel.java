@@ -27,6 +27,7 @@ import io.ztunnel.metrics.TrafficMetrics;
 import io.ztunnel.metrics.TunnelMetrics;
 import io.ztunnel.metrics.WorkloadManagerMetrics;
 import io.ztunnel.proxy.DrainMode;
+import io.ztunnel.proxy.Drains;
 import io.ztunnel.proxy.HostResolver;
 import io.ztunnel.proxy.PodProxy;
 import io.ztunnel.proxy.ProxyContext;
@@ -113,7 +114,8 @@ final class Ztunnel implements AutoCloseable {
             Upstreams.create(resolver, System::nanoTime),
             new ConnectionTelemetry(traffic, System::nanoTime),
             traffic,
-            new TunnelTelemetry(new TunnelMetrics(registry)));
+            new TunnelTelemetry(new TunnelMetrics(registry)),
+            new Drains(registry));
     MeshSections.add(operations.dump(), mesh::view, this::localMeshNow);
     CertificateSection.add(operations.dump(), certificates::states);
   }

@@ -66,13 +66,15 @@ public final class PodProxy implements WorkloadProxy {
   private final LocalWorkload workload;
   private final OutboundRouter router;
   private final InboundRouter inboundRouter;
-  private final ConnectionTable connections = new ConnectionTable();
+  private final ConnectionTable connections;
+  private final ApplicationPorts applicationPorts = new ApplicationPorts();
   private final Set<InboundSession> sessions = ConcurrentHashMap.newKeySet();
   private final Map<EventLoop, HbonePool> pools = new ConcurrentHashMap<>();
   private final List<ServerChannel> listeners = new ArrayList<>();
   private final Promise<Void> drained;
   private @Nullable Registration meshRegistration;
   private @Nullable DrainMode draining;
+  private @Nullable Handover handover;
   private @Nullable ScheduledFuture<?> deadline;
   private @Nullable ScheduledFuture<?> poll;
   private int polls;
@@ -84,6 +86,9 @@ public final class PodProxy implements WorkloadProxy {
    * Set by the control thread before the first connection is accepted, then read by event loops.
    */
   private volatile boolean keepsSource;
+
+  /** Unset by the control thread when the listeners close, read by event loops. */
+  private volatile boolean accepting = true;
 
   /** Set by the control thread, read by event loops. */
   private volatile boolean closed;
@@ -98,6 +103,7 @@ public final class PodProxy implements WorkloadProxy {
     this.context = context;
     this.sockets = sockets;
     this.role = role;
+    this.connections = new ConnectionTable(context.drains());
     this.workload = new LocalWorkload(context.mesh(), info);
     ProxySettings settings = context.settings();
     this.router =
@@ -259,9 +265,26 @@ public final class PodProxy implements WorkloadProxy {
     return sessions;
   }
 
+  ApplicationPorts applicationPorts() {
+    return applicationPorts;
+  }
+
+  /**
+   * Tells peers to keep no tunnels to this workload in store (GOAWAY): those that are open go on to
+   * their end, the next ones need a new connection. Any thread.
+   */
+  void releaseTunnels() {
+    sessions.forEach(InboundSession::drain);
+  }
+
   /** Whether upstreams see the address of the client instead of the proxy's. */
   boolean keepsSource() {
     return keepsSource;
+  }
+
+  /** Whether peers may go on using the tunnels of a new connection. */
+  boolean isAccepting() {
+    return accepting;
   }
 
   /** Whether new connections are to be dropped: the proxy has ended. */
@@ -304,7 +327,7 @@ public final class PodProxy implements WorkloadProxy {
             retireTunnels(removed.uid());
       }
     }
-    if ((change.policies() || ownChanged) && draining == null) {
+    if (change.policies() || ownChanged) {
       connections.forEach(LiveConnection::reauthorize);
     }
   }
@@ -331,30 +354,60 @@ public final class PodProxy implements WorkloadProxy {
       draining = mode;
     }
     if (first) {
-      listeners.forEach(Channel::close);
-      if (meshRegistration != null) {
-        meshRegistration.cancel();
-      }
-      sessions.forEach(InboundSession::drain);
-      if (mode == DrainMode.IMMEDIATE) {
-        closeAll();
-      } else {
-        deadline =
-            control.schedule(
-                this::onDeadline,
-                context.settings().drainDeadline().toMillis(),
-                TimeUnit.MILLISECONDS);
-        awaitIdle();
-      }
-    } else if (mode == DrainMode.IMMEDIATE) {
+      context.drains().begin(connections);
+      drained.addListener(_ -> context.drains().end(connections));
+    }
+    if (mode == DrainMode.IMMEDIATE) {
+      stopAccepting();
       closeAll();
+    } else if (first) {
+      deadline =
+          control.schedule(
+              this::onDeadline,
+              context.settings().drainDeadline().toMillis(),
+              TimeUnit.MILLISECONDS);
+      handOver();
+      awaitIdle();
     }
     return drained;
   }
 
+  private void handOver() {
+    if (!sockets.sharesPorts()) {
+      stopAccepting(); // another process can listen only when we do not
+      return;
+    }
+    handover =
+        new Handover(
+            control,
+            sockets,
+            listeners,
+            context.drains()::isIdle,
+            context.settings().handoverWait(),
+            outcome -> {
+              ProxyLog.handedOver(workload.info(), outcome);
+              stopAccepting();
+            });
+    handover.begin();
+  }
+
+  /** Closes the listeners and tells peers to take their next tunnels elsewhere. */
+  private void stopAccepting() {
+    assert control.inEventLoop();
+    if (handover != null) {
+      handover.cancel();
+      handover = null;
+    }
+    accepting = false; // first, for sessions that begin just now
+    listeners.forEach(Channel::close);
+    releaseTunnels();
+  }
+
   private void onDeadline() {
     if (!closed) {
-      ProxyLog.drainExpired(workload.info(), connections.size());
+      List<ConnectionSummary> left = connections.summaries();
+      ProxyLog.drainExpired(workload.info(), left);
+      context.drains().onCut(left.size());
       closeAll();
     }
   }
@@ -390,6 +443,11 @@ public final class PodProxy implements WorkloadProxy {
       return;
     }
     closed = true;
+    accepting = false;
+    if (handover != null) {
+      handover.cancel();
+      handover = null;
+    }
     if (meshRegistration != null) {
       meshRegistration.cancel();
     }

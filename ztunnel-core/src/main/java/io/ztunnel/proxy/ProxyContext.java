@@ -20,4 +20,5 @@ public record ProxyContext(
     Upstreams upstreams,
     ConnectionTelemetry telemetry,
     TrafficMetrics metrics,
-    HboneObserver hboneObserver) {}
+    HboneObserver hboneObserver,
+    Drains drains) {}
