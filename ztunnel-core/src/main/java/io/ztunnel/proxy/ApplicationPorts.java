@@ -4,9 +4,9 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * The ports on which a workload's applications have answered. One that refuses after that has closed
- * its port, as an application does that is about to end; one that never answered was called wrongly.
- * Thread-safe: event loops tell and ask.
+ * The ports on which a workload's applications have answered. One that refuses after that has
+ * closed its port, as an application does that is about to end; one that never answered was called
+ * wrongly. Thread-safe: event loops tell and ask.
  */
 final class ApplicationPorts {
   /** No more than there are ports. */

@@ -110,8 +110,9 @@ class ConfigTest {
     assertEquals(new LocalMesh.None(), config.localMesh());
     assertEquals(
         new Config.Security(TlsProvider.AUTO, false, false, null, false), config.security());
-    assertEquals(new Config.Engine(
-            2, Transport.EPOLL, Duration.ofSeconds(5), Duration.ofMillis(3750)), config.engine());
+    assertEquals(
+        new Config.Engine(2, Transport.EPOLL, Duration.ofSeconds(5), Duration.ofMillis(3750)),
+        config.engine());
     assertEquals(Map.of(), config.proxyMetadata());
     assertEquals(Map.of(), config.structuredMetadata());
     assertEquals("proxy ztunnel", config.arguments());

@@ -45,7 +45,7 @@ class TakeoverIT {
       Map.of("CONNECTION_TERMINATION_DEADLINE", "60s");
 
   /** When the fresh daemon starts. */
-  private enum Start {
+  enum Start {
     /** As a DaemonSet that surges does it. */
     BEFORE_THE_OLD_ONE_IS_TOLD_TO_END,
     AFTER_THE_OLD_ONE_WAS_TOLD_TO_END
