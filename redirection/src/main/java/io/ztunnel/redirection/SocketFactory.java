@@ -7,7 +7,9 @@ import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.ServerChannel;
+import io.netty.channel.epoll.EpollSocketChannel;
 import io.netty.channel.socket.SocketProtocolFamily;
+import io.netty.channel.unix.Socket;
 import io.netty.util.NetUtil;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.Promise;
@@ -67,6 +69,32 @@ public final class SocketFactory {
    */
   public static void keepalive(Channel channel, SocketSettings.Keepalive keepalive) {
     SocketOptions.keepalive(channel, keepalive);
+  }
+
+  /**
+   * Lets the bytes that are written next wait for {@link #sendFin}, so that the last of them and
+   * FIN are one packet. Called on the channel's event loop.
+   */
+  public static void holdForFin(Channel channel) {
+    if (channel instanceof EpollSocketChannel) {
+      SocketOptions.cork(channel);
+    }
+  }
+
+  /**
+   * Sends FIN at once; nothing may be queued, and nothing be written after. Instead of Netty's own
+   * way, which makes an exception with its stack trace for each connection that ends. Called on the
+   * channel's event loop.
+   *
+   * @return false if the transport has no such way, and nothing was done
+   * @throws IOException if the connection has failed meanwhile
+   */
+  public static boolean sendFin(Channel channel) throws IOException {
+    if (channel instanceof EpollSocketChannel epoll && epoll.fd() instanceof Socket socket) {
+      socket.shutdown(false, true);
+      return true;
+    }
+    return false;
   }
 
   /**

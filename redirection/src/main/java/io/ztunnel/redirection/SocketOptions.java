@@ -3,6 +3,7 @@ package io.ztunnel.redirection;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelException;
 import io.netty.channel.ChannelOption;
+import io.netty.channel.epoll.EpollChannelOption;
 import io.netty.channel.socket.nio.NioChannelOption;
 import io.netty.channel.unix.Errors;
 import io.netty.channel.unix.IntegerUnixChannelOption;
@@ -45,6 +46,10 @@ final class SocketOptions {
       new IntegerUnixChannelOption("IPV6_TRANSPARENT", SOL_IPV6, 75);
   private static final ChannelOption<Integer> FREEBIND_V6 =
       new IntegerUnixChannelOption("IPV6_FREEBIND", SOL_IPV6, 78);
+  private static final ChannelOption<Integer> NO_DELAY =
+      new IntegerUnixChannelOption("TCP_NODELAY", IPPROTO_TCP, 1);
+  private static final ChannelOption<Integer> KEEPALIVE =
+      new IntegerUnixChannelOption("SO_KEEPALIVE", Libc.SOL_SOCKET, 9);
   private static final ChannelOption<Integer> KEEPALIVE_TIME =
       new IntegerUnixChannelOption("TCP_KEEPIDLE", IPPROTO_TCP, 4);
   private static final ChannelOption<Integer> KEEPALIVE_INTERVAL =
@@ -98,8 +103,33 @@ final class SocketOptions {
     require(channel, ChannelOption.TCP_NODELAY, true);
   }
 
-  void acceptedNoDelay(Channel channel) {
+  /**
+   * Sets on a listener what the connections it accepts are to have. False if the transport cannot:
+   * then {@link #accepted} is for each of them.
+   */
+  boolean inheritable(Channel listener, boolean keepalive) {
+    return transport.hasKernelOptions()
+        && attempt(listener, NO_DELAY, 1)
+        && (!keepalive || inheritableKeepalive(listener));
+  }
+
+  private boolean inheritableKeepalive(Channel listener) {
+    SocketSettings.Keepalive wanted = settings.keepalive();
+    userTimeout(listener);
+    return !wanted.enabled()
+        || (attempt(listener, KEEPALIVE, 1)
+            && attempt(listener, KEEPALIVE_TIME, seconds(wanted.time()))
+            && attempt(listener, KEEPALIVE_INTERVAL, seconds(wanted.interval()))
+            && attempt(listener, KEEPALIVE_RETRIES, wanted.retries()));
+  }
+
+  /** Sets on an accepted connection what it could not inherit. */
+  void accepted(Channel channel, boolean keepalive) {
     boolean _ = attempt(channel, ChannelOption.TCP_NODELAY, true);
+    if (keepalive) {
+      keepalive(channel);
+      userTimeout(channel);
+    }
   }
 
   void reusePort(Channel channel) {
@@ -136,9 +166,9 @@ final class SocketOptions {
   /** Lets a socket bind to a source address that need not be of this machine. */
   void foreignSource(Channel channel, InetAddress source) {
     boolean isIpv6 = source instanceof Inet6Address;
-    // One of the two would do; where neither works, the bind will tell.
-    boolean _ = attempt(channel, isIpv6 ? TRANSPARENT_V6 : TRANSPARENT, 1);
-    boolean _ = attempt(channel, isIpv6 ? FREEBIND_V6 : FREEBIND, 1);
+    if (!attempt(channel, isIpv6 ? TRANSPARENT_V6 : TRANSPARENT, 1)) {
+      boolean _ = attempt(channel, isIpv6 ? FREEBIND_V6 : FREEBIND, 1); // else the bind will tell
+    }
     if (transport.seesPortChosenByConnect()) {
       // Else each connection would hold a port of its source address for itself alone, and a busy
       // client's address would run out of them.
@@ -163,6 +193,10 @@ final class SocketOptions {
       boolean _ =
           attempt(channel, kernel ? KEEPALIVE_RETRIES : NIO_KEEPALIVE_RETRIES, keepalive.retries());
     }
+  }
+
+  static void cork(Channel channel) {
+    boolean _ = attempt(channel, EpollChannelOption.TCP_CORK, true);
   }
 
   static @Nullable IOException takeError(Channel channel) {

@@ -146,7 +146,7 @@ final class InboundRequest implements LiveConnection {
                     proxy().settings().network(), session.peerAddress().getAddress()));
     ClientMetadata said =
         proxy().settings().exchangeBaggage()
-            ? ClientMetadata.of(request.baggage())
+            ? session.metadata(request.baggage())
             : ClientMetadata.NONE;
     ConnectionObserver observer =
         proxy()
