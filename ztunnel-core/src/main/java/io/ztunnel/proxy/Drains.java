@@ -15,6 +15,9 @@ public final class Drains {
   private final Set<ConnectionTable> draining = ConcurrentHashMap.newKeySet();
   private final DrainMetrics metrics;
 
+  /** Set when proxies that end have found the process idle, until the last of them has ended. */
+  private volatile boolean idle;
+
   public Drains(MeshRegistry registry) {
     this.metrics = new DrainMetrics(registry, this::left);
   }
@@ -32,9 +35,15 @@ public final class Drains {
     open.decrementAndGet();
   }
 
-  /** Whether no proxy of the process carries anything. */
+  /**
+   * Whether no proxy of the process carries anything, now or when another one asked that ends
+   * together with this one: either all go on accepting or none.
+   */
   boolean isIdle() {
-    return open.get() == 0;
+    if (open.get() == 0) {
+      idle = true;
+    }
+    return idle;
   }
 
   void begin(ConnectionTable table) {
@@ -43,6 +52,9 @@ public final class Drains {
 
   void end(ConnectionTable table) {
     draining.remove(table);
+    if (draining.isEmpty()) {
+      idle = false;
+    }
   }
 
   /** What was left at the end of a drain's time. */

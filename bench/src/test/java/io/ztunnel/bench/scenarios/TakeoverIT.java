@@ -197,20 +197,20 @@ class TakeoverIT {
     String name = start.name().substring(0, 5).toLowerCase(Locale.ROOT);
     try (Daemon old = old(name + "-old");
         Traffic traffic = new Traffic()) {
-      Daemon fresh;
-      switch (start) {
-        case BEFORE_THE_OLD_ONE_IS_TOLD_TO_END -> {
-          fresh = fresh(name + "-fresh");
-          Pause.of(STEADY);
-          ShutdownIT.signal(old, "TERM");
-        }
-        case AFTER_THE_OLD_ONE_WAS_TOLD_TO_END -> {
-          ShutdownIT.signal(old, "TERM");
-          Pause.of(STEADY);
-          fresh = fresh(name + "-fresh");
-        }
-        default -> throw new IllegalStateException();
-      }
+      Daemon fresh =
+          switch (start) {
+            case BEFORE_THE_OLD_ONE_IS_TOLD_TO_END -> {
+              Daemon early = fresh(name + "-fresh");
+              Pause.of(STEADY);
+              ShutdownIT.signal(old, "TERM");
+              yield early;
+            }
+            case AFTER_THE_OLD_ONE_WAS_TOLD_TO_END -> {
+              ShutdownIT.signal(old, "TERM");
+              Pause.of(STEADY);
+              yield fresh(name + "-fresh");
+            }
+          };
       try (fresh) {
         Journal log = Journal.whole(old);
         String _ = log.awaitAny("another process has taken the listeners over", "client");
