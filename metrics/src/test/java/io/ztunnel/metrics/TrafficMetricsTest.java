@@ -40,7 +40,7 @@ class TrafficMetricsTest {
           "process_max_fds");
 
   private static final Pattern DOCUMENTED =
-      Pattern.compile("\\| `([a-z0-9_]+)` \\| (counter|gauge) \\| .*");
+      Pattern.compile("\\| `([a-z0-9_]+)` \\| (counter|gauge|histogram) \\| .*");
 
   private final MeshRegistry registry = new MeshRegistry();
 
@@ -283,7 +283,9 @@ class TrafficMetricsTest {
     ProcessMetrics.register(registry);
     var runtime = new RuntimeMetrics(registry, () -> 1);
     runtime.eventLoop("ztunnel-0", () -> 0, () -> 0.001);
-    new TunnelMetrics(registry).floodStopped(TunnelMetrics.Role.SERVER, "resets");
+    var tunnels = new TunnelMetrics(registry);
+    tunnels.floodStopped(TunnelMetrics.Role.SERVER, "resets");
+    tunnels.peerRevoked(TunnelMetrics.Role.CLIENT);
     new DrainMetrics(registry, () -> 2).cut(1);
     BuildMetrics.register(registry, "unknown");
     var traffic = new TrafficMetrics(registry);
@@ -295,6 +297,12 @@ class TrafficMetricsTest {
     traffic.sockets(Reporter.SOURCE).opened();
     traffic.onDemandDns(Peer.UNKNOWN, "h");
     traffic.connectionFailed(Reporter.SOURCE, "connect_refused");
+    DnsMetrics dns = new DnsMetrics(registry);
+    DnsMetrics.Labels labels = new DnsMetrics.Labels("a", "udp", "till", "v1");
+    dns.request(labels);
+    dns.upstreamRequest(labels);
+    dns.upstreamFailure(labels);
+    dns.upstreamDuration(labels, 0.001);
     new WorkloadManagerMetrics(registry).proxyStarted();
   }
 

@@ -6,6 +6,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -43,7 +44,7 @@ public final class MeshView {
   }
 
   public @Nullable Workload workload(String uid) {
-    return workloads.byUid().get(uid);
+    return workloads.get(uid);
   }
 
   /** The workload of an address: pods first, then HBONE, then the one inserted last. */
@@ -74,6 +75,22 @@ public final class MeshView {
   /** The best service with this hostname. */
   public @Nullable Service service(String hostname, @Nullable String clientNamespace) {
     return services.byHostname(hostname, clientNamespace);
+  }
+
+  /**
+   * The best service with this hostname of those that meet a condition; where nothing else decides,
+   * one of the preferred namespace.
+   */
+  public @Nullable Service service(
+      String hostname,
+      @Nullable String clientNamespace,
+      @Nullable String preferredNamespace,
+      Predicate<? super Service> condition) {
+    List<Service> named = services.all(hostname);
+    return named.isEmpty() // for most names that are asked for
+        ? null
+        : BestService.of(
+            named.stream().filter(condition).toList(), clientNamespace, preferredNamespace);
   }
 
   /** All services with this hostname, at most one per namespace, in order of insertion. */
@@ -125,13 +142,13 @@ public final class MeshView {
   }
 
   public int workloadCount() {
-    return workloads.byUid().size();
+    return workloads.size();
   }
 
   /** All workloads in the order of their uids, for display. */
   public List<Workload> sortedWorkloads() {
     List<Workload> all = new ArrayList<>(workloadCount());
-    workloads.byUid().forEach((_, workload) -> all.add(workload));
+    workloads.forEach(all::add);
     all.sort(Comparator.comparing(Workload::uid));
     return Collections.unmodifiableList(all);
   }

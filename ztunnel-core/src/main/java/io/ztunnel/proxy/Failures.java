@@ -20,6 +20,7 @@ import io.ztunnel.telemetry.ConnectionFailure.TlsRole;
 import java.net.ConnectException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.util.List;
 
 /** Translates what decisions and leaves report into the one list of failures. Stateless. */
 final class Failures {
@@ -78,6 +79,10 @@ final class Failures {
           new ConnectionFailure.TlsFailed(TlsRole.CLIENT, tls.message());
       case HboneFailure.WrongPeer wrong ->
           new ConnectionFailure.WrongPeerIdentity(wrong.expected(), wrong.presented());
+      case HboneFailure.WrongTrustDomain foreign ->
+          new ConnectionFailure.TlsFailed(TlsRole.CLIENT, foreign.message());
+      case HboneFailure.PeerRevoked(InetSocketAddress _, String certificate) ->
+          new ConnectionFailure.PeerRevoked(TlsRole.CLIENT, certificate);
       case HboneFailure.HandshakeTimedOut timeout ->
           new ConnectionFailure.Http2Failed(Http2Failure.HANDSHAKE_TIMED_OUT, timeout.message());
       case HboneFailure.Http2Failed http2 ->
@@ -110,6 +115,8 @@ final class Failures {
           !isOutOfDescriptors(message);
       case HboneFailure.TlsFailed _,
           HboneFailure.WrongPeer _,
+          HboneFailure.WrongTrustDomain _,
+          HboneFailure.PeerRevoked _,
           HboneFailure.HandshakeTimedOut _,
           HboneFailure.Http2Failed _,
           HboneFailure.WentAway _,
@@ -124,6 +131,13 @@ final class Failures {
     return switch (failure) {
       case HboneFailure.IdentityUnavailable(String message) ->
           new ConnectionFailure.IdentityUnavailable(message);
+      case HboneFailure.WrongTrustDomain(
+              InetSocketAddress _,
+              String expected,
+              List<String> presented) ->
+          new ConnectionFailure.WrongTrustDomain(expected, String.join(",", presented));
+      case HboneFailure.PeerRevoked(InetSocketAddress _, String certificate) ->
+          new ConnectionFailure.PeerRevoked(TlsRole.SERVER, certificate);
       case HboneFailure.HandshakeTimedOut _,
           HboneFailure.TlsFailed _,
           HboneFailure.WrongPeer _,

@@ -1,16 +1,17 @@
 package io.ztunnel.proxy;
 
-import io.netty.channel.ServerChannel;
 import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.ScheduledFuture;
 import io.ztunnel.redirection.SocketFactory;
 import java.io.IOException;
-import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -38,13 +39,17 @@ final class Handover {
 
   private final EventExecutor control;
   private final SocketFactory sockets;
-  private final List<ServerChannel> listeners;
+
+  /** How many listeners of this process each port has. */
+  private final Map<Integer, Long> own;
+
   private final BooleanSupplier idle;
   private final long endNanos;
   private final Consumer<Outcome> then;
   private @Nullable ScheduledFuture<?> next;
 
   /**
+   * @param ports of the listeners, a port as often as there are listeners on it
    * @param idle whether the process carries nothing
    * @param wait for how long to look for another process
    * @param then closes the listeners; called once, unless cancelled
@@ -52,13 +57,14 @@ final class Handover {
   Handover(
       EventExecutor control,
       SocketFactory sockets,
-      List<ServerChannel> listeners,
+      List<Integer> ports,
       BooleanSupplier idle,
       Duration wait,
       Consumer<Outcome> then) {
     this.control = control;
     this.sockets = sockets;
-    this.listeners = listeners;
+    this.own =
+        ports.stream().collect(Collectors.groupingBy(Function.identity(), Collectors.counting()));
     this.idle = idle;
     this.endNanos = control.ticker().nanoTime() + wait.toNanos();
     this.then = then;
@@ -90,14 +96,9 @@ final class Handover {
 
   private boolean isTakenOver() {
     try {
-      for (ServerChannel listener : listeners) {
-        // A listener that is closed by now needs nobody, and does not count itself.
-        if (listener.localAddress() instanceof InetSocketAddress address
-            && sockets.listeners(address.getPort()) < 2) {
-          return false;
-        }
-      }
-      return true;
+      Map<Integer, Integer> all = sockets.listeners();
+      return own.entrySet().stream()
+          .allMatch(port -> all.getOrDefault(port.getKey(), 0) >= 2 * port.getValue());
     } catch (IOException e) {
       LOG.debug("cannot see who listens: {}", e.getMessage());
       return false;
