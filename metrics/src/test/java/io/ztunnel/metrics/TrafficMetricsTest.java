@@ -288,6 +288,10 @@ class TrafficMetricsTest {
     tunnels.peerRevoked(TunnelMetrics.Role.CLIENT);
     new DrainMetrics(registry, () -> 2).cut(1);
     BuildMetrics.register(registry, "unknown");
+    var xds = new XdsMetrics(registry);
+    xds.terminated("Complete");
+    xds.received("type", 1);
+    xds.rejected("type", 1);
     var traffic = new TrafficMetrics(registry);
     TrafficSeries series = traffic.series(echo(Reporter.SOURCE, "client"));
     series.opened();
