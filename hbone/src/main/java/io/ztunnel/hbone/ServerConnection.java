@@ -16,8 +16,8 @@ import org.jspecify.annotations.Nullable;
  * The server's side of one connection: who may open streams, and how it ends.
  *
  * <pre>
- *   SERVING --drain--> GOAWAY with the highest id, and PING
- *           --PONG---> GOAWAY with the real id
+ *   SERVING --drain--> GOAWAY with the highest id, and PING; what is on its way is served
+ *           --PONG---> GOAWAY with the real id; a client that opens more is refused
  *           --last stream gone--> closed
  * </pre>
  *
@@ -234,9 +234,8 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
   public void onRequest(int streamId, Http2Headers headers, boolean endStream)
       throws ConnectionError {
     TlsPeer known = peer;
-    if (stage != Stage.SERVING
-        || known == null
-        || connection.streams().count() >= MAX_CONCURRENT_STREAMS) {
+    boolean serves = stage == Stage.SERVING || stage == Stage.DRAINING;
+    if (!serves || known == null || connection.streams().count() >= MAX_CONCURRENT_STREAMS) {
       connection.refuse(streamId, Http2Error.REFUSED_STREAM);
       return;
     }

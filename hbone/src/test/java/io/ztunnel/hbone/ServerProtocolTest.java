@@ -350,12 +350,15 @@ class ServerProtocolTest {
       List<String> first = script.received();
       assertEquals("GOAWAY 2147483647 NO_ERROR", first.getFirst());
       assertEquals(2, first.size(), first::toString);
-      script.send(script.peer.connect(3));
-      script.expect("RST_STREAM 3 REFUSED_STREAM");
+      RecordingListener late = script.open(3); // it was on its way
       long payload = Long.parseLong(first.getLast().substring("PING ".length()));
       script.send(Frames.ping(payload, true));
       script.expect("GOAWAY 3 NO_ERROR");
+      script.send(script.peer.connect(5));
+      script.expect("RST_STREAM 5 REFUSED_STREAM");
       script.expectAlive();
+      late.tunnel().reset(TunnelReset.CANCEL);
+      script.expect("RST_STREAM 3 CANCEL");
       listener.tunnel().write(Unpooled.wrappedBuffer(new byte[5]));
       listener.tunnel().shutdownOutput();
       script.send(Frames.data(1, 0, true));

@@ -286,6 +286,7 @@ class TrafficMetricsTest {
     var tunnels = new TunnelMetrics(registry);
     tunnels.floodStopped(TunnelMetrics.Role.SERVER, "resets");
     tunnels.peerRevoked(TunnelMetrics.Role.CLIENT);
+    new DrainMetrics(registry, () -> 2).cut(1);
     BuildMetrics.register(registry, "unknown");
     var xds = new XdsMetrics(registry);
     xds.terminated("Complete");

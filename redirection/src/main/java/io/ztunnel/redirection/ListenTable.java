@@ -5,7 +5,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 
 /** Who listens in a network namespace, as {@code /proc/net/tcp} tells it. Stateless. */
 final class ListenTable {
@@ -16,12 +19,15 @@ final class ListenTable {
 
   private ListenTable() {}
 
-  /** How many sockets listen on a port in the namespace that the calling thread is in right now. */
-  static int listeners(int port) throws IOException {
-    int count = 0;
+  /**
+   * How many sockets listen, by port, in the namespace that the calling thread is in right now.
+   * Ports where none does are missing.
+   */
+  static Map<Integer, Integer> listeners() throws IOException {
+    Map<Integer, Integer> count = new HashMap<>();
     for (Path table : TABLES) {
       try (BufferedReader reader = Files.newBufferedReader(table)) {
-        count += listeners(reader, port);
+        count(reader, count);
       } catch (NoSuchFileException _) {
         // a kernel without IPv6
       }
@@ -30,19 +36,16 @@ final class ListenTable {
   }
 
   /** Reads no further than the listeners, which come first: a pod may have many connections. */
-  static int listeners(BufferedReader table, int port) throws IOException {
-    String suffix = ":%04X".formatted(port);
-    int count = 0;
+  static void count(BufferedReader table, Map<Integer, Integer> count) throws IOException {
     String line = table.readLine(); // the heading
     while ((line = table.readLine()) != null) {
       String[] columns = line.strip().split("\\s+", 5);
       if (columns.length < 5 || !columns[3].equals(LISTENING)) {
         break;
       }
-      if (columns[1].endsWith(suffix)) {
-        count++;
-      }
+      int port =
+          HexFormat.fromHexDigits(columns[1], columns[1].indexOf(':') + 1, columns[1].length());
+      count.merge(port, 1, Integer::sum);
     }
-    return count;
   }
 }

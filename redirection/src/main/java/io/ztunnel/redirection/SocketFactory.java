@@ -21,6 +21,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
@@ -168,12 +169,17 @@ public final class SocketFactory {
     }
   }
 
+  /** Whether another process may listen on the same ports meanwhile. */
+  public boolean sharesPorts() {
+    return settings.portReuse();
+  }
+
   /**
-   * How many sockets, of any process, listen on a port of the namespace. Reads {@code /proc}: for a
-   * platform thread that may do so.
+   * How many sockets, of any process, listen in the namespace, by port; ports where none does are
+   * missing. Reads {@code /proc}: for a platform thread that may do so.
    */
-  public int listeners(int port) throws IOException {
-    return namespace.call(() -> ListenTable.listeners(port));
+  public Map<Integer, Integer> listeners() throws IOException {
+    return namespace.call(ListenTable::listeners);
   }
 
   private InetSocketAddress bindAddress(ListenAddress where) {

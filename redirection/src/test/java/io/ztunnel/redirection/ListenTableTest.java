@@ -4,8 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.io.BufferedReader;
 import java.io.StringReader;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
+import java.util.HashMap;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
 
 class ListenTableTest {
   /** As the kernel writes it, with fewer columns at the end: listeners first. */
@@ -15,15 +16,18 @@ class ListenTableTest {
          0: 00000000:3A99 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0
          1: 00000000:3A99 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0
          2: 0100007F:3AA0 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0
-         3: 0100007F:3AA0 0100007F:C001 01 00000000:00000000 00:00000000 00000000     0
-         4: 0100007F:3AA0 0100007F:C002 06 00000000:00000000 00:00000000 00000000     0
+         3: 0100007F:3ACD 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0
+         4: 00000000000000000000000001000000:3ACD 00000000000000000000000000000000:0000 0A 0:0 00:0 0     0
+         5: 0100007F:3AA0 0100007F:C001 01 00000000:00000000 00:00000000 00000000     0
+         6: 0100007F:3AA0 0100007F:C002 06 00000000:00000000 00:00000000 00000000     0
       """;
 
-  @ParameterizedTest
-  @CsvSource({"15001, 2", "15008, 1", "49153, 0", "15006, 0"})
-  void listenersOfAPortAreCountedAndConnectionsAreNot(int port, int expected) throws Exception {
+  @Test
+  void listenersAreCountedByPortAndConnectionsAreNot() throws Exception {
+    Map<Integer, Integer> count = new HashMap<>();
     try (BufferedReader reader = new BufferedReader(new StringReader(TABLE))) {
-      assertEquals(expected, ListenTable.listeners(reader, port));
+      ListenTable.count(reader, count);
     }
+    assertEquals(Map.of(15001, 2, 15008, 1, 15053, 2), count);
   }
 }

@@ -24,6 +24,7 @@ import java.net.SocketTimeoutException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -267,8 +268,7 @@ class RedirectedTrafficTest {
       SocketFactory factory = factory(transport, namespace);
       try (TestListener first = listen(factory, loops, 15008);
           TestListener second = listen(factory, loops, 15008)) {
-        assertEquals(2, factory.listeners(15008));
-        assertEquals(0, factory.listeners(15006));
+        assertEquals(Map.of(15008, 2), factory.listeners());
         first.channel().config().setAutoRead(false);
         for (int i = 0; i < connections; i++) {
           clients.add(Peer.connect(client, captured.ipv4(), 15008));
@@ -279,7 +279,7 @@ class RedirectedTrafficTest {
         for (int i = 0; i < expected; i++) {
           Channel _ = second.next();
         }
-        assertEquals(1, factory.listeners(15008));
+        assertEquals(Map.of(15008, 1), factory.listeners());
         for (Socket connected : clients) {
           connected.setSoTimeout(1);
           assertThrows(SocketTimeoutException.class, () -> connected.getInputStream().read());

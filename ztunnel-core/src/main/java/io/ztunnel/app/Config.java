@@ -297,8 +297,10 @@ public record Config(
    * What moves the bytes.
    *
    * @param terminationDeadline how long connections may go on after the order to end
+   * @param handoverWait how long new ones are accepted then, if no other process takes over
    */
-  public record Engine(int workerThreads, Transport transport, Duration terminationDeadline) {
+  public record Engine(
+      int workerThreads, Transport transport, Duration terminationDeadline, Duration handoverWait) {
     public Engine {
       if (workerThreads < 1) {
         throw new IllegalArgumentException("workerThreads: " + workerThreads + " (expected: >= 1)");
@@ -665,6 +667,9 @@ public record Config(
   }
 
   private static Engine engine(Environment env, ProxyConfig proxyConfig, Host host) {
+    Duration deadline = terminationDeadline(env);
+    // The last quarter is for what was accepted: most connections are short.
+    Duration handoverWait = deadline.multipliedBy(3).dividedBy(4);
     return new Engine(
         WorkerThreads.count(env, host.processors(), proxyConfig.concurrency()),
         env.parsed(
@@ -677,7 +682,8 @@ public record Config(
                   case "nio" -> Transport.NIO;
                   default -> throw new IllegalArgumentException("expected: epoll, io_uring or nio");
                 }),
-        terminationDeadline(env));
+        deadline,
+        env.duration("ZTUNNEL_HANDOVER_WAIT", handoverWait));
   }
 
   private static Duration terminationDeadline(Environment env) {

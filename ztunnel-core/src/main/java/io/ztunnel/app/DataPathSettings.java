@@ -52,6 +52,7 @@ final class DataPathSettings {
         config.sockets().connectTimeout(),
         HalfClosedProbing.within(config.sockets().halfCloseProbe()),
         config.engine().terminationDeadline(),
+        config.engine().handoverWait(),
         hbone(config));
   }
 
@@ -147,6 +148,10 @@ final class DataPathSettings {
           case IO_URING -> Transport.IO_URING;
           case NIO -> Transport.NIO;
         };
+    if (transport == Transport.NIO && config.mode() instanceof Config.Mode.Shared) {
+      throw new StartException(
+          "ZTUNNEL_TRANSPORT: nio (expected: epoll or io_uring in shared mode, where packets need marks)");
+    }
     if (!transport.available()) {
       throw new StartException(
           "transport %s is not available here: %s"

@@ -37,6 +37,7 @@ import io.ztunnel.metrics.TunnelMetrics;
 import io.ztunnel.metrics.WorkloadManagerMetrics;
 import io.ztunnel.metrics.XdsMetrics;
 import io.ztunnel.proxy.DrainMode;
+import io.ztunnel.proxy.Drains;
 import io.ztunnel.proxy.HostResolver;
 import io.ztunnel.proxy.PodProxy;
 import io.ztunnel.proxy.ProxyContext;
@@ -146,6 +147,7 @@ final class Ztunnel implements AutoCloseable {
             new ConnectionTelemetry(traffic, System::nanoTime),
             traffic,
             new TunnelTelemetry(new TunnelMetrics(registry)),
+            new Drains(registry),
             config.dns().proxy() ? dns(registry) : null);
     MeshSections.add(operations.dump(), mesh::view, this::localMeshNow);
     CertificateSection.add(operations.dump(), certificates::states);

@@ -49,6 +49,10 @@ public final class DnsServer {
   private final Map<Channel, StreamQuestions> connections = new HashMap<>();
   private final Promise<Void> closed;
   private @Nullable ScheduledFuture<?> poll;
+
+  /** Set by the loop, read by any thread. */
+  private volatile List<InetSocketAddress> listening = List.of();
+
   private boolean starting;
   private boolean draining;
   private boolean closing;
@@ -109,6 +113,7 @@ public final class DnsServer {
     assert loop.inEventLoop();
     if (next == addresses.size()) {
       starting = false;
+      listening = List.copyOf(addresses);
       started.trySuccess(null);
       return;
     }
@@ -224,6 +229,11 @@ public final class DnsServer {
     } else {
       poll = loop.schedule(this::closeNow, DRAIN_POLL_MILLIS, TimeUnit.MILLISECONDS);
     }
+  }
+
+  /** Where it listens, both for datagrams and for connections; empty before it has started. */
+  public List<InetSocketAddress> listening() {
+    return listening;
   }
 
   /** Completes when all is closed. */

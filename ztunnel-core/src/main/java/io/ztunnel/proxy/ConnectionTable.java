@@ -14,14 +14,23 @@ import java.util.function.Consumer;
  */
 final class ConnectionTable {
   private final Set<LiveConnection> live = ConcurrentHashMap.newKeySet();
+  private final Drains drains;
+
+  ConnectionTable(Drains drains) {
+    this.drains = drains;
+  }
 
   /** Registers a connection; before its policies are asked, so that no change of them is missed. */
   void add(LiveConnection connection) {
-    live.add(connection);
+    if (live.add(connection)) {
+      drains.onOpened();
+    }
   }
 
   void remove(LiveConnection connection) {
-    live.remove(connection);
+    if (live.remove(connection)) {
+      drains.onClosed();
+    }
   }
 
   boolean isEmpty() {

@@ -2,7 +2,10 @@ package io.ztunnel.proxy;
 
 /** How a proxy ends (Istio: graceful for the process, immediate for a pod that has gone). */
 public enum DrainMode {
-  /** Accept no more, let connections end by themselves until the deadline, then cut them. */
+  /**
+   * Hand the listeners over to another process, let connections end by themselves until the
+   * deadline, then cut them.
+   */
   GRACEFUL,
   /** Cut everything now. */
   IMMEDIATE

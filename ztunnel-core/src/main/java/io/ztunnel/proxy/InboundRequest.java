@@ -26,6 +26,7 @@ import io.ztunnel.routing.InboundRoute;
 import io.ztunnel.telemetry.ConnectionFailure;
 import io.ztunnel.telemetry.ConnectionFailure.Dial;
 import io.ztunnel.telemetry.ConnectionObserver;
+import java.net.ConnectException;
 import java.net.InetAddress;
 import org.jspecify.annotations.Nullable;
 
@@ -233,11 +234,22 @@ final class InboundRequest implements LiveConnection {
               TcpLeg.reset(done.getNow());
             }
           } else if (done.isSuccess()) {
+            proxy().applicationPorts().onAnswered(route.dial().getPort());
             relay(route, observer, permit, dial.leg());
           } else {
+            if (done.cause() instanceof ConnectException) {
+              onApplicationRefused(route.dial().getPort());
+            }
             reject(observer, Failures.ofConnect(Dial.LOCAL, route.dial(), done.cause()));
           }
         });
+  }
+
+  private void onApplicationRefused(int port) {
+    if (proxy().applicationPorts().onRefused(port)) {
+      ProxyLog.applicationClosed(proxy().workload().info(), port);
+      proxy().releaseTunnels();
+    }
   }
 
   /** The address that the application is to see, or null for the kernel's choice. */

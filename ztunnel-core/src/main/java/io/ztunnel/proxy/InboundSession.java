@@ -77,6 +77,9 @@ final class InboundSession implements ConnectHandler {
             proxy.settings().hbone(),
             session,
             proxy.context().hboneObserver());
+    if (!proxy.isAccepting()) {
+      session.connection.drain(); // it was accepted in the moment when the listener closed
+    }
   }
 
   /** The certificate of the local workload, which may have to be found and signed first. */

@@ -29,6 +29,7 @@ import io.ztunnel.telemetry.ConnectionFailure;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.SocketAddress;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -37,6 +38,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -71,7 +73,8 @@ public final class PodProxy implements WorkloadProxy {
   private final LocalWorkload workload;
   private final OutboundRouter router;
   private final InboundRouter inboundRouter;
-  private final ConnectionTable connections = new ConnectionTable();
+  private final ConnectionTable connections;
+  private final ApplicationPorts applicationPorts = new ApplicationPorts();
   private final Set<InboundSession> sessions = ConcurrentHashMap.newKeySet();
   private final Map<EventLoop, HbonePool> pools = new ConcurrentHashMap<>();
   private final List<ServerChannel> listeners = new ArrayList<>();
@@ -83,6 +86,7 @@ public final class PodProxy implements WorkloadProxy {
   private @Nullable Registration revocationRegistration;
 
   private @Nullable DrainMode draining;
+  private @Nullable Handover handover;
   private @Nullable ScheduledFuture<?> deadline;
   private @Nullable ScheduledFuture<?> poll;
   private int polls;
@@ -94,6 +98,9 @@ public final class PodProxy implements WorkloadProxy {
    * Set by the control thread before the first connection is accepted, then read by event loops.
    */
   private volatile boolean keepsSource;
+
+  /** Unset by the control thread when the listeners close, read by event loops. */
+  private volatile boolean accepting = true;
 
   /** Set by the control thread, read by event loops. */
   private volatile boolean closed;
@@ -108,6 +115,7 @@ public final class PodProxy implements WorkloadProxy {
     this.context = context;
     this.sockets = sockets;
     this.role = role;
+    this.connections = new ConnectionTable(context.drains());
     this.workload = new LocalWorkload(context.mesh(), info);
     ProxySettings settings = context.settings();
     this.router =
@@ -306,6 +314,18 @@ public final class PodProxy implements WorkloadProxy {
     return sessions;
   }
 
+  ApplicationPorts applicationPorts() {
+    return applicationPorts;
+  }
+
+  /**
+   * Tells peers to keep no tunnels to this workload in store (GOAWAY): those that are open go on to
+   * their end, the next ones need a new connection. Any thread.
+   */
+  void releaseTunnels() {
+    sessions.forEach(InboundSession::drain);
+  }
+
   /**
    * What knows the names of the workload; null if it has no DNS server. Any thread once started.
    */
@@ -316,6 +336,11 @@ public final class PodProxy implements WorkloadProxy {
   /** Whether upstreams see the address of the client instead of the proxy's. */
   boolean keepsSource() {
     return keepsSource;
+  }
+
+  /** Whether peers may go on using the tunnels of a new connection. */
+  boolean isAccepting() {
+    return accepting;
   }
 
   /** Whether new connections are to be dropped: the proxy has ended. */
@@ -358,7 +383,7 @@ public final class PodProxy implements WorkloadProxy {
             retireTunnels(removed.uid());
       }
     }
-    if ((change.policies() || ownChanged) && draining == null) {
+    if (change.policies() || ownChanged) {
       connections.forEach(LiveConnection::reauthorize);
     }
   }
@@ -392,33 +417,73 @@ public final class PodProxy implements WorkloadProxy {
       draining = mode;
     }
     if (first) {
-      listeners.forEach(Channel::close);
-      if (meshRegistration != null) {
-        meshRegistration.cancel();
-      }
-      sessions.forEach(InboundSession::drain);
-      if (mode == DrainMode.IMMEDIATE) {
-        closeAll();
-      } else {
-        deadline =
-            control.schedule(
-                this::onDeadline,
-                context.settings().drainDeadline().toMillis(),
-                TimeUnit.MILLISECONDS);
-        if (dns != null) {
-          dns.drain();
-        }
-        awaitIdle();
-      }
-    } else if (mode == DrainMode.IMMEDIATE) {
+      context.drains().begin(connections);
+      drained.addListener(_ -> context.drains().end(connections));
+    }
+    if (mode == DrainMode.IMMEDIATE) {
+      stopAccepting();
       closeAll();
+    } else if (first) {
+      deadline =
+          control.schedule(
+              this::onDeadline,
+              context.settings().drainDeadline().toMillis(),
+              TimeUnit.MILLISECONDS);
+      handOver();
+      awaitIdle();
     }
     return drained;
   }
 
+  private void handOver() {
+    if (!sockets.sharesPorts()) {
+      stopAccepting(); // another process can listen only when we do not
+      return;
+    }
+    handover =
+        new Handover(
+            control,
+            sockets,
+            ports(),
+            context.drains()::isIdle,
+            context.settings().handoverWait(),
+            outcome -> {
+              ProxyLog.handedOver(workload.info(), outcome);
+              stopAccepting();
+            });
+    handover.begin();
+  }
+
+  /** Where it listens for connections, a port as often as there are listeners on it. */
+  private List<Integer> ports() {
+    Stream<SocketAddress> proxied = listeners.stream().map(Channel::localAddress);
+    Stream<? extends SocketAddress> asked = dns == null ? Stream.of() : dns.listening().stream();
+    return Stream.concat(proxied, asked)
+        .filter(InetSocketAddress.class::isInstance) // a closed channel has no address
+        .map(address -> ((InetSocketAddress) address).getPort())
+        .toList();
+  }
+
+  /** Closes the listeners and tells peers to take their next tunnels elsewhere. */
+  private void stopAccepting() {
+    assert control.inEventLoop();
+    if (handover != null) {
+      handover.cancel();
+      handover = null;
+    }
+    accepting = false; // first, for sessions that begin just now
+    listeners.forEach(Channel::close);
+    if (dns != null) {
+      dns.drain();
+    }
+    releaseTunnels();
+  }
+
   private void onDeadline() {
     if (!closed) {
-      ProxyLog.drainExpired(workload.info(), connections.size());
+      List<ConnectionSummary> left = connections.summaries();
+      ProxyLog.drainExpired(workload.info(), left);
+      context.drains().onCut(left.size());
       closeAll();
     }
   }
@@ -455,6 +520,11 @@ public final class PodProxy implements WorkloadProxy {
       return;
     }
     closed = true;
+    accepting = false;
+    if (handover != null) {
+      handover.cancel();
+      handover = null;
+    }
     if (meshRegistration != null) {
       meshRegistration.cancel();
     }

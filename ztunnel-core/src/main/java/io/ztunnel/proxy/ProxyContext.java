@@ -25,4 +25,5 @@ public record ProxyContext(
     ConnectionTelemetry telemetry,
     TrafficMetrics metrics,
     HboneObserver hboneObserver,
+    Drains drains,
     @Nullable DnsContext dns) {}

@@ -13,6 +13,9 @@ import io.ztunnel.redirection.PodInfo;
 import io.ztunnel.routing.Hop;
 import io.ztunnel.telemetry.ConnectionFailure;
 import java.net.InetSocketAddress;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Collectors;
 
 /** The lines of the data path besides the access log; targets are the reference's. Stateless. */
 final class ProxyLog {
@@ -24,6 +27,9 @@ final class ProxyLog {
   private static final Log TRACKER = Log.target("ztunnel::proxy::connection_manager");
   private static final Log PODS = Log.target("ztunnel::inpod::statemanager");
   private static final Log DRAIN = Log.target("ztunnel::drain");
+
+  /** How many connections a line names. */
+  private static final int MAX_NAMED = 10;
 
   private ProxyLog() {}
 
@@ -98,13 +104,53 @@ final class ProxyLog {
         .log();
   }
 
-  static void drainExpired(WorkloadInfo info, int connections) {
+  static void applicationClosed(WorkloadInfo info, int port) {
+    INBOUND
+        .at(LogLevel.INFO, "the application has closed its port, releasing the tunnels to it")
+        .display("workload", info)
+        .number("port", port)
+        .log();
+  }
+
+  /** What became of the listeners when the process was told to end. */
+  static void handedOver(WorkloadInfo info, Handover.Outcome outcome) {
+    switch (outcome) {
+      case TAKEN_OVER ->
+          DRAIN
+              .at(LogLevel.INFO, "another process has taken the listeners over")
+              .display("workload", info)
+              .log();
+      case IDLE -> {} // nobody misses them
+      case WAITED_IN_VAIN ->
+          DRAIN
+              .at(LogLevel.WARN, "no other process has taken the listeners over, accepting no more")
+              .display("workload", info)
+              .log();
+    }
+  }
+
+  /** Names some of what is left; each of all has its line in the access log when it is cut. */
+  static void drainExpired(WorkloadInfo info, List<ConnectionSummary> left) {
     DRAIN
         .at(
             LogLevel.WARN,
             "drain duration expired with pending connections, forcefully shutting down")
         .display("workload", info)
-        .number("connections", connections)
+        .number("connections", left.size())
+        .string(
+            "left",
+            left.stream()
+                .limit(MAX_NAMED)
+                .map(ProxyLog::name)
+                .collect(Collectors.joining(", ", "", left.size() > MAX_NAMED ? ", …" : "")))
         .log();
+  }
+
+  private static String name(ConnectionSummary connection) {
+    return "%s %s -> %s"
+        .formatted(
+            connection.direction().name().toLowerCase(Locale.ROOT),
+            NetUtil.toSocketAddressString(connection.source()),
+            NetUtil.toSocketAddressString(connection.actualDestination()));
   }
 }

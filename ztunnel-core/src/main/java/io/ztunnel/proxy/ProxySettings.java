@@ -18,6 +18,7 @@ import java.time.Duration;
  * @param connectTimeout limit for one TCP connection to an upstream
  * @param halfClosedProbing what finds a dead peer of a connection that one side has ended
  * @param drainDeadline how long a graceful end waits for connections
+ * @param handoverWait how long it goes on accepting until another process listens on the ports
  */
 public record ProxySettings(
     String network,
@@ -30,6 +31,7 @@ public record ProxySettings(
     Duration connectTimeout,
     HalfClosedProbing halfClosedProbing,
     Duration drainDeadline,
+    Duration handoverWait,
     HboneSettings hbone) {
   /** Where connections that local applications open are redirected to. */
   public static final int OUTBOUND_PORT = 15_001;

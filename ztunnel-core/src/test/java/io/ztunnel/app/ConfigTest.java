@@ -112,7 +112,9 @@ class ConfigTest {
     assertEquals(new LocalMesh.None(), config.localMesh());
     assertEquals(
         new Config.Security(TlsProvider.AUTO, false, false, null, false), config.security());
-    assertEquals(new Config.Engine(2, Transport.EPOLL, Duration.ofSeconds(5)), config.engine());
+    assertEquals(
+        new Config.Engine(2, Transport.EPOLL, Duration.ofSeconds(5), Duration.ofMillis(3750)),
+        config.engine());
     assertEquals(Map.of(), config.proxyMetadata());
     assertEquals(Map.of(), config.structuredMetadata());
     assertEquals("proxy ztunnel", config.arguments());
@@ -349,7 +351,14 @@ class ConfigTest {
                 "CONNECTION_TERMINATION_DEADLINE",
                 "7s",
                 c -> c.engine().terminationDeadline(),
-                Duration.ofSeconds(7)));
+                Duration.ofSeconds(7)),
+            new Setting(
+                "CONNECTION_TERMINATION_DEADLINE",
+                "8s",
+                c -> c.engine().handoverWait(),
+                Duration.ofSeconds(6)),
+            new Setting(
+                "ZTUNNEL_HANDOVER_WAIT", "0s", c -> c.engine().handoverWait(), Duration.ZERO));
     for (Setting setting : settings) {
       assertEquals(
           setting.expected(),

@@ -54,6 +54,7 @@ final class InProcessNode implements AutoCloseable {
   private final HostResolver resolver = new HostResolver(EpollDatagramChannel.class, true);
   private final MeshRegistry registry = new MeshRegistry();
   private final TrafficMetrics metrics = new TrafficMetrics(registry);
+  private final Drains drains = new Drains(registry);
   private final CertificateManager certificates;
 
   /**
@@ -89,9 +90,19 @@ final class InProcessNode implements AutoCloseable {
             });
   }
 
-  /** A proxy that is not started. */
+  /** A proxy that is not started, and stops accepting as soon as it is told to end. */
   PodProxy proxy(
       NetworkNamespace namespace, MeshState mesh, WorkloadInfo pod, Duration drainDeadline) {
+    return proxy(namespace, mesh, pod, drainDeadline, Duration.ZERO);
+  }
+
+  /** A proxy that is not started. */
+  PodProxy proxy(
+      NetworkNamespace namespace,
+      MeshState mesh,
+      WorkloadInfo pod,
+      Duration drainDeadline,
+      Duration handoverWait) {
     ProxySettings settings =
         new ProxySettings(
             "",
@@ -104,6 +115,7 @@ final class InProcessNode implements AutoCloseable {
             Duration.ofSeconds(5),
             HalfClosedProbing.within(Duration.ofMinutes(1)),
             drainDeadline,
+            handoverWait,
             HboneSettings.defaults());
     ProxyContext context =
         new ProxyContext(
@@ -116,6 +128,7 @@ final class InProcessNode implements AutoCloseable {
             new ConnectionTelemetry(metrics, System::nanoTime),
             metrics,
             HboneObserver.NONE,
+            drains,
             null);
     SocketSettings sockets =
         new SocketSettings(
@@ -137,7 +150,11 @@ final class InProcessNode implements AutoCloseable {
   PodProxy started(
       NetworkNamespace namespace, MeshState mesh, WorkloadInfo pod, Duration drainDeadline)
       throws Exception {
-    PodProxy proxy = proxy(namespace, mesh, pod, drainDeadline);
+    return started(proxy(namespace, mesh, pod, drainDeadline));
+  }
+
+  /** Starts it; it listens when this returns. */
+  PodProxy started(PodProxy proxy) throws Exception {
     Future<Void> started = inControl(proxy::start);
     assertTrue(started.await(10, TimeUnit.SECONDS));
     assertTrue(started.isSuccess(), () -> String.valueOf(started.cause()));

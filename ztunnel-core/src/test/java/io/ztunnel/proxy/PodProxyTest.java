@@ -238,6 +238,55 @@ class PodProxyTest {
     assertNothingBound();
   }
 
+  private static PodProxy lingering(Duration handoverWait) throws Exception {
+    return inProcess.started(
+        inProcess.proxy(namespace, mesh, APP, Duration.ofSeconds(30), handoverWait));
+  }
+
+  @Test
+  void aGracefulDrainAcceptsUntilAnotherProxyListens() throws Exception {
+    PodProxy old = lingering(Duration.ofSeconds(30));
+    try (ServerSocket server = listen(APPLICATION_PORT)) {
+      Future<Void> drained;
+      PodProxy fresh;
+      try (Conversation kept = Conversation.begin(server)) {
+        drained = inControl(() -> old.drain(DrainMode.GRACEFUL));
+        try (Conversation _ = Conversation.begin(server)) {
+          assertEquals(2, old.connections().size());
+          assertTrue(
+              inProcess.metricsPage().contains("ztunnel_drain_connections_left 2"), "metrics");
+        }
+        fresh = started(Duration.ofSeconds(30));
+        for (int i = 0; i < 50 || old.isAccepting(); i++) {
+          try (Conversation _ = Conversation.begin(server)) {
+            kept.goesOn();
+          }
+        }
+        assertFalse(drained.isDone());
+      }
+      assertEnds(drained);
+      try (Conversation _ = Conversation.begin(server)) {
+        assertEquals(1, fresh.connections().size());
+      }
+      assertEnds(inControl(() -> fresh.drain(DrainMode.GRACEFUL)));
+    }
+    assertNothingBound();
+  }
+
+  @Test
+  void aGracefulDrainAcceptsNoMoreWhenNobodyHasComeInTime() throws Exception {
+    PodProxy proxy = lingering(Duration.ofMillis(300));
+    try (ServerSocket server = listen(APPLICATION_PORT);
+        Conversation kept = Conversation.begin(server)) {
+      Future<Void> drained = inControl(() -> proxy.drain(DrainMode.GRACEFUL));
+      Conversation.begin(server).close();
+      awaitRefusal();
+      kept.goesOn();
+      assertEnds(inControl(() -> proxy.drain(DrainMode.IMMEDIATE)));
+      assertTrue(drained.isDone());
+    }
+  }
+
   /** The listeners close on their own loops. */
   private static void awaitRefusal() throws IOException {
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
@@ -246,6 +295,8 @@ class PodProxyTest {
         assertTrue(System.nanoTime() < deadline, "still accepts after 10 s");
       } catch (ConnectException e) {
         return;
+      } catch (SocketException _) {
+        // It was in the queue of a listener that closed and had no other one to go to.
       }
     }
   }

@@ -20,6 +20,12 @@ final class Capture {
    */
   private static final String FIRST_PAYLOAD_BYTE = "tcp[((tcp[12] & 0xf0) >> 2)]";
 
+  /**
+   * How much of a packet is kept. The kernel's ring has frames of this size: with whole packets it
+   * had room for eight of them, and lost what came while tcpdump waited for a processor.
+   */
+  private static final String SNAPSHOT_BYTES = "2048";
+
   private static final Duration DEADLINE = Duration.ofSeconds(15);
 
   private static final Duration QUIET = Duration.ofMillis(300);
@@ -49,7 +55,7 @@ final class Capture {
             "-i",
             networkInterface,
             "-s",
-            "0",
+            SNAPSHOT_BYTES,
             "-U",
             "--immediate-mode",
             "-Z",

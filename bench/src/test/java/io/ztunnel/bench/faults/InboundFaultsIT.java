@@ -37,6 +37,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 /** What peers may do wrong at the HBONE port of a pod. */
 @TestInstance(Lifecycle.PER_CLASS)
 class InboundFaultsIT {
+  private static final int CLOSING_PORT = 82;
   private static final int POURING_PORT = 9000;
   private static final Duration VALIDITY = Duration.ofHours(1);
 
@@ -127,6 +128,29 @@ class InboundFaultsIT {
       assertEquals("200", peer.awaitStatus(3));
     }
     String _ = awaitLine(mesh.far(), mark, "reason=\"" + reason + "\"");
+  }
+
+  @Test
+  void applicationThatClosesItsPortLetsItsTunnelsGo() throws IOException {
+    int mark = mark(mesh.far());
+    try (RawHttp2 caller = connect();
+        RawHttp2 idle = connect();
+        Application closing =
+            Application.start(mesh.server(), CLOSING_PORT, Application.Service::echo)) {
+      idle.connect(1, server(FaultMesh.ECHO_PORT));
+      assertEquals("200", idle.awaitStatus(1));
+      caller.connect(1, server(CLOSING_PORT));
+      assertEquals("200", caller.awaitStatus(1));
+      closing.refuse();
+      caller.connect(3, server(CLOSING_PORT));
+      assertEquals("503", caller.awaitStatus(3));
+      assertEquals(0, caller.await(RawHttp2.GO_AWAY, 0).number(4), "NO_ERROR");
+      assertEquals(0, idle.await(RawHttp2.GO_AWAY, 0).number(4), "NO_ERROR");
+      // What is on its way before the client has heard of it is served all the same.
+      idle.connect(3, server(FaultMesh.ECHO_PORT));
+      assertEquals("200", idle.awaitStatus(3));
+    }
+    String _ = awaitLine(mesh.far(), mark, "the application has closed its port");
   }
 
   @Test

@@ -72,6 +72,7 @@ class StartRefusedIT {
   @CsvSource({
     "ZTUNNEL_HALF_CLOSE_PROBE, soon, expected",
     "POOL_MAX_STREAMS_PER_CONNECTION, 0, from 1 to 65535",
+    "ZTUNNEL_TRANSPORT, nio, epoll or io_uring in shared mode",
     "PROXY_MODE, sideways, expected: shared or dedicated",
     "ZTUNNEL_TLS_PROVIDER, rot13, expected"
   })

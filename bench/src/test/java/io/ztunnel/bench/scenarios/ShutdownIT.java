@@ -22,7 +22,7 @@ class ShutdownIT {
   private static final int PORT = 8080;
   private static final Duration SOON = Duration.ofSeconds(15);
   private static final Map<String, String> PATIENT =
-      Map.of("CONNECTION_TERMINATION_DEADLINE", "60s");
+      Map.of("CONNECTION_TERMINATION_DEADLINE", "60s", "ZTUNNEL_HANDOVER_WAIT", "0s");
 
   private Scene scene;
   private Lab.Node node;
@@ -72,7 +72,7 @@ class ShutdownIT {
     }
   }
 
-  private static void signal(Daemon daemon, String name) throws IOException {
+  static void signal(Daemon daemon, String name) throws IOException {
     try {
       assertEquals(
           0,
@@ -103,6 +103,27 @@ class ShutdownIT {
   }
 
   @Test
+  void sigtermGoesOnAcceptingWhileThereAreConnections() throws Exception {
+    try (Daemon daemon =
+        scene.daemon(
+            "lingering",
+            node,
+            Map.of("CONNECTION_TERMINATION_DEADLINE", "60s", "ZTUNNEL_HANDOVER_WAIT", "3s"),
+            client,
+            server)) {
+      try (Socket held = open()) {
+        signal(daemon, "TERM");
+        Journal.whole(daemon).awaitAny("shutting down");
+        open().close();
+        Journal.whole(daemon).awaitAny("\twarn\t", "accepting no more");
+        assertTrue(isRefused());
+        goesOn(held);
+      }
+      assertEquals(0, daemon.awaitExit(SOON));
+    }
+  }
+
+  @Test
   void theDeadlineCutsWhatIsLeft() throws Exception {
     try (Daemon daemon =
             scene.daemon(
@@ -113,7 +134,10 @@ class ShutdownIT {
       assertThrows(IOException.class, () -> goesOnOrEnds(held));
       Journal log = Journal.whole(daemon);
       log.awaitAny(
-          "\twarn\t", "drain duration expired with pending connections, forcefully shutting down");
+          "\twarn\t",
+          "drain duration expired with pending connections, forcefully shutting down",
+          "connections=",
+          "left=\"outbound " + client.ipv4().getHostAddress());
       // The first of its two halves to be cut says so; the other may see its end as any other one.
       log.awaitAny(
           "\terror\taccess\tconnection complete\t",
