@@ -6,6 +6,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -126,6 +127,11 @@ public final class MeshView {
 
   public int workloadCount() {
     return workloads.byUid().size();
+  }
+
+  /** All workloads, in no order. */
+  public void forEachWorkload(Consumer<? super Workload> action) {
+    workloads.byUid().forEach((_, workload) -> action.accept(workload));
   }
 
   /** All workloads in the order of their uids, for display. */

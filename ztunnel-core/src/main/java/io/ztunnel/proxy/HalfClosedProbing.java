@@ -7,9 +7,9 @@ import java.time.Duration;
  * How it is found out that nobody is there any more at an end of a half-closed connection.
  * Immutable.
  *
- * <p>A connection that is still half closed after a period is probed by the kernel from then on, and
- * asked once per period what the probes found: most connections are half closed for a moment only,
- * and cost nothing of this.
+ * <p>A connection that is still half closed after a period is probed by the kernel from then on,
+ * and asked once per period what the probes found: most connections are half closed for a moment
+ * only, and cost nothing of this.
  */
 public record HalfClosedProbing(Duration period, SocketSettings.Keepalive keepalive) {
   /** The kernel counts in seconds, and needs one for a probe and one for its answer. */

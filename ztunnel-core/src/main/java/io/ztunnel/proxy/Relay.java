@@ -48,11 +48,7 @@ final class Relay {
   private @Nullable ScheduledFuture<?> watch;
 
   Relay(
-      EventLoop loop,
-      Leg downstream,
-      Leg upstream,
-      HalfClosedProbing probing,
-      Observer observer) {
+      EventLoop loop, Leg downstream, Leg upstream, HalfClosedProbing probing, Observer observer) {
     this.loop = loop;
     this.downstream = downstream;
     this.upstream = upstream;
@@ -165,7 +161,8 @@ final class Relay {
     finish();
     downstream.abort();
     upstream.abort();
-    observer.onEnd(new RelayEnd.Abandoned(
+    observer.onEnd(
+        new RelayEnd.Abandoned(
             (leg == downstream ? "downstream: " : "upstream: ") + SocketErrors.text(error)));
     return true;
   }

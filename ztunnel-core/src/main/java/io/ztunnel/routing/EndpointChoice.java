@@ -21,6 +21,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class EndpointChoice {
   private final MeshView view;
+  private final RouteTrace trace;
   private final Workload source;
   private final Service service;
   private final int port;
@@ -34,6 +35,7 @@ final class EndpointChoice {
   EndpointChoice(
       Scene scene, Service service, int port, ResolutionMode mode, RandomGenerator random) {
     this.view = scene.view();
+    this.trace = scene.trace();
     this.source = scene.call().source();
     this.setAside = scene.setAside();
     this.failed = scene.call().failed();
@@ -47,7 +49,7 @@ final class EndpointChoice {
 
   /** The workload drawn; null when the service has no endpoint that can be used. */
   @Nullable Workload choose() {
-    if (mode == ResolutionMode.WAYPOINT || service.ports().contains(port)) {
+    if (isPortKnown()) {
       service.endpoints().forEach(this::consider);
     }
     Workload drawn = usable.drawn != null ? usable.drawn : aside.drawn;
@@ -67,6 +69,48 @@ final class EndpointChoice {
   /** How many could be tried if the one chosen failed. */
   int others() {
     return Math.max(usable.candidates + aside.candidates - 1, 0);
+  }
+
+  private boolean isPortKnown() {
+    return mode == ResolutionMode.WAYPOINT || service.ports().contains(port);
+  }
+
+  /** Tells the trace of each endpoint by the rules of the choice. Looks at all there are. */
+  void explain() {
+    trace.step(new RouteStep.ServiceEntered(service, port));
+    if (!isPortKnown()) {
+      trace.step(new RouteStep.PortUnknown(service, port));
+      return;
+    }
+    for (Endpoint endpoint : service.endpoints().sorted()) {
+      Workload workload = view.workload(endpoint.workloadUid());
+      int rank = workload == null ? -1 : rank(workload);
+      trace.step(
+          new RouteStep.EndpointJudged(
+              endpoint.workloadUid(), fate(endpoint, workload, rank), rank));
+    }
+  }
+
+  private EndpointFate fate(Endpoint endpoint, @Nullable Workload workload, int rank) {
+    if (workload == null) {
+      return EndpointFate.WORKLOAD_UNKNOWN;
+    }
+    if (!isReachable(workload)) {
+      return EndpointFate.UNREACHABLE;
+    }
+    if (!servesPort(endpoint, workload)) {
+      return EndpointFate.PORT_NOT_SERVED;
+    }
+    if (rank < 0) {
+      return EndpointFate.TOO_FAR;
+    }
+    if (workload.capacity() == 0) {
+      return EndpointFate.NO_CAPACITY;
+    }
+    if (failed.contains(workload.uid())) {
+      return EndpointFate.FAILED_ALREADY;
+    }
+    return setAside.test(workload.uid()) ? EndpointFate.SET_ASIDE : EndpointFate.USABLE;
   }
 
   private void consider(Endpoint endpoint) {

@@ -31,8 +31,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** The relay between real sockets, and between a socket and a tunnel the test plays the peer of. */
 class RelayTest {
-  private static final HalfClosedProbing PROBING =
-      HalfClosedProbing.within(Duration.ofMinutes(1));
+  private static final HalfClosedProbing PROBING = HalfClosedProbing.within(Duration.ofMinutes(1));
   private static EventLoopGroup group;
   private static EventLoop loop;
 
