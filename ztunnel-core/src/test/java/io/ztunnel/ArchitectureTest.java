@@ -46,6 +46,7 @@ class ArchitectureTest {
         .definedBy(
             "io.ztunnel.app..",
             "io.ztunnel.admin..",
+            "io.ztunnel.explain..",
             "io.ztunnel.proxy..",
             "io.ztunnel.identity..",
             "io.ztunnel.telemetry..",
@@ -68,7 +69,16 @@ class ArchitectureTest {
   void packagesOfTheCoreUseOnlyThoseBelowThem() {
     List<String> downwards =
         List.of(
-            "app", "admin", "proxy", "identity", "telemetry", "routing", "policy", "mesh", "log");
+            "app",
+            "admin",
+            "explain",
+            "proxy",
+            "identity",
+            "telemetry",
+            "routing",
+            "policy",
+            "mesh",
+            "log");
     for (int i = 1; i < downwards.size(); i++) {
       String[] above =
           downwards.subList(0, i).stream()

@@ -1,9 +1,5 @@
 package io.ztunnel.admin;
 
-import io.netty.buffer.ByteBuf;
-import io.netty.buffer.Unpooled;
-import java.io.ByteArrayOutputStream;
-import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.SortedMap;
@@ -13,7 +9,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The daemon's state as {@code /config_dump} shows it: named sections, each asked for its value at
- * every request, on the admin server's thread. Sections are added at start, before the server.
+ * every request, on the admin server's work thread. Sections are added at start, before the server.
  */
 public final class ConfigDump {
   private final SortedMap<String, Supplier<? extends @Nullable Object>> sections = new TreeMap<>();
@@ -31,11 +27,10 @@ public final class ConfigDump {
     return this;
   }
 
-  ByteBuf json() throws IOException {
+  /** The sections' values of this moment; their elements are made as they are printed. */
+  Map<String, @Nullable Object> values() {
     Map<String, @Nullable Object> values = new LinkedHashMap<>();
     sections.forEach((name, value) -> values.put(name, value.get()));
-    var out = new ByteArrayOutputStream();
-    JsonText.write(values, out);
-    return Unpooled.wrappedBuffer(out.toByteArray());
+    return values;
   }
 }

@@ -13,6 +13,7 @@ import io.ztunnel.admin.CertificateSection;
 import io.ztunnel.admin.MeshSections;
 import io.ztunnel.admin.PodSection;
 import io.ztunnel.admin.Readiness;
+import io.ztunnel.explain.Explainer;
 import io.ztunnel.identity.CertificateManager;
 import io.ztunnel.identity.TrialAuthority;
 import io.ztunnel.log.Log;
@@ -30,6 +31,7 @@ import io.ztunnel.proxy.DrainMode;
 import io.ztunnel.proxy.HostResolver;
 import io.ztunnel.proxy.PodProxy;
 import io.ztunnel.proxy.ProxyContext;
+import io.ztunnel.proxy.ProxySettings;
 import io.ztunnel.proxy.Upstreams;
 import io.ztunnel.proxy.WorkloadProxies;
 import io.ztunnel.redirection.FileDescriptorLimit;
@@ -116,6 +118,17 @@ final class Ztunnel implements AutoCloseable {
             new TunnelTelemetry(new TunnelMetrics(registry)));
     MeshSections.add(operations.dump(), mesh::view, this::localMeshNow);
     CertificateSection.add(operations.dump(), certificates::states);
+    operations.pages().explain(explainer());
+  }
+
+  private Explainer explainer() {
+    ProxySettings settings = context.settings();
+    return new Explainer(
+        mesh::view,
+        settings.network(),
+        settings.outboundRouter(),
+        settings.inboundRouter(),
+        context.upstreams().health()::isSetAside);
   }
 
   /** Runs until it is told to end; returns the status of the process. */

@@ -94,7 +94,7 @@ public final class RuleSet {
     List<Hit> hits = new ArrayList<>(matching.size());
     for (int rule : matching) {
       Hit hit = new Hit(rules.get(rule).policy(), rules.get(rule).index());
-      if (hits.isEmpty() || hits.getLast().policy() != hit.policy()) {
+      if (hits.isEmpty() || !hits.getLast().policy().fullName().equals(hit.policy().fullName())) {
         hits.add(hit); // the rules of one policy follow each other
       }
     }

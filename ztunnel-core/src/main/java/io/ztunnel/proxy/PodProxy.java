@@ -20,9 +20,7 @@ import io.ztunnel.mesh.WorkloadInfo;
 import io.ztunnel.redirection.ListenerSettings;
 import io.ztunnel.redirection.SocketFactory;
 import io.ztunnel.routing.InboundRouter;
-import io.ztunnel.routing.InboundSettings;
 import io.ztunnel.routing.OutboundRouter;
-import io.ztunnel.routing.OutboundSettings;
 import io.ztunnel.telemetry.ConnectionFailure;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -31,7 +29,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
@@ -99,16 +96,8 @@ public final class PodProxy implements WorkloadProxy {
     this.sockets = sockets;
     this.role = role;
     this.workload = new LocalWorkload(context.mesh(), info);
-    ProxySettings settings = context.settings();
-    this.router =
-        new OutboundRouter(
-            new OutboundSettings(
-                settings.network(), ProxySettings.HBONE_PORT, settings.reservedPorts()),
-            ThreadLocalRandom::current);
-    this.inboundRouter =
-        new InboundRouter(
-            new InboundSettings(
-                settings.network(), settings.reservedPorts(), settings.tunnelDelivery()));
+    this.router = context.settings().outboundRouter();
+    this.inboundRouter = context.settings().inboundRouter();
     this.drained = control.newPromise();
   }
 
