@@ -24,7 +24,7 @@ public record HalfClosedProbing(Duration period, SocketSettings.Keepalive keepal
   public static HalfClosedProbing within(Duration limit) {
     long seconds = Math.max(LEAST_SECONDS, limit.toSeconds());
     long period = Math.max(1, seconds / 6);
-    int probes = (int) Math.clamp(seconds / period - 3, 1, MOST_PROBES);
+    int probes = Math.clamp(seconds / period - 3, 1, MOST_PROBES);
     long idle = seconds - period * (probes + 2);
     return new HalfClosedProbing(
         Duration.ofSeconds(period),

@@ -100,7 +100,7 @@ final class InProcessNode implements AutoCloseable {
             false,
             false,
             Duration.ofSeconds(5),
-            KEEPALIVE,
+            HalfClosedProbing.within(Duration.ofMinutes(1)),
             drainDeadline,
             HboneSettings.defaults());
     ProxyContext context =

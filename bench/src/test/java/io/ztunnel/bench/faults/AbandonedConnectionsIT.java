@@ -93,8 +93,7 @@ class AbandonedConnectionsIT {
   @Test
   void clientsThatWereKilled() throws IOException {
     Lab.Output output =
-        mesh.client()
-            .exec(DEADLINE, "sh", "-c", "echo 2 > /proc/sys/net/ipv4/tcp_fin_timeout");
+        mesh.client().exec(DEADLINE, "sh", "-c", "echo 2 > /proc/sys/net/ipv4/tcp_fin_timeout");
     assertEquals(0, output.exitStatus(), output::err);
     List<Socket> connections = halfClose(mesh.client(), MANY);
     assertEquals(MANY, openTunnels());
@@ -108,8 +107,7 @@ class AbandonedConnectionsIT {
   void clientWhoseMachineIsGone() throws IOException {
     int mark = mark(mesh.far());
     List<Socket> connections = halfClose(mesh.stranger(), 20);
-    Lab.Output output =
-        mesh.stranger().exec(DEADLINE, "ip", "link", "set", "eth0", "down");
+    Lab.Output output = mesh.stranger().exec(DEADLINE, "ip", "link", "set", "eth0", "down");
     assertEquals(0, output.exitStatus(), output::err);
     String _ =
         awaitLine(mesh.far(), mark, "connection complete", "reason=\"half_closed_abandoned\"");

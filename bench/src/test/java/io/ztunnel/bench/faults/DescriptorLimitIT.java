@@ -66,11 +66,7 @@ class DescriptorLimitIT {
     Lab.Output output =
         daemon
             .node()
-            .exec(
-                DEADLINE,
-                "prlimit",
-                "--pid=" + daemon.pid(),
-                "--nofile=" + descriptors + ":");
+            .exec(DEADLINE, "prlimit", "--pid=" + daemon.pid(), "--nofile=" + descriptors + ":");
     assertEquals(0, output.exitStatus(), output::err);
   }
 

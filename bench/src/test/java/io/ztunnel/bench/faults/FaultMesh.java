@@ -129,8 +129,8 @@ final class FaultMesh implements AutoCloseable {
   }
 
   /**
-   * The first connections of a daemon are slower than the limits of a mesh for faults may allow, and
-   * what is made for them stays.
+   * The first connections of a daemon are slower than the limits of a mesh for faults may allow,
+   * and what is made for them stays.
    */
   private void warmUp() throws IOException {
     await(

@@ -57,7 +57,7 @@ class PodLifecycleIT {
     int near = mark(mesh.near());
     try (Socket connection = connectTo(pod)) {
       connection.setSoTimeout(1000);
-      mesh.far().remove(pod);
+      mesh.far().delete(pod);
       assertThrows(SocketException.class, () -> connection.getInputStream().read());
     }
     String _ = awaitLine(mesh.far(), far, "connection complete", "reason=\"drained\"");
@@ -77,7 +77,7 @@ class PodLifecycleIT {
     Socket connection = connectTo(pod);
     mesh.stopEcho(pod);
     pod.delete();
-    mesh.far().remove(pod);
+    mesh.far().delete(pod);
     String _ = awaitLine(mesh.far(), far, "connection complete");
     Application.reset(connection);
 

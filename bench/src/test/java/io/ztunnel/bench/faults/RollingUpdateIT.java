@@ -104,7 +104,7 @@ class RollingUpdateIT {
         Pause.of(APPLICATION_BEFORE_NAMESPACE);
         mesh.awaitEchoesDone(pod);
         pod.delete();
-        mesh.far().remove(pod);
+        mesh.far().delete(pod);
       }
       Pause.of(BETWEEN);
       load.interrupt();
