@@ -6,6 +6,8 @@ import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.util.concurrent.EventExecutor;
 import io.ztunnel.explain.Explainer;
 import io.ztunnel.log.LogFilter;
+import io.ztunnel.profile.Profiler;
+import io.ztunnel.telemetry.Denials;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
@@ -66,6 +68,36 @@ public final class AdminPages {
         "/debug/explain",
         "?src=…&amp;dst=…&amp;port=…: what would become of a connection, and why",
         (_, request) -> page.answer(request));
+  }
+
+  /** {@code /debug/denials}. */
+  public AdminPages denials(Denials denials) {
+    var page = new DenialsPage(denials);
+    return add(
+        "/debug/denials",
+        "who was not let in lately, and by which policy",
+        (_, request) -> page.answer(request));
+  }
+
+  /** {@code /debug/pprof/…} and {@code /debug/jfr}. */
+  public AdminPages profiles(Profiler profiler) {
+    var profiles = new ProfilePages(profiler);
+    return add(
+            "/debug/pprof/profile",
+            "?seconds=…&amp;frequency=…: a CPU profile, for go tool pprof",
+            (_, request) -> profiles.cpu(request))
+        .add(
+            "/debug/pprof/heap",
+            "who allocated what, for go tool pprof",
+            (_, _) -> profiles.heap())
+        .add(
+            "/debug/pprof/heap/profiling",
+            "?activate=true|false: switch the sampling of allocations",
+            (_, request) -> profiles.heapProfiling(request))
+        .add(
+            "/debug/jfr",
+            "?seconds=…: a flight recording, for JDK Mission Control",
+            (_, request) -> profiles.flight(request));
   }
 
   private AdminPages add(String path, String description, HttpService service) {

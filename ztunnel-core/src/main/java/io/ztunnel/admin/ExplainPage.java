@@ -1,16 +1,13 @@
 package io.ztunnel.admin;
 
-import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponseStatus;
-import io.netty.handler.codec.http.QueryStringDecoder;
 import io.ztunnel.explain.Client;
 import io.ztunnel.explain.Explainer;
 import io.ztunnel.explain.Explanation;
 import io.ztunnel.explain.Question;
 import io.ztunnel.explain.QuestionException;
 import io.ztunnel.hbone.SpiffeId;
-import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -30,7 +27,7 @@ final class ExplainPage {
       """;
 
   private static final Set<String> PARAMETERS =
-      Set.of("src", "dst", "port", "identity", "direction", "format");
+      Set.of("src", "dst", "port", "identity", "direction");
 
   private final Explainer explainer;
   private final Work work;
@@ -41,64 +38,56 @@ final class ExplainPage {
   }
 
   Answer answer(HttpRequest request) {
-    String uri = request.uri();
-    boolean accepts =
-        request.headers().getAll(HttpHeaderNames.ACCEPT).stream()
-            .anyMatch(header -> header.contains("application/json"));
-    return work.answer(() -> reply(uri, accepts));
+    try {
+      DebugQuery query = DebugQuery.of(request, PARAMETERS);
+      Question question = question(query);
+      return work.answer(() -> reply(question, query.json()));
+    } catch (BadQueryException | QuestionException e) {
+      return refused(e);
+    }
   }
 
-  private HttpReply reply(String uri, boolean acceptsJson) {
+  private HttpReply reply(Question question, boolean json) {
     try {
-      Map<String, List<String>> query = new QueryStringDecoder(uri).parameters();
-      for (String name : query.keySet()) {
-        if (!PARAMETERS.contains(name)) {
-          throw new QuestionException(
-              name + ": unknown (expected: src, dst, port, identity, direction, format)");
-        }
-      }
-      boolean json =
-          switch (last(query, "format", acceptsJson ? "json" : "text")) {
-            case "json" -> true;
-            case "text" -> false;
-            case String other ->
-                throw new QuestionException("format: " + other + " (expected: text or json)");
-          };
-      Explanation explanation = explainer.explain(question(query));
+      Explanation explanation = explainer.explain(question);
       return json
           ? HttpReply.json(fields(explanation))
           : HttpReply.text(HttpResponseStatus.OK, explanation.text());
     } catch (QuestionException e) {
-      return HttpReply.text(HttpResponseStatus.BAD_REQUEST, e.getMessage() + "\n\n" + USAGE);
+      return refused(e);
     }
   }
 
-  private static Question question(Map<String, List<String>> query) {
+  private static HttpReply refused(Exception reason) {
+    return HttpReply.text(HttpResponseStatus.BAD_REQUEST, reason.getMessage() + "\n\n" + USAGE);
+  }
+
+  private static Question question(DebugQuery query) throws BadQueryException {
     return new Question(
-        last(query, "src", ""),
-        last(query, "dst", ""),
-        port(last(query, "port", "")),
-        client(last(query, "identity", "")),
-        switch (last(query, "direction", "both")) {
-          case "both" -> Question.Halves.BOTH;
+        query.value("src"),
+        query.value("dst"),
+        port(query.value("port")),
+        client(query.value("identity")),
+        switch (query.value("direction")) {
+          case "", "both" -> Question.Halves.BOTH;
           case "outbound" -> Question.Halves.OUTBOUND;
           case "inbound" -> Question.Halves.INBOUND;
           case String other ->
-              throw new QuestionException(
+              throw new BadQueryException(
                   "direction: " + other + " (expected: both, outbound or inbound)");
         });
   }
 
-  private static int port(String text) {
+  private static int port(String text) throws BadQueryException {
     try {
       return Integer.parseInt(text);
     } catch (NumberFormatException _) {
-      throw new QuestionException(
+      throw new BadQueryException(
           "port: " + (text.isEmpty() ? "empty" : text) + " (expected: 1-65535)");
     }
   }
 
-  private static Client client(String text) {
+  private static Client client(String text) throws BadQueryException {
     return switch (text) {
       case "" -> new Client.AsKnown();
       case "none" -> new Client.Plain();
@@ -107,15 +96,10 @@ final class ExplainPage {
               SpiffeId.parse(text)
                   .orElseThrow(
                       () ->
-                          new QuestionException(
+                          new BadQueryException(
                               "identity: %s (expected: spiffe://<trust domain>/ns/<namespace>/sa/<account>, or none)"
                                   .formatted(text))));
     };
-  }
-
-  private static String last(Map<String, List<String>> query, String name, String absent) {
-    List<String> values = query.getOrDefault(name, List.of());
-    return values.isEmpty() ? absent : values.getLast();
   }
 
   private static Map<String, @Nullable Object> fields(Explanation explanation) {

@@ -47,4 +47,12 @@ record HttpReply(
     return new HttpReply(
         HttpResponseStatus.OK, JSON, new Body.Streamed(new JsonPieces(value)), Map.of());
   }
+
+  /** Nobody will take the body. */
+  void discard() {
+    switch (body) {
+      case Body.Whole(ByteBuf bytes) -> bytes.release();
+      case Body.Streamed(Body.Pieces pieces) -> Body.close(pieces);
+    }
+  }
 }

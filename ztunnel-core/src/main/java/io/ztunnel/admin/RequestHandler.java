@@ -111,7 +111,7 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
                                 version,
                                 keepAlive);
                           } else if (done.isSuccess()) {
-                            release(done.getNow()); // the client has gone
+                            done.getNow().discard(); // the client has gone
                           }
                         }));
       }
@@ -147,12 +147,6 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
   private static String pathOf(String uri) {
     int query = uri.indexOf('?');
     return query < 0 ? uri : uri.substring(0, query);
-  }
-
-  private static void release(HttpReply reply) {
-    if (reply.body() instanceof Body.Whole(ByteBuf bytes)) {
-      bytes.release();
-    }
   }
 
   private void send(
@@ -203,13 +197,14 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
         more = pieces.writeNext(piece);
       } catch (Exception e) {
         // The status is on its way: only a body without an end can still tell.
-        piece.release();
+        piece.release(); // the pieces are closed with the connection
         LOG.at(LogLevel.ERROR, "answer broken off").string("error", e.toString()).log();
         ctx.close();
         return;
       }
       ctx.write(new DefaultHttpContent(piece));
       if (!more) {
+        Body.close(pieces);
         ctx.writeAndFlush(LastHttpContent.EMPTY_LAST_CONTENT);
         onAnswered(ctx, keepAlive);
         return;
@@ -275,8 +270,10 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
   public void channelInactive(ChannelHandlerContext ctx) {
     State before = state;
     state = new State.Closed();
-    if (before instanceof State.Awaiting(Future<HttpReply> reply)) {
-      reply.cancel(false);
+    switch (before) {
+      case State.Awaiting(Future<HttpReply> reply) -> reply.cancel(false);
+      case State.Streaming(Body.Pieces pieces, boolean _) -> Body.close(pieces);
+      case State.Idle _, State.Closed _ -> {}
     }
     waiting.forEach(FullHttpRequest::release);
     waiting.clear();

@@ -22,8 +22,10 @@ import io.ztunnel.metrics.BuildMetrics;
 import io.ztunnel.metrics.MeshRegistry;
 import io.ztunnel.metrics.ProcessMetrics;
 import io.ztunnel.metrics.RuntimeMetrics;
+import io.ztunnel.profile.Profiler;
 import io.ztunnel.redirection.Transport;
 import io.ztunnel.telemetry.EventLoopLag;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -43,6 +45,7 @@ final class Operations implements AutoCloseable {
 
   private final EventLoopGroup ownLoop;
   private final EventExecutor worker;
+  private final Profiler profiler;
   private final MeshRegistry registry = new MeshRegistry();
   private final Readiness readiness = new Readiness(System::nanoTime);
   private final ConfigDump dump = new ConfigDump();
@@ -137,6 +140,7 @@ final class Operations implements AutoCloseable {
         List.of(adminServer.drain(), statsServer.drain(), readinessServer.drain())) {
       drain.awaitUninterruptibly(DRAIN_SECONDS, TimeUnit.SECONDS);
     }
+    profiler.close();
     worker
         .shutdownGracefully(0, 1, TimeUnit.SECONDS)
         .awaitUninterruptibly(DRAIN_SECONDS, TimeUnit.SECONDS);

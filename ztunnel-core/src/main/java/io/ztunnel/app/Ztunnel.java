@@ -41,6 +41,7 @@ import io.ztunnel.redirection.SocketFactory;
 import io.ztunnel.redirection.Transport;
 import io.ztunnel.redirection.ZdsClient;
 import io.ztunnel.telemetry.ConnectionTelemetry;
+import io.ztunnel.telemetry.Denials;
 import io.ztunnel.telemetry.TunnelTelemetry;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -83,6 +84,9 @@ final class Ztunnel implements AutoCloseable {
   private final AtomicInteger status = new AtomicInteger();
   private final Operations operations;
   private @Nullable WorkloadProxies workloads;
+
+  /** Set by the main thread before the agent's client starts, which the observer hears later. */
+  private String podsWaitFor = "";
   private @Nullable ZdsClient agent;
 
   private Ztunnel(Config config, Version version, Logging.Session log) throws StartException {
@@ -105,7 +109,8 @@ final class Ztunnel implements AutoCloseable {
             new SplittableRandom());
     this.resolver = new HostResolver(datagramChannel(), config.sockets().ipv6());
     MeshRegistry registry = operations.registry();
-    TrafficMetrics traffic = new TrafficMetrics(registry);
+    TrafficMetrics traffic = new TrafficMetrics(
+            registry, config.metrics(), System::nanoTime, Ztunnel::tooManyLabelSets);
     this.context =
         new ProxyContext(
             DataPathSettings.proxy(config),
@@ -115,10 +120,19 @@ final class Ztunnel implements AutoCloseable {
             Upstreams.create(resolver, System::nanoTime),
             new ConnectionTelemetry(traffic, System::nanoTime),
             traffic,
+            new Denials(Clock.systemUTC()),
             new TunnelTelemetry(new TunnelMetrics(registry)));
     MeshSections.add(operations.dump(), mesh::view, this::localMeshNow);
     CertificateSection.add(operations.dump(), certificates::states);
-    operations.pages().explain(explainer());
+    operations
+        .readiness()
+        .watch("certificates", () -> Problems.ofCertificates(certificates.states()));
+    operations.pages().explain(explainer()).denials(context.denials());
+  }
+
+  private static void tooManyLabelSets() {
+    APP.warn(
+        "more label sets of metrics than ZTUNNEL_METRIC_LABEL_SETS: connections are counted without names, see ztunnel_metric_label_sets_refused");
   }
 
   private Explainer explainer() {
@@ -252,7 +266,8 @@ final class Ztunnel implements AutoCloseable {
     } catch (IOException e) {
       throw new StartException(e);
     }
-    operations.readiness().require(PODS);
+    podsWaitFor = "the snapshot of the CNI agent on " + shared.agentSocket();
+    operations.readiness().require(PODS, podsWaitFor);
     WorkloadProxies proxies =
         new WorkloadProxies(
             control,
@@ -266,6 +281,7 @@ final class Ztunnel implements AutoCloseable {
             new PodObserver(new WorkloadManagerMetrics(operations.registry())));
     workloads = proxies;
     PodSection.add(operations.dump(), proxies::states);
+    operations.readiness().watch("pods", () -> Problems.of(proxies.pending()));
     ZdsClient client = new ZdsClient(shared.agentSocket(), proxies, new SplittableRandom());
     client.start();
     agent = client;
@@ -395,7 +411,7 @@ final class Ztunnel implements AutoCloseable {
 
     @Override
     public void onNotReady() {
-      operations.readiness().require(PODS);
+      operations.readiness().require(PODS, podsWaitFor);
     }
 
     @Override

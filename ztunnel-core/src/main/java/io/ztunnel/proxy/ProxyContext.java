@@ -6,6 +6,7 @@ import io.ztunnel.identity.CertificateManager;
 import io.ztunnel.mesh.MeshState;
 import io.ztunnel.metrics.TrafficMetrics;
 import io.ztunnel.telemetry.ConnectionTelemetry;
+import io.ztunnel.telemetry.Denials;
 
 /**
  * What all proxies of the process share. Each part says by itself which threads may use it.
@@ -20,4 +21,5 @@ public record ProxyContext(
     Upstreams upstreams,
     ConnectionTelemetry telemetry,
     TrafficMetrics metrics,
+    Denials denials,
     HboneObserver hboneObserver) {}

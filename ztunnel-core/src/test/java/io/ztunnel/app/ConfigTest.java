@@ -216,6 +216,11 @@ class ConfigTest {
                 c -> c.sockets().halfCloseProbe(),
                 Duration.ofSeconds(5)),
             new Setting(
+                "ZTUNNEL_METRIC_LABEL_SETS", "70", c -> c.metrics().maxLabelSets(), 70),
+            new Setting(
+                "ZTUNNEL_METRIC_IDLE", "5m", c -> c.metrics().idle(), Duration.ofMinutes(5)),
+            new Setting("ZTUNNEL_METRIC_IDLE", "0s", c -> c.metrics().idle(), Duration.ZERO),
+            new Setting(
                 "LOCALHOST_APP_TUNNEL", "false", c -> c.sockets().localhostAppTunnel(), false),
             new Setting("IPV6_ENABLED", "false", c -> c.sockets().ipv6(), false),
             new Setting(
@@ -632,7 +637,9 @@ class ConfigTest {
             "connectTimeout",
             "handshakeTimeout",
             "hboneAnswerTimeout",
-            "halfCloseProbe"),
+            "halfCloseProbe",
+            "metricLabelSets",
+            "metricIdle"),
         ours);
   }
 

@@ -25,14 +25,14 @@ final class ExplainerTest {
       workloads:
       - {uid: c//Pod/shop/client, name: client, namespace: shop, serviceAccount: client,
          trustDomain: td, network: n1, workloadIps: [10.0.0.1, "fd00::1"], protocol: HBONE,
-         locality: {region: r1, zone: z1}, services: {}}
+         locality: {region: r1, zone: z1, subzone: ""}, services: {}}
       - {uid: c//Pod/shop/cart-0, name: cart-0, namespace: shop, serviceAccount: cart,
          trustDomain: td, network: n1, workloadIps: [10.0.0.2], protocol: HBONE,
-         locality: {region: r1, zone: z1}, authorizationPolicies: [shop/cart-port],
+         locality: {region: r1, zone: z1, subzone: ""}, authorizationPolicies: [shop/cart-port],
          services: {shop/cart.shop.svc: {80: 8080}}}
       - {uid: c//Pod/shop/cart-1, name: cart-1, namespace: shop, serviceAccount: cart,
          trustDomain: td, network: n1, workloadIps: [10.0.0.3], protocol: HBONE,
-         locality: {region: r2, zone: z2}, services: {shop/cart.shop.svc: {80: 8080}}}
+         locality: {region: r2, zone: z2, subzone: ""}, services: {shop/cart.shop.svc: {80: 8080}}}
       - {uid: c//Pod/shop/cart-2, name: cart-2, namespace: shop, serviceAccount: cart,
          trustDomain: td, network: n1, workloadIps: [10.0.0.4], protocol: HBONE, status: Unhealthy,
          services: {shop/cart.shop.svc: {80: 8080}}}

@@ -10,6 +10,7 @@ import io.ztunnel.mesh.ServiceName;
 import io.ztunnel.mesh.TestMesh;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
 import java.util.function.Predicate;
@@ -621,7 +622,7 @@ final class OutboundRouterTest {
                 Set.of("c")::contains,
                 trace);
     assertEquals("a", chosen(result));
-    Service service = (Service) view.find(TestMesh.address("n1/10.1.0.1"), "ns");
+    Service service = Objects.requireNonNull(view.service(TestMesh.key("ns/svc")));
     assertEquals(
         List.of(
             new RouteStep.AddressKnown(TestMesh.address("n1/10.1.0.1"), "ns", service),
