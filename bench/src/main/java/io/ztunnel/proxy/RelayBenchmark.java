@@ -122,7 +122,7 @@ public class RelayBenchmark {
           }
           TcpLeg upstreamLeg = new TcpLeg(dial.channel());
           dial.channel().pipeline().addLast(upstreamLeg.handler());
-          new Relay(
+          Relay.outbound(
                   accepted.eventLoop(),
                   downstreamLeg,
                   upstreamLeg,

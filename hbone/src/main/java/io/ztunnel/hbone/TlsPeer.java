@@ -18,6 +18,12 @@ public record TlsPeer(List<X509Certificate> chain, List<String> uriSans) {
 
   /** The first URI SAN that is a SPIFFE identity. */
   public Optional<SpiffeId> identity() {
-    return uriSans.stream().flatMap(san -> SpiffeId.parse(san).stream()).findFirst();
+    for (String san : uriSans) {
+      Optional<SpiffeId> identity = SpiffeId.parse(san);
+      if (identity.isPresent()) {
+        return identity;
+      }
+    }
+    return Optional.empty();
   }
 }

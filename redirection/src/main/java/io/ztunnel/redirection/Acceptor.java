@@ -28,6 +28,9 @@ final class Acceptor extends ChannelInboundHandlerAdapter {
   private final ChannelHandler accepted;
   private final boolean keepalive;
 
+  /** Whether accepted connections have their options from the listener. */
+  private boolean inherited;
+
   Acceptor(
       EventLoopGroup workers, SocketOptions options, ChannelHandler accepted, boolean keepalive) {
     if (accepted instanceof ChannelHandlerAdapter handler && !handler.isSharable()) {
@@ -41,13 +44,16 @@ final class Acceptor extends ChannelInboundHandlerAdapter {
   }
 
   @Override
+  public void handlerAdded(ChannelHandlerContext ctx) {
+    inherited = options.inheritable(ctx.channel(), keepalive);
+  }
+
+  @Override
   public void channelRead(ChannelHandlerContext ctx, Object message) {
     Channel child = (Channel) message;
     child.config().setAutoRead(false);
-    options.acceptedNoDelay(child);
-    if (keepalive) {
-      options.keepalive(child);
-      options.userTimeout(child);
+    if (!inherited) {
+      options.accepted(child, keepalive);
     }
     child.pipeline().addLast(accepted);
     workers.register(child).addListener((ChannelFuture registered) -> closeIfFailed(registered));

@@ -45,6 +45,14 @@ final class Libc {
   private static final int STATX_INO = 0x100;
   private static final int SHUT_RDWR = 2;
   private static final int RLIMIT_NOFILE = 7;
+  private static final int BPF_PROG_LOAD = 5;
+  private static final int BPF_PROG_TYPE_SK_REUSEPORT = 21;
+  private static final int BPF_SK_REUSEPORT_SELECT_OR_MIGRATE = 40;
+  private static final int SIZE_OF_BPF_ATTR = 72;
+
+  /** {@code r0 = SK_PASS; exit}: two instructions of eBPF, each of eight bytes. */
+  private static final long[] PASS = {0x0000_0001_0000_00b7L, 0x95L};
+
   static final int SCM_RIGHTS = 1;
   private static final int MSG_CTRUNC = 0x8;
   private static final int MSG_TRUNC = 0x20;
@@ -89,6 +97,11 @@ final class Libc {
       link("getrlimit", FunctionDescriptor.of(INT, INT, POINTER));
   private static final MethodHandle SETRLIMIT =
       link("setrlimit", FunctionDescriptor.of(INT, INT, POINTER));
+  private static final MethodHandle SYSCALL =
+      link(
+          "syscall",
+          FunctionDescriptor.of(LONG, LONG, INT, POINTER, INT),
+          Linker.Option.firstVariadicArg(1));
   private static final MethodHandle STRERROR =
       LINKER.downcallHandle(
           LINKER.defaultLookup().findOrThrow("strerror"), FunctionDescriptor.of(POINTER, INT));
@@ -232,6 +245,32 @@ final class Libc {
       MemorySegment limit = values.allocateFrom(LONG, value.soft(), value.hard());
       call("setrlimit", (_, state) -> (int) SETRLIMIT.invokeExact(state, RLIMIT_NOFILE, limit));
     }
+  }
+
+  /**
+   * Loads the program of {@link QueueMigration}; returns its descriptor, which is close-on-exec.
+   */
+  static int loadQueueMigration() throws IOException {
+    try (Arena values = Arena.ofConfined()) {
+      MemorySegment attributes = values.allocate(SIZE_OF_BPF_ATTR, Long.BYTES);
+      attributes.set(INT, 0, BPF_PROG_TYPE_SK_REUSEPORT);
+      attributes.set(INT, 4, PASS.length);
+      attributes.set(POINTER, 8, values.allocateFrom(LONG, PASS));
+      attributes.set(POINTER, 16, values.allocateFrom("Apache-2.0"));
+      attributes.set(INT, 68, BPF_SK_REUSEPORT_SELECT_OR_MIGRATE);
+      return (int)
+          call(
+              "bpf",
+              (_, state) ->
+                  (long)
+                      SYSCALL.invokeExact(
+                          state, bpfNumber(), BPF_PROG_LOAD, attributes, SIZE_OF_BPF_ATTR));
+    }
+  }
+
+  /** libc has no function for this call, and its number is one of the few that differ. */
+  private static long bpfNumber() {
+    return System.getProperty("os.arch").equals("aarch64") ? 280 : 321;
   }
 
   /** The kernel's words for an error number. */

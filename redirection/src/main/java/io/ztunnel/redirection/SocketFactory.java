@@ -7,7 +7,9 @@ import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.ServerChannel;
+import io.netty.channel.epoll.EpollSocketChannel;
 import io.netty.channel.socket.SocketProtocolFamily;
+import io.netty.channel.unix.Socket;
 import io.netty.util.NetUtil;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.Promise;
@@ -70,6 +72,32 @@ public final class SocketFactory {
   }
 
   /**
+   * Lets the bytes that are written next wait for {@link #sendFin}, so that the last of them and
+   * FIN are one packet. Called on the channel's event loop.
+   */
+  public static void holdForFin(Channel channel) {
+    if (channel instanceof EpollSocketChannel) {
+      SocketOptions.cork(channel);
+    }
+  }
+
+  /**
+   * Sends FIN at once; nothing may be queued, and nothing be written after. Instead of Netty's own
+   * way, which makes an exception with its stack trace for each connection that ends. Called on the
+   * channel's event loop.
+   *
+   * @return false if the transport has no such way, and nothing was done
+   * @throws IOException if the connection has failed meanwhile
+   */
+  public static boolean sendFin(Channel channel) throws IOException {
+    if (channel instanceof EpollSocketChannel epoll && epoll.fd() instanceof Socket socket) {
+      socket.shutdown(false, true);
+      return true;
+    }
+    return false;
+  }
+
+  /**
    * The error that has ended a connection, or null if there is none. Tells it once. For connections
    * whose input has ended: their channel does not notice by itself that a probe found nobody, until
    * it writes. Always null on a transport without the kernel's options (NIO). Called on the
@@ -119,7 +147,7 @@ public final class SocketFactory {
         .addListener((ChannelFuture bound) -> onBound(channel, address, bound, promise));
   }
 
-  private static void onBound(
+  private void onBound(
       ServerChannel channel,
       InetSocketAddress address,
       ChannelFuture bound,
@@ -127,9 +155,20 @@ public final class SocketFactory {
     if (!bound.isSuccess()) {
       channel.close();
       promise.tryFailure(bindFailure(address, bound.cause()));
-    } else if (!promise.trySuccess(channel)) {
-      channel.close(); // cancelled meanwhile
+    } else {
+      options.migrateQueue(channel);
+      if (!promise.trySuccess(channel)) {
+        channel.close(); // cancelled meanwhile
+      }
     }
+  }
+
+  /**
+   * How many sockets, of any process, listen on a port of the namespace. Reads {@code /proc}: for a
+   * platform thread that may do so.
+   */
+  public int listeners(int port) throws IOException {
+    return namespace.call(() -> ListenTable.listeners(port));
   }
 
   private InetSocketAddress bindAddress(ListenAddress where) {
@@ -154,7 +193,7 @@ public final class SocketFactory {
     ServerChannel channel = open(() -> transport.openServerChannel(family));
     try {
       options.reusePort(channel);
-      options.mark(channel);
+      options.listenerMark(channel);
       options.transparency(channel);
       channel.config().setOption(ChannelOption.SO_BACKLOG, BACKLOG);
       return channel;

@@ -3,6 +3,7 @@ package io.ztunnel.redirection;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelException;
 import io.netty.channel.ChannelOption;
+import io.netty.channel.epoll.EpollChannelOption;
 import io.netty.channel.socket.nio.NioChannelOption;
 import io.netty.channel.unix.Errors;
 import io.netty.channel.unix.IntegerUnixChannelOption;
@@ -13,6 +14,8 @@ import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.net.StandardSocketOptions;
 import java.time.Duration;
+import java.util.List;
+import java.util.OptionalInt;
 import jdk.net.ExtendedSocketOptions;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -43,6 +46,10 @@ final class SocketOptions {
       new IntegerUnixChannelOption("IPV6_TRANSPARENT", SOL_IPV6, 75);
   private static final ChannelOption<Integer> FREEBIND_V6 =
       new IntegerUnixChannelOption("IPV6_FREEBIND", SOL_IPV6, 78);
+  private static final ChannelOption<Integer> NO_DELAY =
+      new IntegerUnixChannelOption("TCP_NODELAY", IPPROTO_TCP, 1);
+  private static final ChannelOption<Integer> KEEPALIVE =
+      new IntegerUnixChannelOption("SO_KEEPALIVE", Libc.SOL_SOCKET, 9);
   private static final ChannelOption<Integer> KEEPALIVE_TIME =
       new IntegerUnixChannelOption("TCP_KEEPIDLE", IPPROTO_TCP, 4);
   private static final ChannelOption<Integer> KEEPALIVE_INTERVAL =
@@ -65,19 +72,30 @@ final class SocketOptions {
   private final SocketSettings settings;
 
   SocketOptions(Transport transport, SocketSettings settings) {
-    if (!transport.hasKernelOptions() && settings.mark().isPresent()) {
-      throw new IllegalArgumentException(
-          "%s cannot set the packet mark %d (expected: EPOLL or IO_URING)"
-              .formatted(transport, settings.mark().getAsInt()));
+    for (OptionalInt mark : List.of(settings.mark(), settings.listenerMark())) {
+      if (!transport.hasKernelOptions() && mark.isPresent()) {
+        throw new IllegalArgumentException(
+            "%s cannot set the packet mark %d (expected: EPOLL or IO_URING)"
+                .formatted(transport, mark.getAsInt()));
+      }
     }
     this.transport = transport;
     this.settings = settings;
   }
 
-  /** Sets the packet mark, if there is one to set. */
+  /** Sets the packet mark of a connection, if there is one to set. */
   void mark(Channel channel) throws IOException {
-    if (settings.mark().isPresent()) {
-      require(channel, MARK, settings.mark().getAsInt());
+    mark(channel, settings.mark());
+  }
+
+  /** Sets the packet mark of a listener, if there is one to set; what it accepts inherits it. */
+  void listenerMark(Channel listener) throws IOException {
+    mark(listener, settings.listenerMark());
+  }
+
+  private static void mark(Channel channel, OptionalInt mark) throws IOException {
+    if (mark.isPresent()) {
+      require(channel, MARK, mark.getAsInt());
     }
   }
 
@@ -85,8 +103,33 @@ final class SocketOptions {
     require(channel, ChannelOption.TCP_NODELAY, true);
   }
 
-  void acceptedNoDelay(Channel channel) {
+  /**
+   * Sets on a listener what the connections it accepts are to have. False if the transport cannot:
+   * then {@link #accepted} is for each of them.
+   */
+  boolean inheritable(Channel listener, boolean keepalive) {
+    return transport.hasKernelOptions()
+        && attempt(listener, NO_DELAY, 1)
+        && (!keepalive || inheritableKeepalive(listener));
+  }
+
+  private boolean inheritableKeepalive(Channel listener) {
+    SocketSettings.Keepalive wanted = settings.keepalive();
+    userTimeout(listener);
+    return !wanted.enabled()
+        || (attempt(listener, KEEPALIVE, 1)
+            && attempt(listener, KEEPALIVE_TIME, seconds(wanted.time()))
+            && attempt(listener, KEEPALIVE_INTERVAL, seconds(wanted.interval()))
+            && attempt(listener, KEEPALIVE_RETRIES, wanted.retries()));
+  }
+
+  /** Sets on an accepted connection what it could not inherit. */
+  void accepted(Channel channel, boolean keepalive) {
     boolean _ = attempt(channel, ChannelOption.TCP_NODELAY, true);
+    if (keepalive) {
+      keepalive(channel);
+      userTimeout(channel);
+    }
   }
 
   void reusePort(Channel channel) {
@@ -99,6 +142,13 @@ final class SocketOptions {
       require(channel, option, true);
     } catch (IOException e) {
       LOG.warn("listener without port reuse: {}", e.getMessage());
+    }
+  }
+
+  /** Saves what is in a listener's queue when it closes; for one that is bound. */
+  void migrateQueue(Channel listener) {
+    if (settings.portReuse() && transport.hasKernelOptions()) {
+      QueueMigration.enable(listener);
     }
   }
 
@@ -116,9 +166,9 @@ final class SocketOptions {
   /** Lets a socket bind to a source address that need not be of this machine. */
   void foreignSource(Channel channel, InetAddress source) {
     boolean isIpv6 = source instanceof Inet6Address;
-    // One of the two would do; where neither works, the bind will tell.
-    boolean _ = attempt(channel, isIpv6 ? TRANSPARENT_V6 : TRANSPARENT, 1);
-    boolean _ = attempt(channel, isIpv6 ? FREEBIND_V6 : FREEBIND, 1);
+    if (!attempt(channel, isIpv6 ? TRANSPARENT_V6 : TRANSPARENT, 1)) {
+      boolean _ = attempt(channel, isIpv6 ? FREEBIND_V6 : FREEBIND, 1); // else the bind will tell
+    }
     if (transport.seesPortChosenByConnect()) {
       // Else each connection would hold a port of its source address for itself alone, and a busy
       // client's address would run out of them.
@@ -143,6 +193,10 @@ final class SocketOptions {
       boolean _ =
           attempt(channel, kernel ? KEEPALIVE_RETRIES : NIO_KEEPALIVE_RETRIES, keepalive.retries());
     }
+  }
+
+  static void cork(Channel channel) {
+    boolean _ = attempt(channel, EpollChannelOption.TCP_CORK, true);
   }
 
   static @Nullable IOException takeError(Channel channel) {

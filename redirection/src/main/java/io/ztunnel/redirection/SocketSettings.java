@@ -4,12 +4,11 @@ import java.time.Duration;
 import java.util.OptionalInt;
 
 /**
- * What all sockets of one {@link SocketFactory} have in common. Where listeners and connections
- * differ in their mark (dedicated mode marks connections only), two factories serve one namespace.
- * Immutable.
+ * What all sockets of one {@link SocketFactory} have in common. Immutable.
  *
  * @param ipv6 whether to use IPv6 where a namespace has it
- * @param mark the packet mark (SO_MARK) of listeners, connections and what they accept
+ * @param mark the packet mark (SO_MARK) of connections that are opened
+ * @param listenerMark the packet mark of listeners and of what they accept
  * @param portReuse whether listeners share their port with those of another process (SO_REUSEPORT)
  * @param transparency whether listeners are transparent
  * @param keepalive probing of idle connections, for outgoing and chosen accepted ones
@@ -19,10 +18,22 @@ import java.util.OptionalInt;
 public record SocketSettings(
     boolean ipv6,
     OptionalInt mark,
+    OptionalInt listenerMark,
     boolean portReuse,
     Transparency transparency,
     Keepalive keepalive,
     boolean userTimeout) {
+
+  /** With one mark for all sockets. */
+  public SocketSettings(
+      boolean ipv6,
+      OptionalInt mark,
+      boolean portReuse,
+      Transparency transparency,
+      Keepalive keepalive,
+      boolean userTimeout) {
+    this(ipv6, mark, mark, portReuse, transparency, keepalive, userTimeout);
+  }
 
   /** Whether listeners may take and give foreign addresses (IP_TRANSPARENT). */
   public enum Transparency {

@@ -2,6 +2,7 @@ package io.ztunnel.redirection;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.channel.Channel;
@@ -19,9 +20,12 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.net.SocketTimeoutException;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -216,6 +220,74 @@ class RedirectedTrafficTest {
           assertEquals(reuse ? 1 : 0, listener.channel().config().getOption(REUSE_PORT));
           assertTrue(SocketFactory.isTransparent(listener.channel()));
         }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("transports")
+  void listenerMayGoUnmarkedThoughConnectionsAreMarked(Transport transport) throws Exception {
+    SocketSettings shared = settings(OptionalInt.of(1337), false);
+    SocketSettings settings =
+        new SocketSettings(
+            shared.ipv6(),
+            shared.mark(),
+            OptionalInt.empty(),
+            shared.portReuse(),
+            shared.transparency(),
+            shared.keepalive(),
+            shared.userTimeout());
+    try (Loops loops = new Loops(transport);
+        NetworkNamespace namespace = captured.open()) {
+      SocketFactory factory = new SocketFactory(transport, namespace, settings);
+      try (TestListener listener = listen(factory, loops, 15008)) {
+        assertEquals(0, listener.channel().config().getOption(MARK));
+        Channel channel =
+            Loops.await(
+                factory.connect(
+                    loops.next(),
+                    new InetSocketAddress(captured.ipv4(), 15008),
+                    null,
+                    new QuietHandler(),
+                    TIMEOUT));
+        assertEquals(1337, channel.config().getOption(MARK));
+        channel.close();
+      }
+    }
+  }
+
+  /** The kernel spreads connections over both; what the first has not accepted is not lost. */
+  @ParameterizedTest
+  @MethodSource("transports")
+  void queueOfAListenerThatClosesMovesToAnotherOne(Transport transport) throws Exception {
+    int connections = 60;
+    List<Socket> clients = new ArrayList<>();
+    try (Loops loops = new Loops(transport);
+        NetworkNamespace namespace = captured.open()) {
+      SocketFactory factory = factory(transport, namespace);
+      try (TestListener first = listen(factory, loops, 15008);
+          TestListener second = listen(factory, loops, 15008)) {
+        assertEquals(2, factory.listeners(15008));
+        assertEquals(0, factory.listeners(15006));
+        first.channel().config().setAutoRead(false);
+        for (int i = 0; i < connections; i++) {
+          clients.add(Peer.connect(client, captured.ipv4(), 15008));
+        }
+        // A few it has accepted before it stopped; those are its own.
+        int expected = connections - first.waiting();
+        assertTrue(first.channel().close().await(5, TimeUnit.SECONDS));
+        for (int i = 0; i < expected; i++) {
+          Channel _ = second.next();
+        }
+        assertEquals(1, factory.listeners(15008));
+        for (Socket connected : clients) {
+          connected.setSoTimeout(1);
+          assertThrows(SocketTimeoutException.class, () -> connected.getInputStream().read());
+        }
+      }
+    } finally {
+      for (Socket connected : clients) {
+        connected.close();
       }
     }
   }

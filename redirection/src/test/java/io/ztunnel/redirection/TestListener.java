@@ -50,6 +50,11 @@ final class TestListener implements AutoCloseable {
     return accepted;
   }
 
+  /** How many were accepted and not taken yet. */
+  int waiting() {
+    return collector.channels.size();
+  }
+
   @Override
   public void close() {
     channel.close().awaitUninterruptibly(5, TimeUnit.SECONDS);

@@ -50,10 +50,17 @@ final class DataPathSettings {
   static SocketSettings sockets(Config config) {
     Config.Sockets sockets = config.sockets();
     Config.KeepAlive keepAlive = sockets.keepAlive();
-    Long mark = sockets.packetMark();
+    OptionalInt mark =
+        sockets.packetMark() == null
+            ? OptionalInt.empty()
+            : OptionalInt.of(sockets.packetMark().intValue());
     return new SocketSettings(
         sockets.ipv6(),
-        mark == null ? OptionalInt.empty() : OptionalInt.of(mark.intValue()),
+        mark,
+        switch (config.mode()) {
+          case Config.Mode.Shared _ -> mark;
+          case Config.Mode.Dedicated _ -> OptionalInt.empty();
+        },
         config.mode() instanceof Config.Mode.Shared shared && shared.reusePorts(),
         switch (sockets.originalSource()) {
           case AUTO -> SocketSettings.Transparency.BEST_EFFORT;

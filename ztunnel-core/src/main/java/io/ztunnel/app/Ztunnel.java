@@ -222,6 +222,7 @@ final class Ztunnel implements AutoCloseable {
     }
     operations.startAdminAndStats();
     readiness.complete(PROXY); // now that nothing is left that could end the start
+    System.gc(); // what only the start needed is most of the heap; the node can have it back
   }
 
   private void loadLocalMesh() throws StartException {

@@ -23,7 +23,7 @@ final class LogWriter implements LineSink, AutoCloseable {
   private static final Duration LAST_LINES_WAIT = Duration.ofSeconds(1);
   // After a small batch the writer pauses, so that under load producers find it awake or about to
   // wake by itself, and need not wake it for every line.
-  private static final long PAUSE_NANOS = 1_000_000;
+  private static final long PAUSE_NANOS = 5_000_000;
   private static final long FULL_QUEUE_CHECK_MILLIS = 500;
 
   // Compared by identity.

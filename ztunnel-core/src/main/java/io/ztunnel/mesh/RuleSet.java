@@ -83,6 +83,9 @@ public final class RuleSet {
 
   /** All policies that match, in order, each with the first of its rules that does. */
   public List<Hit> allMatches(PolicySubject subject) {
+    if (rules.isEmpty()) {
+      return List.of();
+    }
     TreeSet<Integer> matching = new TreeSet<>();
     for (List<Integer> listed : listed(subject)) {
       for (int rule : listed) {

@@ -17,6 +17,7 @@ import io.ztunnel.mesh.Workload;
 import io.ztunnel.metrics.Reporter;
 import io.ztunnel.policy.Connection;
 import io.ztunnel.policy.Decision;
+import io.ztunnel.policy.Permit;
 import io.ztunnel.policy.PolicyEngine;
 import io.ztunnel.routing.InboundCall;
 import io.ztunnel.routing.InboundFailure;
@@ -144,7 +145,7 @@ final class InboundRequest implements LiveConnection {
                     proxy().settings().network(), session.peerAddress().getAddress()));
     ClientMetadata said =
         proxy().settings().exchangeBaggage()
-            ? ClientMetadata.of(request.baggage())
+            ? session.metadata(request.baggage())
             : ClientMetadata.NONE;
     ConnectionObserver observer =
         proxy()
@@ -175,7 +176,7 @@ final class InboundRequest implements LiveConnection {
     proxy().table().add(this); // before the policies are asked, so that no change of them is missed
     switch (decide(route.local(), judged)) {
       case Decision.Deny denial -> reject(observer, Failures.denied(denial));
-      case Decision.Allow _ -> dial(route, observer);
+      case Decision.Allow(Permit permit, var _) -> dial(route, observer, permit);
     }
   }
 
@@ -192,7 +193,7 @@ final class InboundRequest implements LiveConnection {
     return decision;
   }
 
-  private void dial(InboundRoute route, ConnectionObserver observer) {
+  private void dial(InboundRoute route, ConnectionObserver observer, Permit permit) {
     UpstreamDial dial = new UpstreamDial();
     Future<Channel> connected =
         proxy()
@@ -207,7 +208,7 @@ final class InboundRequest implements LiveConnection {
               TcpLeg.reset(done.getNow());
             }
           } else if (done.isSuccess()) {
-            relay(route, observer, dial.leg());
+            relay(route, observer, permit, dial.leg());
           } else {
             reject(observer, Failures.ofConnect(Dial.LOCAL, route.dial(), done.cause()));
           }
@@ -224,7 +225,8 @@ final class InboundRequest implements LiveConnection {
     return proxy().keepsSource() && sameFamily ? client : null;
   }
 
-  private void relay(InboundRoute route, ConnectionObserver observer, TcpLeg upstream) {
+  private void relay(
+      InboundRoute route, ConnectionObserver observer, Permit permit, TcpLeg upstream) {
     RelayReport report = new RelayReport(observer, this::onEnded);
     TunnelLeg downstream = new TunnelLeg();
     Tunnel tunnel =
@@ -239,7 +241,8 @@ final class InboundRequest implements LiveConnection {
       upstream.flush();
     }
     Relay relay =
-        new Relay(loop, downstream, upstream, proxy().settings().halfClosedProbing(), report);
+        Relay.inbound(
+            permit, loop, downstream, upstream, proxy().settings().halfClosedProbing(), report);
     state = new State.Relaying(relay, report);
     relay.start();
   }

@@ -19,6 +19,7 @@ import io.ztunnel.metrics.Reporter;
 import io.ztunnel.redirection.Addresses;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,6 +34,11 @@ final class InboundSession implements ConnectHandler {
   private final InetSocketAddress peerAddress;
   private final InetSocketAddress localAddress;
   private @Nullable HboneServerConnection connection;
+
+  /** What the last request said of its client: on a session all mostly say the same. */
+  private @Nullable String lastBaggage;
+
+  private ClientMetadata lastMetadata = ClientMetadata.NONE;
 
   private InboundSession(PodProxy proxy, Channel channel, InetSocketAddress peerAddress) {
     this.proxy = proxy;
@@ -106,6 +112,16 @@ final class InboundSession implements ConnectHandler {
 
   PodProxy proxy() {
     return proxy;
+  }
+
+  /** What a request says of its client. */
+  ClientMetadata metadata(@Nullable String baggage) {
+    assert loop.inEventLoop();
+    if (!Objects.equals(baggage, lastBaggage)) {
+      lastBaggage = baggage;
+      lastMetadata = ClientMetadata.of(baggage);
+    }
+    return lastMetadata;
   }
 
   /** The client's end of the TCP connection. */

@@ -196,7 +196,7 @@ final class OutboundConnection implements LiveConnection {
     RelayReport report =
         new RelayReport(proxy.context().telemetry().opened(facts, beganNanos, loop), this::onEnded);
     Relay relay =
-        new Relay(loop, downstream, upstream, proxy.settings().halfClosedProbing(), report);
+        Relay.outbound(loop, downstream, upstream, proxy.settings().halfClosedProbing(), report);
     state = new State.Relaying(relay, report);
     relay.start();
   }
@@ -288,6 +288,9 @@ final class OutboundConnection implements LiveConnection {
     void dialTcp(@Nullable Hop nextHop, InetSocketAddress address, ConnectionFacts dialled) {
       hop = nextHop;
       facts = dialled;
+      if (nextHop != null) {
+        proxy.context().upstreams().health().attempted(nextHop.workload().uid());
+      }
       summary = summary(address, "TCP");
       UpstreamDial dial = new UpstreamDial();
       Future<Channel> connected =
@@ -310,6 +313,7 @@ final class OutboundConnection implements LiveConnection {
 
     void openTunnel(Route.Hbone route) {
       hop = route.hop();
+      proxy.context().upstreams().health().attempted(route.hop().workload().uid());
       InetSocketAddress address = route.hop().address();
       facts =
           Reports.tunnelledOutbound(

@@ -10,6 +10,7 @@ import io.ztunnel.mesh.Workload;
 import io.ztunnel.metrics.Reporter;
 import io.ztunnel.policy.Connection;
 import io.ztunnel.policy.Decision;
+import io.ztunnel.policy.Permit;
 import io.ztunnel.policy.PolicyEngine;
 import io.ztunnel.redirection.Addresses;
 import io.ztunnel.redirection.OriginalDestination;
@@ -136,7 +137,7 @@ final class PassthroughConnection implements LiveConnection {
                 loop);
     switch (decide(route.local())) {
       case Decision.Deny denial -> fail(observer, Failures.denied(denial));
-      case Decision.Allow _ -> dial(observer);
+      case Decision.Allow(Permit permit, var _) -> dial(observer, permit);
     }
   }
 
@@ -147,7 +148,7 @@ final class PassthroughConnection implements LiveConnection {
     return decision;
   }
 
-  private void dial(ConnectionObserver observer) {
+  private void dial(ConnectionObserver observer, Permit permit) {
     UpstreamDial dial = new UpstreamDial();
     @Nullable InetAddress shown = proxy.keepsSource() ? source.getAddress() : null;
     Future<Channel> connected =
@@ -162,8 +163,13 @@ final class PassthroughConnection implements LiveConnection {
           } else if (done.isSuccess()) {
             RelayReport report = new RelayReport(observer, this::onEnded);
             Relay relay =
-                new Relay(
-                    loop, downstream, dial.leg(), proxy.settings().halfClosedProbing(), report);
+                Relay.inbound(
+                    permit,
+                    loop,
+                    downstream,
+                    dial.leg(),
+                    proxy.settings().halfClosedProbing(),
+                    report);
             state = new State.Relaying(relay, report);
             relay.start();
           } else {

@@ -4,6 +4,8 @@ import io.netty.buffer.ByteBuf;
 import io.netty.channel.EventLoop;
 import io.netty.util.concurrent.ScheduledFuture;
 import io.ztunnel.hbone.TunnelTermination;
+import io.ztunnel.policy.Permit;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -47,13 +49,33 @@ final class Relay {
   /** Runs while one direction has ended and the other has not. */
   private @Nullable ScheduledFuture<?> watch;
 
-  Relay(
+  private Relay(
       EventLoop loop, Leg downstream, Leg upstream, HalfClosedProbing probing, Observer observer) {
     this.loop = loop;
     this.downstream = downstream;
     this.upstream = upstream;
     this.probing = probing;
     this.observer = observer;
+  }
+
+  /** For a connection that a local application opened: policies are asked where it comes in. */
+  static Relay outbound(
+      EventLoop loop, Leg downstream, Leg upstream, HalfClosedProbing probing, Observer observer) {
+    return new Relay(loop, downstream, upstream, probing, observer);
+  }
+
+  /**
+   * For a connection to a local application, which policies have allowed: there is no way around.
+   */
+  static Relay inbound(
+      Permit permit,
+      EventLoop loop,
+      Leg downstream,
+      Leg upstream,
+      HalfClosedProbing probing,
+      Observer observer) {
+    Objects.requireNonNull(permit, "permit");
+    return new Relay(loop, downstream, upstream, probing, observer);
   }
 
   /** Joins the legs and lets the bytes flow. */

@@ -39,6 +39,10 @@ final class TcpLeg extends Leg {
   private @Nullable ByteBuf pack;
   private @Nullable Relay relay;
   private boolean earlyEnd;
+
+  /** After that the channel closes with the peer's end, instead of telling of it. */
+  private boolean finSent;
+
   private @Nullable Throwable earlyError;
 
   TcpLeg(Channel channel) {
@@ -150,6 +154,9 @@ final class TcpLeg extends Leg {
   @Override
   void shutdownOutput() {
     writePack();
+    if (channel.isActive() && channel.unsafe().outboundBuffer().totalPendingWriteBytes() > 0) {
+      SocketFactory.holdForFin(channel);
+    }
     // Netty's shutdownOutput drops what is still queued, so it follows the last write.
     channel
         .writeAndFlush(Unpooled.EMPTY_BUFFER)
@@ -157,9 +164,23 @@ final class TcpLeg extends Leg {
             written -> {
               // On failure the handler hears of the socket's error.
               if (written.isSuccess() && channel.isActive()) {
-                ((DuplexChannel) channel).shutdownOutput();
+                sendFin();
               }
             });
+  }
+
+  private void sendFin() {
+    try {
+      if (SocketFactory.sendFin(channel)) {
+        // The peer's end is now the end of both halves, and Netty may close the socket with it.
+        channel.config().setOption(ChannelOption.ALLOW_HALF_CLOSURE, false);
+        finSent = true;
+      } else {
+        ((DuplexChannel) channel).shutdownOutput();
+      }
+    } catch (IOException e) {
+      channel.pipeline().fireExceptionCaught(e);
+    }
   }
 
   @Override
@@ -268,6 +289,9 @@ final class TcpLeg extends Leg {
           earlyError = new IOException("connection closed");
         }
       } else {
+        if (finSent && !inputEnded) {
+          relay.onEndOfInput(TcpLeg.this);
+        }
         relay.onClosed(TcpLeg.this);
       }
     }

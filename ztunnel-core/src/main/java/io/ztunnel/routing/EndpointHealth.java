@@ -7,7 +7,8 @@ import java.util.function.LongSupplier;
 
 /**
  * Which workloads failed lately and are better avoided, and for how long: after the first failure 1
- * s, doubled by each further one up to 30 s. A success ends it.
+ * s, doubled by each further one up to 30 s. Then one connection tries, and the others wait for
+ * what becomes of it: a workload that has gone must not have all of them again. A success ends it.
  *
  * <p>Any thread. It remembers a bounded number of workloads; when that is used up, further failures
  * are not remembered until others have passed.
@@ -18,6 +19,9 @@ public final class EndpointHealth {
 
   private static final long FIRST_NANOS = Duration.ofSeconds(1).toNanos();
   private static final long LONGEST_NANOS = Duration.ofSeconds(30).toNanos();
+
+  /** As long as one connection is given to find out; then the next one may. */
+  private static final long TRIAL_NANOS = Duration.ofSeconds(2).toNanos();
 
   private final int capacity;
   private final LongSupplier nanoClock;
@@ -42,6 +46,15 @@ public final class EndpointHealth {
     }
     Aside entry = aside.get(workloadUid);
     return entry != null && !entry.isOver(nanoClock.getAsLong());
+  }
+
+  /** The workload is dialled now. */
+  public void attempted(String workloadUid) {
+    if (aside.isEmpty()) {
+      return;
+    }
+    long now = nanoClock.getAsLong();
+    aside.computeIfPresent(workloadUid, (_, entry) -> entry.isOver(now) ? entry.trial(now) : entry);
   }
 
   /** Dialling the workload failed. */
@@ -69,22 +82,26 @@ public final class EndpointHealth {
 
   /**
    * Until when one is set aside. Connections under way fail together: what fails before the time is
-   * over does not make it longer. Immutable.
+   * over does not make it longer, unless it was the trial. Immutable.
    */
-  private record Aside(long untilNanos, long durationNanos) {
+  private record Aside(long untilNanos, long durationNanos, boolean onTrial) {
     static Aside first(long now) {
-      return new Aside(now + FIRST_NANOS, FIRST_NANOS);
+      return new Aside(now + FIRST_NANOS, FIRST_NANOS, false);
+    }
+
+    Aside trial(long now) {
+      return isForgotten(now) ? this : new Aside(now + TRIAL_NANOS, durationNanos, true);
     }
 
     Aside again(long now) {
-      if (!isOver(now)) {
+      if (!onTrial && !isOver(now)) {
         return this;
       }
       if (isForgotten(now)) {
         return first(now);
       }
       long longer = Math.min(2 * durationNanos, LONGEST_NANOS);
-      return new Aside(now + longer, longer);
+      return new Aside(now + longer, longer, false);
     }
 
     boolean isOver(long now) {

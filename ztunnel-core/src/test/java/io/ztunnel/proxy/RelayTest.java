@@ -82,7 +82,7 @@ class RelayTest {
   private static Relay join(Leg downstream, Leg upstream, Recorder recorder) throws Exception {
     return onLoop(
         () -> {
-          Relay relay = new Relay(loop, downstream, upstream, PROBING, recorder);
+          Relay relay = Relay.outbound(loop, downstream, upstream, PROBING, recorder);
           relay.start();
           return relay;
         });

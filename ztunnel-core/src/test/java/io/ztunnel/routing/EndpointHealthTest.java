@@ -33,6 +33,31 @@ final class EndpointHealthTest {
   }
 
   @Test
+  void afterItsTimeOneConnectionTriesAndTheOthersWait() {
+    health.failed("a");
+    pass(Duration.ofSeconds(1));
+    health.attempted("a");
+    assertTrue(health.isSetAside("a"), "for all but the one that tries");
+    pass(Duration.ofSeconds(2));
+    assertFalse(health.isSetAside("a"), "it was given up without an outcome: the next may try");
+    health.attempted("a");
+    health.failed("a");
+    pass(Duration.ofSeconds(2).minusNanos(1));
+    assertTrue(health.isSetAside("a"), "a trial that fails makes it longer");
+    pass(Duration.ofNanos(1));
+    health.attempted("a");
+    health.succeeded("a");
+    assertFalse(health.isSetAside("a"));
+  }
+
+  @Test
+  void anAttemptWithoutAFailureBeforeChangesNothing() {
+    health.attempted("a");
+    assertFalse(health.isSetAside("a"));
+    assertEquals(0, health.size());
+  }
+
+  @Test
   void aSuccessEndsIt() {
     health.failed("a");
     pass(Duration.ofSeconds(1));

@@ -14,6 +14,11 @@ sealed interface Load {
   /** What it is expected to reach. */
   Expectation expectation();
 
+  /** How many times the usual warm-up it takes until the compiler is done with what it runs. */
+  default int warmUps() {
+    return 1;
+  }
+
   /** Bytes as fast as they go. Rate in Gbit/s, work in GB. */
   record Bulk(int streams, Direction direction, Expectation expectation) implements Load {
     @Override
@@ -57,6 +62,11 @@ sealed interface Load {
     @Override
     public String group() {
       return "conn";
+    }
+
+    @Override
+    public int warmUps() {
+      return 4; // a connection runs more code than a byte
     }
   }
 

@@ -25,7 +25,7 @@ import java.util.Map;
  */
 public final class LoadBench {
   private static final Duration SETTLE = Duration.ofMillis(300);
-  private static final Duration MEMORY_SETTLE = Duration.ofSeconds(4);
+  private static final Duration MEMORY_SETTLE = Duration.ofSeconds(12);
   private static final int ECHO_PORT = 7007;
   private static final int FIRST_IDLE_CONNECTIONS = 1000;
   private static final int IDLE_CONNECTIONS = 5000;
@@ -91,8 +91,9 @@ public final class LoadBench {
     try (BenchLab.Daemons daemons = lab.startDaemons()) {
       for (Load load : loads) {
         progress.printf("warm-up: %s%n", load.name());
-        Run _ = lab.run(load, Arrangement.TCP_HOP, options.warmUp().dividedBy(2));
-        Run _ = lab.run(load, Arrangement.MESH, options.warmUp());
+        Duration warmUp = options.warmUp().multipliedBy(load.warmUps());
+        Run _ = lab.run(load, Arrangement.TCP_HOP, warmUp.dividedBy(2));
+        Run _ = lab.run(load, Arrangement.MESH, warmUp);
       }
       for (int round = 1; round <= options.rounds(); round++) {
         for (Load load : loads) {
