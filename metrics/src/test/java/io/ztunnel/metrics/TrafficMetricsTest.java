@@ -195,7 +195,7 @@ class TrafficMetricsTest {
     assertEquals(3, Scrape.of(registry).value("ztunnel_metric_label_sets_refused_total", Map.of()));
   }
 
-  private double opened(String client) throws IOException {
+  private double opened(String client) throws Exception {
     return Scrape.of(registry)
         .value("istio_tcp_connections_opened_total", Map.of("source_workload", client));
   }

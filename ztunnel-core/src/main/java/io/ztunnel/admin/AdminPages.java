@@ -87,9 +87,7 @@ public final class AdminPages {
             "?seconds=…&amp;frequency=…: a CPU profile, for go tool pprof",
             (_, request) -> profiles.cpu(request))
         .add(
-            "/debug/pprof/heap",
-            "who allocated what, for go tool pprof",
-            (_, _) -> profiles.heap())
+            "/debug/pprof/heap", "who allocated what, for go tool pprof", (_, _) -> profiles.heap())
         .add(
             "/debug/pprof/heap/profiling",
             "?activate=true|false: switch the sampling of allocations",

@@ -36,7 +36,8 @@ final class ProfilePages {
   /** A CPU profile of the next seconds. */
   Answer cpu(HttpRequest request) {
     try {
-      Duration length = Duration.ofSeconds(number(request, "seconds", DEFAULT_SECONDS, MAX_SECONDS));
+      Duration length =
+          Duration.ofSeconds(number(request, "seconds", DEFAULT_SECONDS, MAX_SECONDS));
       int hertz = number(request, "frequency", DEFAULT_HERTZ, MAX_HERTZ);
       return later(profiler.cpu(length, hertz), ProfilePages::pprof);
     } catch (BadQueryException e) {
@@ -47,7 +48,8 @@ final class ProfilePages {
   /** A flight recording of the next seconds. */
   Answer flight(HttpRequest request) {
     try {
-      Duration length = Duration.ofSeconds(number(request, "seconds", DEFAULT_SECONDS, MAX_SECONDS));
+      Duration length =
+          Duration.ofSeconds(number(request, "seconds", DEFAULT_SECONDS, MAX_SECONDS));
       return later(profiler.flight(length), ProfilePages::file);
     } catch (BadQueryException e) {
       return refused(e);
@@ -86,7 +88,8 @@ final class ProfilePages {
         BINARY,
         new Body.Streamed(
             new FilePieces(
-                FileChannel.open(path, StandardOpenOption.READ, StandardOpenOption.DELETE_ON_CLOSE))),
+                FileChannel.open(
+                    path, StandardOpenOption.READ, StandardOpenOption.DELETE_ON_CLOSE))),
         Map.of());
   }
 

@@ -4,6 +4,7 @@ import io.ztunnel.log.Log;
 import io.ztunnel.log.LogLevel;
 import java.math.BigDecimal;
 import java.util.List;
+import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.LongSupplier;
@@ -98,7 +99,7 @@ public final class Readiness {
     synchronized (lock) {
       return tasks.entrySet().stream()
           .filter(task -> task.getValue() instanceof Task.Pending)
-          .map(SortedMap.Entry::getKey)
+          .map(Map.Entry::getKey)
           .toList();
     }
   }

@@ -1,7 +1,7 @@
 package io.ztunnel.app;
 
-import io.ztunnel.metrics.SeriesBounds;
 import io.netty.util.NetUtil;
+import io.ztunnel.metrics.SeriesBounds;
 import java.net.InetSocketAddress;
 import java.net.URI;
 import java.net.URISyntaxException;

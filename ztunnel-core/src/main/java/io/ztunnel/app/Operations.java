@@ -25,7 +25,7 @@ import io.ztunnel.metrics.RuntimeMetrics;
 import io.ztunnel.profile.Profiler;
 import io.ztunnel.redirection.Transport;
 import io.ztunnel.telemetry.EventLoopLag;
-import java.time.InstantSource;
+import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -45,7 +45,11 @@ final class Operations implements AutoCloseable {
 
   private final EventLoopGroup ownLoop;
   private final EventExecutor worker;
-  private final Profiler profiler;
+
+  /** Its thread starts with the first profile. */
+  private final EventExecutor profiling = new DefaultEventExecutor(new NamedThreads("profiling"));
+
+  private final Profiler profiler = new Profiler(profiling, Clock.systemUTC());
   private final MeshRegistry registry = new MeshRegistry();
   private final Readiness readiness = new Readiness(System::nanoTime);
   private final ConfigDump dump = new ConfigDump();
@@ -80,7 +84,12 @@ final class Operations implements AutoCloseable {
         new ReflectiveChannelFactory<>(transport.serverChannelClass());
     this.readinessServer = new ReadinessServer(readiness, loops, channels);
     this.statsServer = new StatsServer(registry, ownLoop, channels);
-    this.pages = new AdminPages(worker).dump(dump).logging(log.initialFilter()).shutdown(end);
+    this.pages =
+        new AdminPages(worker)
+            .dump(dump)
+            .logging(log.initialFilter())
+            .shutdown(end)
+            .profiles(profiler);
     this.adminServer = new AdminServer(pages, ownLoop, channels);
     ProcessMetrics.register(registry);
     BuildMetrics.register(registry, version.istioVersion());
@@ -141,9 +150,11 @@ final class Operations implements AutoCloseable {
       drain.awaitUninterruptibly(DRAIN_SECONDS, TimeUnit.SECONDS);
     }
     profiler.close();
-    worker
-        .shutdownGracefully(0, 1, TimeUnit.SECONDS)
-        .awaitUninterruptibly(DRAIN_SECONDS, TimeUnit.SECONDS);
+    for (EventExecutor thread : List.of(profiling, worker)) {
+      thread
+          .shutdownGracefully(0, 1, TimeUnit.SECONDS)
+          .awaitUninterruptibly(DRAIN_SECONDS, TimeUnit.SECONDS);
+    }
     lags.forEach(EventLoopLag::close);
     ownLoop
         .shutdownGracefully(0, 1, TimeUnit.SECONDS)

@@ -87,6 +87,7 @@ final class Ztunnel implements AutoCloseable {
 
   /** Set by the main thread before the agent's client starts, which the observer hears later. */
   private String podsWaitFor = "";
+
   private @Nullable ZdsClient agent;
 
   private Ztunnel(Config config, Version version, Logging.Session log) throws StartException {
@@ -109,8 +110,8 @@ final class Ztunnel implements AutoCloseable {
             new SplittableRandom());
     this.resolver = new HostResolver(datagramChannel(), config.sockets().ipv6());
     MeshRegistry registry = operations.registry();
-    TrafficMetrics traffic = new TrafficMetrics(
-            registry, config.metrics(), System::nanoTime, Ztunnel::tooManyLabelSets);
+    TrafficMetrics traffic =
+        new TrafficMetrics(registry, config.metrics(), System::nanoTime, Ztunnel::tooManyLabelSets);
     this.context =
         new ProxyContext(
             DataPathSettings.proxy(config),

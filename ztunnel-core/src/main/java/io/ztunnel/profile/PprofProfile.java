@@ -146,8 +146,7 @@ final class PprofProfile {
         for (Map.Entry<String, Long> function : functions.entrySet()) {
           message(out, Field.FUNCTION, function(function.getKey(), function.getValue()));
         }
-        out.writeInt64(
-            Field.TIME_NANOS, begin.getEpochSecond() * 1_000_000_000L + begin.getNano());
+        out.writeInt64(Field.TIME_NANOS, begin.getEpochSecond() * 1_000_000_000L + begin.getNano());
         out.writeInt64(Field.DURATION_NANOS, duration.toNanos());
         message(out, Field.PERIOD_TYPE, valueType(periodType));
         out.writeInt64(Field.PERIOD, period);

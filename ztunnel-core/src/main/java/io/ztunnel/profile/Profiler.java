@@ -30,8 +30,8 @@ import org.jspecify.annotations.Nullable;
  * recordings as they are. One of limited time at a time, allocations beside it; each recording is
  * bounded in size, and what is older goes.
  *
- * <p>Any thread may ask; the work is done on the executor, whose thread may wait for the disk. Files
- * are made in the system's temporary directory and removed.
+ * <p>Any thread may ask; the work is done on the executor, whose thread may wait for the disk.
+ * Files are made in the system's temporary directory and removed.
  */
 public final class Profiler implements AutoCloseable {
   private static final Log LOG = Log.target("ztunnel::profiling");

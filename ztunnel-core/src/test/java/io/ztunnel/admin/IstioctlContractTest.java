@@ -93,8 +93,7 @@ class IstioctlContractTest {
     CertificateSection.add(
         dump,
         () ->
-            new TreeMap<>(
-                Map.of("spiffe://td/ns/ns/sa/sa", new CertificateState.Initializing())));
+            new TreeMap<>(Map.of("spiffe://td/ns/ns/sa/sa", new CertificateState.Initializing())));
     PodSection.add(
         dump,
         () ->

@@ -215,8 +215,7 @@ class ConfigTest {
                 "5s",
                 c -> c.sockets().halfCloseProbe(),
                 Duration.ofSeconds(5)),
-            new Setting(
-                "ZTUNNEL_METRIC_LABEL_SETS", "70", c -> c.metrics().maxLabelSets(), 70),
+            new Setting("ZTUNNEL_METRIC_LABEL_SETS", "70", c -> c.metrics().maxLabelSets(), 70),
             new Setting(
                 "ZTUNNEL_METRIC_IDLE", "5m", c -> c.metrics().idle(), Duration.ofMinutes(5)),
             new Setting("ZTUNNEL_METRIC_IDLE", "0s", c -> c.metrics().idle(), Duration.ZERO),

@@ -22,8 +22,7 @@ class ProblemsTest {
   void theFirstAreNamedAndAllAreCounted() {
     assertEquals(
         "4 cannot be served: a/a: why; a/b: why; a/c: why; …",
-        Problems.of(
-            new TreeMap<>(Map.of("a/a", "why", "a/b", "why", "a/c", "why", "a/d", "why"))));
+        Problems.of(new TreeMap<>(Map.of("a/a", "why", "a/b", "why", "a/c", "why", "a/d", "why"))));
   }
 
   @Test

@@ -9,8 +9,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * A profile read by the published definition (github.com/google/pprof, profile.proto) and by none of
- * the code that wrote it: fields by number, into lists of numbers and bytes.
+ * A profile read by the published definition (github.com/google/pprof, profile.proto) and by none
+ * of the code that wrote it: fields by number, into lists of numbers and bytes.
  */
 final class DecodedProfile {
   /** The fields of one message: varints and byte strings in order, by field number. */
@@ -72,7 +72,8 @@ final class DecodedProfile {
       }
       locations.put(
           location.number(1),
-          "%s:%d (%s)".formatted(text(function.number(2)), line.number(2), text(function.number(4))));
+          "%s:%d (%s)"
+              .formatted(text(function.number(2)), line.number(2), text(function.number(4))));
     }
   }
 

@@ -15,6 +15,7 @@ import java.time.InstantSource;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
 import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -27,25 +28,27 @@ final class ProfilerTest {
   @AfterEach
   void close() {
     profiler.close();
-    executor
-        .shutdownGracefully(0, 5, TimeUnit.SECONDS)
-        .awaitUninterruptibly(10, TimeUnit.SECONDS);
+    executor.shutdownGracefully(0, 5, TimeUnit.SECONDS).awaitUninterruptibly(10, TimeUnit.SECONDS);
   }
 
   private static <T> T result(Future<T> future) {
     assertTrue(future.awaitUninterruptibly(30, TimeUnit.SECONDS));
+    assertTrue(future.isSuccess(), () -> String.valueOf(future.cause()));
     return future.getNow();
   }
 
-  private static volatile long sink;
+  /** So that the compiler cannot do without what adds to it. */
+  private static final AtomicLong SINK = new AtomicLong();
 
   /** Something to find: costs time and memory. */
   private static void spend(AtomicBoolean stop) {
     while (!stop.get()) {
       byte[] wasted = new byte[1 << 16];
+      long sum = 0;
       for (int i = 0; i < wasted.length; i++) {
-        sink += wasted[i] * (long) i;
+        sum += wasted[i] * (long) i + SINK.get();
       }
+      SINK.addAndGet(sum);
     }
   }
 
@@ -65,7 +68,8 @@ final class ProfilerTest {
   }
 
   private static boolean names(DecodedProfile.Sample sample) {
-    return sample.frames().stream().anyMatch(f -> f.startsWith(ProfilerTest.class.getName() + ".spend:"));
+    return sample.frames().stream()
+        .anyMatch(f -> f.startsWith(ProfilerTest.class.getName() + ".spend:"));
   }
 
   @Test

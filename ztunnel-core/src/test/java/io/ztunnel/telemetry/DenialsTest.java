@@ -139,8 +139,6 @@ final class DenialsTest {
   }
 
   private static Workload workload(int number) {
-    return Workload.builder("pod-" + number)
-        .identity(new SpiffeId("td", "shop", "web"))
-        .build();
+    return Workload.builder("pod-" + number).identity(new SpiffeId("td", "shop", "web")).build();
   }
 }
