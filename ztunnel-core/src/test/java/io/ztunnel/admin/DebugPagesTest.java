@@ -113,7 +113,7 @@ class DebugPagesTest {
         get(question + "&format=text", "accept: application/json").header("content-type"));
   }
 
-  @ParameterizedTest(name = "{0}")
+  @ParameterizedTest(name = "{1}")
   @CsvSource(
       delimiter = '|',
       textBlock =
