@@ -19,6 +19,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** The picture in ARCHITECTURE.md, as rules. */
@@ -30,7 +31,9 @@ class ArchitectureTest {
           .importPackages("io.ztunnel");
 
   /** Generated code keeps its own house. */
-  private static final String GENERATED = "io.ztunnel.redirection.proto..";
+  private static final String[] GENERATED = {
+    "io.ztunnel.redirection.proto..", "io.ztunnel.xds.proto..", "io.ztunnel.identity.proto.."
+  };
 
   @Test
   void leavesKnowNeitherEachOtherNorTheCore() {
@@ -40,6 +43,8 @@ class ArchitectureTest {
         .definedBy("io.ztunnel.hbone..")
         .layer("redirection")
         .definedBy("io.ztunnel.redirection..")
+        .layer("xds-client")
+        .definedBy("io.ztunnel.xds..")
         .layer("metrics")
         .definedBy("io.ztunnel.metrics..")
         .layer("core")
@@ -49,6 +54,7 @@ class ArchitectureTest {
             "io.ztunnel.explain..",
             "io.ztunnel.profile..",
             "io.ztunnel.proxy..",
+            "io.ztunnel.dns..",
             "io.ztunnel.identity..",
             "io.ztunnel.telemetry..",
             "io.ztunnel.routing..",
@@ -58,6 +64,8 @@ class ArchitectureTest {
         .whereLayer("hbone")
         .mayOnlyBeAccessedByLayers("core")
         .whereLayer("redirection")
+        .mayOnlyBeAccessedByLayers("core")
+        .whereLayer("xds-client")
         .mayOnlyBeAccessedByLayers("core")
         .whereLayer("metrics")
         .mayOnlyBeAccessedByLayers("core")
@@ -72,9 +80,10 @@ class ArchitectureTest {
         List.of(
             "app",
             "admin",
-            "explain",
-            "profile",
-            "proxy",
+              "explain",
+              "profile",
+              "proxy",
+              "dns",
             "identity",
             "telemetry",
             "routing",
@@ -108,7 +117,7 @@ class ArchitectureTest {
         .areStatic()
         .and()
         .areDeclaredInClassesThat()
-        .resideOutsideOfPackage(GENERATED)
+        .resideOutsideOfPackages(GENERATED)
         .and()
         .doNotHaveModifier(JavaModifier.SYNTHETIC)
         .should()
@@ -120,7 +129,7 @@ class ArchitectureTest {
   void noClassIsADumpingGround() {
     noClasses()
         .that()
-        .resideOutsideOfPackage(GENERATED)
+        .resideOutsideOfPackages(GENERATED)
         .should()
         .haveSimpleNameEndingWith("Util")
         .orShould()
@@ -149,7 +158,7 @@ class ArchitectureTest {
         .check(CLASSES);
     noClasses()
         .that()
-        .resideInAPackage("io.ztunnel.proxy..")
+        .resideInAnyPackage("io.ztunnel.proxy..", "io.ztunnel.dns..")
         .should()
         .callMethod(Thread.class, "sleep", long.class)
         .orShould()
@@ -164,7 +173,9 @@ class ArchitectureTest {
   void onlyTheCompositionRootReadsClocksAndTheEnvironment() {
     noClasses()
         .that()
-        .resideOutsideOfPackages("io.ztunnel.app..", GENERATED)
+        .resideOutsideOfPackages(
+            Stream.concat(Stream.of("io.ztunnel.app.."), Stream.of(GENERATED))
+                .toArray(String[]::new))
         .should()
         .callMethod(System.class, "nanoTime")
         .orShould()
@@ -193,7 +204,7 @@ class ArchitectureTest {
   void mutableStateOfTheDataPathIsNotGuardedByLocks() {
     classes()
         .that()
-        .resideInAnyPackage("io.ztunnel.hbone..", "io.ztunnel.proxy..")
+        .resideInAnyPackage("io.ztunnel.hbone..", "io.ztunnel.proxy..", "io.ztunnel.dns..")
         .should()
         .onlyDependOnClassesThat()
         .resideOutsideOfPackage("java.util.concurrent.locks..")

@@ -14,6 +14,7 @@ import io.netty.handler.codec.http2.Http2Headers;
 import io.netty.handler.ssl.SslHandler;
 import io.netty.util.concurrent.Future;
 import java.net.SocketTimeoutException;
+import java.security.cert.X509Certificate;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -73,6 +74,7 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
   private Stage stage = Stage.DIALING;
   private @Nullable Channel channel;
   private @Nullable TlsPeer peer;
+  private @Nullable PeerTrust trust;
   private @Nullable Future<?> tlsTimer;
   private @Nullable Future<?> idleTimer;
   private long handshakeDeadlineNanos;
@@ -187,6 +189,19 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
     }
   }
 
+  /** Ends the connection if its peer's certificate is revoked by now. */
+  void closeIfRevoked() {
+    @Nullable X509Certificate revoked = revoked();
+    if (revoked != null && (stage == Stage.USABLE || stage == Stage.RETIRED)) {
+      connection.observer().onPeerRevoked(side());
+      connection.closeRevoked(RevokedPeerException.describe(revoked));
+    }
+  }
+
+  private @Nullable X509Certificate revoked() {
+    return peer == null || trust == null ? null : trust.revoked(peer.chain());
+  }
+
   /** What a CONNECT without an answer is told when the connection is lost. */
   HboneFailure failureOfLoss(String reason) {
     // With TLS 1.3 the server judges our certificate after our side of the handshake is done.
@@ -206,15 +221,24 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
     if (stage != Stage.DIALING) {
       return; // given up in the same turn
     }
-    cancelTlsTimer();
     peer = secured;
+    @Nullable X509Certificate revoked = revoked();
+    if (revoked != null) { // since it was verified in this handshake
+      onTlsFailed(new RevokedPeerException(revoked));
+      return;
+    }
+    cancelTlsTimer();
     stage = Stage.USABLE;
     connection.start(Math.max(0, handshakeDeadlineNanos - loop.ticker().nanoTime()));
   }
 
   @Override
   public void onTlsFailed(Throwable cause) {
-    failDial(TlsErrors.failure(key.address(), cause));
+    HboneFailure failure = TlsErrors.failure(key.address(), cause);
+    if (failure instanceof HboneFailure.PeerRevoked && stage == Stage.DIALING) {
+      connection.observer().onPeerRevoked(side());
+    }
+    failDial(failure);
   }
 
   // Http2Role
@@ -464,6 +488,7 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
 
     Secure(ClientTls tls) {
       this.tls = tls;
+      trust = tls.trust();
     }
 
     @Override

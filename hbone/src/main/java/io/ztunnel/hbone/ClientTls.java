@@ -22,21 +22,37 @@ public final class ClientTls implements AutoCloseable {
   private final ServerVerifier verifier;
   private final TlsContext context;
 
-  private ClientTls(KeyMaterial material, ServerVerifier verifier, TlsContext context) {
+  private final PeerTrust trust;
+
+  private ClientTls(
+      KeyMaterial material, PeerTrust trust, ServerVerifier verifier, TlsContext context) {
     this.material = material;
+    this.trust = trust;
     this.verifier = verifier;
     this.context = context;
+  }
+
+  /** As below, with trust in the material's own roots for good. */
+  public static ClientTls create(KeyMaterial material, TlsSettings settings) {
+    return create(material, PeerTrust.in(material.roots()), settings);
   }
 
   /**
    * Makes the context.
    *
+   * @param trust whom to believe, instead of the material's roots
    * @throws IllegalArgumentException if the material or the settings do not work; the message says
    *     why
    */
-  public static ClientTls create(KeyMaterial material, TlsSettings settings) {
-    ServerVerifier verifier = new ServerVerifier(material.roots());
-    return new ClientTls(material, verifier, TlsContext.client(material, settings, verifier));
+  public static ClientTls create(KeyMaterial material, PeerTrust trust, TlsSettings settings) {
+    ServerVerifier verifier = new ServerVerifier(trust);
+    return new ClientTls(
+        material, trust, verifier, TlsContext.client(material, settings, verifier));
+  }
+
+  /** What makes a server's chain good. */
+  PeerTrust trust() {
+    return trust;
   }
 
   /** What was shown to {@link #create}. */
@@ -76,8 +92,8 @@ public final class ClientTls implements AutoCloseable {
     private final Map<String, List<String>> expectations = new ConcurrentHashMap<>();
     private final AtomicLong tokens = new AtomicLong();
 
-    ServerVerifier(List<X509Certificate> roots) {
-      super(roots);
+    ServerVerifier(PeerTrust trust) {
+      super(trust);
     }
 
     String expect(List<String> identities) {

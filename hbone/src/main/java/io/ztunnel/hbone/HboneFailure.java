@@ -30,6 +30,31 @@ public sealed interface HboneFailure {
     }
   }
 
+  /** The client's certificate is valid, but none of its identities is of our trust domain. */
+  record WrongTrustDomain(InetSocketAddress address, String expected, List<String> presented)
+      implements HboneFailure {
+    public WrongTrustDomain {
+      presented = List.copyOf(presented);
+    }
+
+    @Override
+    public String message() {
+      return WrongTrustDomainException.message(expected, presented);
+    }
+  }
+
+  /**
+   * A certificate of the peer's chain is revoked.
+   *
+   * @param certificate which one, in words
+   */
+  record PeerRevoked(InetSocketAddress address, String certificate) implements HboneFailure {
+    @Override
+    public String message() {
+      return "peer certificate revoked: " + certificate;
+    }
+  }
+
   /** TLS or HTTP/2 setup took too long. */
   record HandshakeTimedOut(InetSocketAddress address, String message) implements HboneFailure {}
 

@@ -23,6 +23,12 @@ public interface HboneObserver {
   /** A tunnel is over. */
   default void onTunnelClosed(Role role) {}
 
+  /**
+   * A peer's certificate is revoked: its handshake was refused, or its open connection is being
+   * closed. Once for a connection.
+   */
+  default void onPeerRevoked(Role role) {}
+
   /** A peer exceeded a limit that guards against floods; its connection is being closed. */
   default void onFlood(Role role, String limit) {}
 }

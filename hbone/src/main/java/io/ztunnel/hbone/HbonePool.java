@@ -142,6 +142,16 @@ public final class HbonePool {
     List.copyOf(connections).forEach(connection -> connection.close("pool closed"));
   }
 
+  /**
+   * Ends the connections whose peers' certificates are revoked by now; their tunnels are told so.
+   * To be called on every loop after {@link Revocations} has learnt of more; connections in the
+   * making are looked at when they stand.
+   */
+  public void closeRevoked() {
+    assertConfined();
+    List.copyOf(connections).forEach(ClientConnection::closeIfRevoked);
+  }
+
   /** Connections that are not over, those that take no more tunnels included. */
   public int connections() {
     assertConfined();

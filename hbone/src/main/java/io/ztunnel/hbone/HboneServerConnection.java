@@ -10,6 +10,12 @@ public sealed interface HboneServerConnection permits ServerConnection {
   void drain();
 
   /**
+   * Ends the connection, with GOAWAY, if the peer's certificate is revoked by now; its tunnels are
+   * told so. To be called after {@link Revocations} has learnt of more.
+   */
+  void closeIfRevoked();
+
+  /**
    * Ends the connection and its tunnels now, with GOAWAY. Does nothing when it is over.
    *
    * @param reason one line, for the tunnels' owners and the observer

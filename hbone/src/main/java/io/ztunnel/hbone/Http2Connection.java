@@ -193,6 +193,15 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     end(reason);
   }
 
+  /** As {@link #close}, because of the peer's certificate; tunnels are told so. */
+  void closeRevoked(String certificate) {
+    assert loop().inEventLoop();
+    if (state == State.RUNNING) {
+      goAway(Http2Error.NO_ERROR.code(), "");
+    }
+    end("peer certificate revoked", new TunnelTermination.PeerRevoked(certificate));
+  }
+
   /** Ends the connection without a word: the peer is gone, or does not answer. */
   void lost(String reason) {
     if (parts != null) {
@@ -388,6 +397,10 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
 
   /** Ends the connection after what was written; streams that are left are lost. */
   void end(String reason) {
+    end(reason, new TunnelTermination.ConnectionLost(reason));
+  }
+
+  private void end(String reason, TunnelTermination cause) {
     if (state == State.CLOSED) {
       return;
     }
@@ -401,7 +414,6 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     parts().scheduler().close();
     parts().credit().close();
     try {
-      TunnelTermination cause = new TunnelTermination.ConnectionLost(reason);
       streams.clear().forEach(stream -> stream.terminate(cause));
       onReadComplete();
       if (wasRunning) {

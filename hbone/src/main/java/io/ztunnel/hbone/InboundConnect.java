@@ -1,6 +1,7 @@
 package io.ztunnel.hbone;
 
 import io.netty.channel.EventLoop;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,9 +22,10 @@ public interface InboundConnect {
   TlsPeer peer();
 
   /**
-   * Calls the action once if the peer resets the stream, or the connection ends, before the answer.
+   * Calls the action once, with the cause, if the peer resets the stream, or the connection ends,
+   * before the answer.
    */
-  void onAbandoned(Runnable action);
+  void onAbandoned(Consumer<TunnelTermination> action);
 
   /**
    * Answers 200 and opens the tunnel.

@@ -3,10 +3,7 @@ package io.ztunnel.hbone;
 import io.netty.handler.ssl.OpenSslCertificateException;
 import io.netty.handler.ssl.ReferenceCountedOpenSslEngine;
 import io.netty.internal.tcnative.CertificateVerifier;
-import java.io.IOException;
 import java.net.Socket;
-import java.security.GeneralSecurityException;
-import java.security.KeyStore;
 import java.security.cert.CertPathBuilderException;
 import java.security.cert.CertificateException;
 import java.security.cert.CertificateExpiredException;
@@ -17,16 +14,13 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import javax.net.ssl.SSLEngine;
-import javax.net.ssl.TrustManager;
-import javax.net.ssl.TrustManagerFactory;
 import javax.net.ssl.X509ExtendedTrustManager;
-import javax.net.ssl.X509TrustManager;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Decides during the handshake whether the peer is who it must be: first the chain, by the JDK's
- * PKIX rules with the workload's roots (validity, key usage, extended key usage for the role), then
- * the identity. Deciding there lets TLS tell the peer by an alert.
+ * PKIX rules with the roots of now (validity, key usage, extended key usage for the role) and what
+ * is revoked, then the identity. Deciding there lets TLS tell the peer by an alert.
  *
  * <p>Immutable but for what the subclasses say.
  */
@@ -34,10 +28,10 @@ abstract sealed class PeerVerifier extends X509ExtendedTrustManager
     permits ClientTls.ServerVerifier, ServerTls.ClientVerifier {
   private static final int URI_NAME = 6; // RFC 5280, 4.2.1.6
 
-  private final X509TrustManager pkix;
+  private final PeerTrust trust;
 
-  PeerVerifier(List<X509Certificate> roots) {
-    this.pkix = pkix(roots);
+  PeerVerifier(PeerTrust trust) {
+    this.trust = trust;
   }
 
   /** Every URI SAN of a certificate, in order. */
@@ -60,13 +54,22 @@ abstract sealed class PeerVerifier extends X509ExtendedTrustManager
   /** Checks the chain of a client. */
   final void checkClientChain(X509Certificate[] chain, String authType)
       throws CertificateException {
-    pkix.checkClientTrusted(chain, authType);
+    trust.roots().pkix().checkClientTrusted(chain, authType);
+    checkNotRevoked(chain);
   }
 
   /** Checks the chain of a server. */
   final void checkServerChain(X509Certificate[] chain, String authType)
       throws CertificateException {
-    pkix.checkServerTrusted(chain, authType);
+    trust.roots().pkix().checkServerTrusted(chain, authType);
+    checkNotRevoked(chain);
+  }
+
+  private void checkNotRevoked(X509Certificate[] chain) throws RevokedPeerException {
+    @Nullable X509Certificate revoked = trust.revoked(List.of(chain));
+    if (revoked != null) {
+      throw new RevokedPeerException(revoked);
+    }
   }
 
   /**
@@ -81,6 +84,10 @@ abstract sealed class PeerVerifier extends X509ExtendedTrustManager
       if (at instanceof CertificateExpiredException
           || at instanceof CertificateNotYetValidException) {
         return error;
+      }
+      if (at instanceof RevokedPeerException) {
+        return new OpenSslCertificateException(
+            error.getMessage(), error, CertificateVerifier.X509_V_ERR_CERT_REVOKED);
       }
       if (at instanceof CertPathBuilderException) {
         return new OpenSslCertificateException(
@@ -139,25 +146,5 @@ abstract sealed class PeerVerifier extends X509ExtendedTrustManager
   public final void checkServerTrusted(X509Certificate[] chain, String authType)
       throws CertificateException {
     throw new CertificateException("an engine is needed");
-  }
-
-  private static X509TrustManager pkix(List<X509Certificate> roots) {
-    try {
-      KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
-      store.load(null, null);
-      for (int i = 0; i < roots.size(); i++) {
-        store.setCertificateEntry("root-" + i, roots.get(i));
-      }
-      TrustManagerFactory factory = TrustManagerFactory.getInstance("PKIX");
-      factory.init(store);
-      for (TrustManager manager : factory.getTrustManagers()) {
-        if (manager instanceof X509TrustManager x509) {
-          return x509;
-        }
-      }
-      throw new IllegalStateException("the JDK has no PKIX trust manager");
-    } catch (GeneralSecurityException | IOException e) {
-      throw new IllegalArgumentException("roots: " + e.getMessage(), e);
-    }
   }
 }

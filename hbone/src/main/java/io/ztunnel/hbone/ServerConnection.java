@@ -8,6 +8,7 @@ import io.netty.handler.codec.http2.Http2Error;
 import io.netty.handler.codec.http2.Http2Headers;
 import io.netty.util.concurrent.Future;
 import java.net.InetSocketAddress;
+import java.security.cert.X509Certificate;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -53,6 +54,7 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
   private boolean drainRequested;
   private boolean peerSettingsSeen;
   private @Nullable TlsPeer peer;
+  private @Nullable PeerTrust trust;
   private @Nullable Future<?> handshakeTimer;
 
   ServerConnection(
@@ -113,6 +115,27 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
   }
 
   @Override
+  public void closeIfRevoked() {
+    assert channel.eventLoop().inEventLoop();
+    @Nullable X509Certificate revoked = revoked();
+    if (revoked == null) {
+      return;
+    }
+    switch (stage) {
+      case SERVING, DRAINING, DRAINED -> {
+        stage = Stage.DRAINED; // what its owner ends has not failed
+        connection.observer().onPeerRevoked(side());
+        connection.closeRevoked(RevokedPeerException.describe(revoked));
+      }
+      case HANDSHAKE, OVER -> {} // looked at when it stands
+    }
+  }
+
+  private @Nullable X509Certificate revoked() {
+    return peer == null || trust == null ? null : trust.revoked(peer.chain());
+  }
+
+  @Override
   public void close(String reason) {
     assert channel.eventLoop().inEventLoop();
     switch (stage) {
@@ -135,15 +158,25 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
     if (stage != Stage.HANDSHAKE) {
       return; // timed out, or closed by the owner, in the same turn
     }
-    cancelTimer();
     peer = secured;
+    @Nullable X509Certificate revoked = revoked();
+    if (revoked != null) { // since it was verified in this handshake
+      onTlsFailed(new RevokedPeerException(revoked));
+      channel.close();
+      return;
+    }
+    cancelTimer();
     stage = Stage.SERVING;
     connection.start(handshakeNanosLeft());
   }
 
   @Override
   public void onTlsFailed(Throwable cause) {
-    failHandshake(TlsErrors.failure(remote, cause));
+    HboneFailure failure = TlsErrors.failure(remote, cause);
+    if (failure instanceof HboneFailure.PeerRevoked && stage == Stage.HANDSHAKE) {
+      connection.observer().onPeerRevoked(side());
+    }
+    failHandshake(failure);
   }
 
   // Http2Role
@@ -287,6 +320,7 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
       channel.close();
       return;
     }
+    trust = tls.getNow().trust();
     channel.pipeline().addLast("alpn", new AlpnCheck(tls.getNow()));
     channel.pipeline().addLast("tls-handshake", new TlsHandshake(http2(), this));
     channel.config().setAutoRead(true);

@@ -6,6 +6,7 @@ import io.netty.handler.codec.http2.Http2Error;
 import io.netty.handler.codec.http2.Http2Headers;
 import java.util.List;
 import java.util.Objects;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,7 +20,7 @@ final class ServerRequest implements InboundConnect, TunnelStream.Opening {
   private final ConnectRequest request;
   private final TlsPeer peer;
   private @Nullable TunnelStream stream;
-  private @Nullable Runnable onAbandoned;
+  private @Nullable Consumer<TunnelTermination> onAbandoned;
   private @Nullable TunnelTermination gone;
   private boolean answered;
 
@@ -76,10 +77,10 @@ final class ServerRequest implements InboundConnect, TunnelStream.Opening {
   }
 
   @Override
-  public void onAbandoned(Runnable action) {
+  public void onAbandoned(Consumer<TunnelTermination> action) {
     assert connection.loop().inEventLoop();
     if (gone != null) {
-      action.run();
+      action.accept(gone);
     } else {
       onAbandoned = action;
     }
@@ -146,10 +147,10 @@ final class ServerRequest implements InboundConnect, TunnelStream.Opening {
   @Override
   public void onGone(TunnelTermination cause) {
     gone = cause;
-    Runnable action = onAbandoned;
+    Consumer<TunnelTermination> action = onAbandoned;
     onAbandoned = null;
     if (action != null) {
-      action.run();
+      action.accept(cause);
     }
   }
 

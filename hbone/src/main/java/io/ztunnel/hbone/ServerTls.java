@@ -20,20 +20,36 @@ public final class ServerTls implements AutoCloseable {
   private final KeyMaterial material;
   private final TlsContext context;
 
-  private ServerTls(KeyMaterial material, TlsContext context) {
+  private final PeerTrust trust;
+
+  private ServerTls(KeyMaterial material, PeerTrust trust, TlsContext context) {
     this.material = material;
+    this.trust = trust;
     this.context = context;
+  }
+
+  /** As below, with trust in the material's own roots for good. */
+  public static ServerTls create(KeyMaterial material, TlsSettings settings) {
+    return create(material, PeerTrust.in(material.roots()), settings);
   }
 
   /**
    * Makes the context.
    *
+   * @param trust whom to believe, instead of the material's roots
    * @throws IllegalArgumentException if the material or the settings do not work; the message says
    *     why
    */
-  public static ServerTls create(KeyMaterial material, TlsSettings settings) {
+  public static ServerTls create(KeyMaterial material, PeerTrust trust, TlsSettings settings) {
     return new ServerTls(
-        material, TlsContext.server(material, settings, new ClientVerifier(material)));
+        material,
+        trust,
+        TlsContext.server(material, settings, new ClientVerifier(material, trust)));
+  }
+
+  /** What makes a client's chain good. */
+  PeerTrust trust() {
+    return trust;
   }
 
   /** What was shown to {@link #create}. */
@@ -62,8 +78,8 @@ public final class ServerTls implements AutoCloseable {
   static final class ClientVerifier extends PeerVerifier {
     private final Optional<String> trustDomain;
 
-    ClientVerifier(KeyMaterial material) {
-      super(material.roots());
+    ClientVerifier(KeyMaterial material, PeerTrust trust) {
+      super(trust);
       try {
         this.trustDomain =
             uriSans(material.leaf()).stream()
@@ -97,11 +113,7 @@ public final class ServerTls implements AutoCloseable {
               .flatMap(san -> SpiffeId.parse(san).stream())
               .anyMatch(id -> id.trustDomain().equals(trustDomain.get()));
       if (!matches) {
-        throw new CertificateException(
-            "identity verification error: peer did not present the expected trustdomain ("
-                + trustDomain.get()
-                + "), got "
-                + String.join(",", presented));
+        throw new WrongTrustDomainException(trustDomain.get(), presented);
       }
     }
   }

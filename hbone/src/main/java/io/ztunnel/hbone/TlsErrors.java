@@ -32,6 +32,14 @@ final class TlsErrors {
     if (wrong != null) {
       return new HboneFailure.WrongPeer(address, wrong.expected(), wrong.presented());
     }
+    @Nullable WrongTrustDomainException foreign = find(thrown, WrongTrustDomainException.class);
+    if (foreign != null) {
+      return new HboneFailure.WrongTrustDomain(address, foreign.expected(), foreign.presented());
+    }
+    @Nullable RevokedPeerException revoked = find(thrown, RevokedPeerException.class);
+    if (revoked != null) {
+      return new HboneFailure.PeerRevoked(address, revoked.certificate());
+    }
     return new HboneFailure.TlsFailed(address, text(thrown));
   }
 

@@ -11,6 +11,9 @@ public sealed interface TunnelTermination {
    */
   record ConnectionLost(String reason) implements TunnelTermination {}
 
+  /** A certificate of the peer's chain was revoked, and its connection ended for that. */
+  record PeerRevoked(String certificate) implements TunnelTermination {}
+
   /** The peer said GOAWAY and does not process this stream. */
   record GoAway(long errorCode, String debug) implements TunnelTermination {}
 }

@@ -28,6 +28,11 @@ final class RecordingObserver implements HboneObserver {
   }
 
   @Override
+  public void onPeerRevoked(Role role) {
+    events.add(role + " peer revoked");
+  }
+
+  @Override
   public void onFlood(Role role, String limit) {
     events.add(role + " flood: " + limit);
   }

@@ -238,7 +238,7 @@ class ServerProtocolTest {
     try (ServerScript script = ServerScript.started()) {
       script.send(script.peer.connect(1));
       InboundConnect connect = script.connects.getFirst();
-      connect.onAbandoned(() -> script.events.add("abandoned"));
+      connect.onAbandoned(_ -> script.events.add("abandoned"));
       script.send(Frames.reset(1, 8));
       assertEquals("abandoned", script.events.getLast());
       RecordingListener listener = new RecordingListener();
@@ -255,7 +255,7 @@ class ServerProtocolTest {
   void anAbandonedRequestIsToldEvenIfItIsAskedLate() {
     try (ServerScript script = ServerScript.started()) {
       script.send(script.peer.connect(1), Frames.reset(1, 8));
-      script.connects.getFirst().onAbandoned(() -> script.events.add("abandoned"));
+      script.connects.getFirst().onAbandoned(_ -> script.events.add("abandoned"));
       assertEquals("abandoned", script.events.getLast());
       script.connects.getFirst().reject(503);
       script.expect();
@@ -371,7 +371,7 @@ class ServerProtocolTest {
     try (ServerScript script = ServerScript.started()) {
       RecordingListener listener = script.open(1);
       script.send(script.peer.connect(3));
-      script.connects.getLast().onAbandoned(() -> script.events.add("abandoned"));
+      script.connects.getLast().onAbandoned(_ -> script.events.add("abandoned"));
       script.connection.close("revoked");
       script.connection.close("again");
       script.expect("GOAWAY 3 NO_ERROR");

@@ -1,14 +1,20 @@
 package io.ztunnel.hbone;
 
+import java.io.IOException;
 import java.math.BigInteger;
 import java.security.GeneralSecurityException;
 import java.security.KeyPair;
 import java.security.KeyPairGenerator;
+import java.security.PrivateKey;
+import java.security.PublicKey;
+import java.security.cert.CertificateEncodingException;
 import java.security.cert.CertificateException;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Base64;
+import java.util.Collection;
 import java.util.Date;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
@@ -16,6 +22,7 @@ import java.util.stream.Stream;
 import org.bouncycastle.asn1.x500.RDN;
 import org.bouncycastle.asn1.x500.X500Name;
 import org.bouncycastle.asn1.x509.BasicConstraints;
+import org.bouncycastle.asn1.x509.CRLReason;
 import org.bouncycastle.asn1.x509.ExtendedKeyUsage;
 import org.bouncycastle.asn1.x509.Extension;
 import org.bouncycastle.asn1.x509.GeneralName;
@@ -23,6 +30,7 @@ import org.bouncycastle.asn1.x509.GeneralNames;
 import org.bouncycastle.asn1.x509.KeyPurposeId;
 import org.bouncycastle.asn1.x509.KeyUsage;
 import org.bouncycastle.cert.CertIOException;
+import org.bouncycastle.cert.X509v2CRLBuilder;
 import org.bouncycastle.cert.X509v3CertificateBuilder;
 import org.bouncycastle.cert.jcajce.JcaX509CertificateConverter;
 import org.bouncycastle.cert.jcajce.JcaX509v3CertificateBuilder;
@@ -81,6 +89,50 @@ public final class TestPki {
     return certificate;
   }
 
+  /** This authority's list of revoked certificates, in PEM. */
+  public String crl(X509Certificate... revoked) {
+    return crl(Instant.now().plus(Duration.ofDays(1)), revoked);
+  }
+
+  /** As above, for one that ought to have been replaced by this time. */
+  public String crl(Instant nextUpdate, X509Certificate... revoked) {
+    Instant issued = Instant.now().minus(Duration.ofDays(2));
+    X509v2CRLBuilder builder = new X509v2CRLBuilder(subject(certificate), Date.from(issued));
+    builder.setNextUpdate(Date.from(nextUpdate));
+    for (X509Certificate one : revoked) {
+      builder.addCRLEntry(one.getSerialNumber(), Date.from(issued), CRLReason.keyCompromise);
+    }
+    try {
+      ContentSigner with = new JcaContentSignerBuilder("SHA256withECDSA").build(key.getPrivate());
+      return pem("X509 CRL", builder.build(with).getEncoded());
+    } catch (IOException | OperatorCreationException e) {
+      throw new IllegalStateException("cannot make a CRL", e);
+    }
+  }
+
+  /** Certificates in PEM, one after the other. */
+  public static String pem(Collection<X509Certificate> certificates) {
+    StringBuilder text = new StringBuilder();
+    for (X509Certificate one : certificates) {
+      try {
+        text.append(pem("CERTIFICATE", one.getEncoded()));
+      } catch (CertificateEncodingException e) {
+        throw new IllegalStateException("cannot encode a certificate", e);
+      }
+    }
+    return text.toString();
+  }
+
+  /** A private key in PEM, as PKCS#8. */
+  public static String pem(PrivateKey key) {
+    return pem("PRIVATE KEY", key.getEncoded());
+  }
+
+  private static String pem(String label, byte[] content) {
+    String lines = Base64.getMimeEncoder(64, new byte[] {'\n'}).encodeToString(content);
+    return "-----BEGIN %s-----%n%s%n-----END %s-----%n".formatted(label, lines, label);
+  }
+
   /** A leaf, to be described further. */
   public Leaf leaf(String... uriSans) {
     return new Leaf(List.of(uriSans));
@@ -132,6 +184,11 @@ public final class TestPki {
 
     public KeyMaterial material() {
       KeyPair own = newKey();
+      return new KeyMaterial(own.getPrivate(), certify(own.getPublic()), trusted);
+    }
+
+    /** Certifies a key of somebody else's: the leaf and the authorities below the root. */
+    public List<X509Certificate> certify(PublicKey subjectKey) {
       X509Certificate leaf =
           sign(
               new JcaX509v3CertificateBuilder(
@@ -140,7 +197,7 @@ public final class TestPki {
                   Date.from(from),
                   Date.from(to),
                   new X500Name(new RDN[0]),
-                  own.getPublic()),
+                  subjectKey),
               builder -> {
                 builder.addExtension(
                     Extension.keyUsage,
@@ -161,8 +218,7 @@ public final class TestPki {
                 }
               },
               key);
-      List<X509Certificate> chain = Stream.concat(Stream.of(leaf), intermediates.stream()).toList();
-      return new KeyMaterial(own.getPrivate(), chain, trusted);
+      return Stream.concat(Stream.of(leaf), intermediates.stream()).toList();
     }
   }
 

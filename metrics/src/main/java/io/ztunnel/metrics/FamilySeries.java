@@ -7,10 +7,12 @@ import io.micrometer.core.instrument.Measurement;
 import io.micrometer.core.instrument.Meter;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.function.DoubleSupplier;
 
 /**
@@ -42,6 +44,8 @@ final class FamilySeries {
   private final MetricFamily family;
   private final MeterRegistry store;
   private final Map<LabelSet, Series> series = new ConcurrentHashMap<>();
+  private final Map<LabelSet, Histogram> histograms =
+      new ConcurrentSkipListMap<>(Comparator.comparing(LabelSet::text));
   // In order of first use, so that two scrapes print the series in the same order.
   private final ConcurrentLinkedQueue<Series> inOrder = new ConcurrentLinkedQueue<>();
 
@@ -96,6 +100,12 @@ final class FamilySeries {
                     .register(store)));
   }
 
+  /** The histogram of these labels; the first call makes the series appear. */
+  Histogram histogram(LabelSet labels, List<String> bounds) {
+    Histogram known = histograms.get(labels);
+    return known != null ? known : histograms.computeIfAbsent(labels, _ -> new Histogram(bounds));
+  }
+
   /**
    * Takes a series out of the output; counting under its labels again makes it appear from zero.
    * {@link #purge} follows after one or more of these.
@@ -125,7 +135,7 @@ final class FamilySeries {
 
   /** Appends the family in OpenMetrics form; nothing if it has no series yet. */
   void writeTo(Appendable out) throws IOException {
-    if (inOrder.isEmpty()) {
+    if (inOrder.isEmpty() && histograms.isEmpty()) {
       return;
     }
     var head = new StringBuilder();
@@ -143,6 +153,9 @@ final class FamilySeries {
           .append(' ')
           .append(number(one.value()))
           .append('\n');
+    }
+    for (Map.Entry<LabelSet, Histogram> series : histograms.entrySet()) {
+      series.getValue().writeTo(out, family.name(), series.getKey());
     }
   }
 

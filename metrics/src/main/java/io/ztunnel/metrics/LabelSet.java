@@ -57,6 +57,12 @@ final class LabelSet {
     return text;
   }
 
+  /** The text with one more label behind, whose value needs no escapes. */
+  String textWith(String name, String value) {
+    String label = name + "=\"" + value + "\"}";
+    return text.isEmpty() ? "{" + label : text.substring(0, text.length() - 1) + "," + label;
+  }
+
   /** Escapes what OpenMetrics wants escaped in label values and HELP. */
   static void appendEscaped(StringBuilder out, String value) {
     for (int i = 0; i < value.length(); i++) {

@@ -23,7 +23,8 @@ record MetricFamily(
   /** How the value behaves over time. */
   enum Type {
     COUNTER("counter", "_total"),
-    GAUGE("gauge", "");
+    GAUGE("gauge", ""),
+    HISTOGRAM("histogram", "");
 
     final String label;
     final String sampleSuffix;

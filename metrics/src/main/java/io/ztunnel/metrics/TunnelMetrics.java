@@ -4,8 +4,8 @@ import io.ztunnel.metrics.MetricFamily.Section;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * The HBONE connections and tunnels that are open, by the end that is ours, and the floods that
- * were stopped. Any thread records.
+ * The HBONE connections and tunnels that are open, by the end that is ours, the floods that were
+ * stopped, and the peers that were not believed any more. Any thread records.
  */
 public final class TunnelMetrics {
   /** Which end of a connection is ours. */
@@ -45,6 +45,7 @@ public final class TunnelMetrics {
   private final OpenCount connections;
   private final OpenCount tunnels;
   private final FamilySeries floods;
+  private final FamilySeries revocations;
 
   /** Declares the families. */
   public TunnelMetrics(MeshRegistry registry) {
@@ -72,6 +73,14 @@ public final class TunnelMetrics {
                 "Connections closed because the peer passed a limit (unstable)",
                 "role",
                 "limit"));
+    revocations =
+        registry.declare(
+            MetricFamily.counter(
+                Section.ISTIO,
+                "istio_crl_policy_rejections",
+                "The total number of connections refused or closed because the peer's certificate"
+                    + " is revoked (unstable).",
+                "reporter"));
   }
 
   /** An HBONE connection finished its handshake. */
@@ -92,6 +101,16 @@ public final class TunnelMetrics {
   /** A tunnel that was opened is over. */
   public void tunnelClosed(Role role) {
     tunnels.of(role).decrementAndGet();
+  }
+
+  /** A connection was refused or closed because the peer's certificate is revoked. */
+  public void peerRevoked(Role role) {
+    Reporter reporter =
+        switch (role) {
+          case CLIENT -> Reporter.SOURCE;
+          case SERVER -> Reporter.DESTINATION;
+        };
+    revocations.counter(revocations.labels(reporter.label())).increment();
   }
 
   /**

@@ -65,6 +65,18 @@ class OwnMetricsTest {
   }
 
   @Test
+  void revokedPeersAreCountedByTheReportersSide() throws Exception {
+    var tunnels = new TunnelMetrics(registry);
+    tunnels.peerRevoked(TunnelMetrics.Role.CLIENT);
+    tunnels.peerRevoked(TunnelMetrics.Role.SERVER);
+    tunnels.peerRevoked(TunnelMetrics.Role.SERVER);
+    Scrape scrape = Scrape.of(registry);
+    String family = "istio_crl_policy_rejections_total";
+    assertEquals(1, scrape.value(family, Map.of("reporter", "source")));
+    assertEquals(2, scrape.value(family, Map.of("reporter", "destination")));
+  }
+
+  @Test
   void workloadManagerFamiliesAreThereFromTheStart() throws Exception {
     var pods = new WorkloadManagerMetrics(registry);
     assertEquals(4, Scrape.of(registry).families().size());

@@ -43,7 +43,7 @@ class TrafficMetricsTest {
           "process_max_fds");
 
   private static final Pattern DOCUMENTED =
-      Pattern.compile("\\| `([a-z0-9_]+)` \\| (counter|gauge) \\| .*");
+      Pattern.compile("\\| `([a-z0-9_]+)` \\| (counter|gauge|histogram) \\| .*");
 
   private final MeshRegistry registry = new MeshRegistry();
   private final AtomicLong nanos = new AtomicLong(-5); // such a clock may well be negative
@@ -393,7 +393,9 @@ class TrafficMetricsTest {
     ProcessMetrics.register(registry);
     var runtime = new RuntimeMetrics(registry, () -> 1);
     runtime.eventLoop("ztunnel-0", () -> 0, () -> 0.001);
-    new TunnelMetrics(registry).floodStopped(TunnelMetrics.Role.SERVER, "resets");
+    var tunnels = new TunnelMetrics(registry);
+    tunnels.floodStopped(TunnelMetrics.Role.SERVER, "resets");
+    tunnels.peerRevoked(TunnelMetrics.Role.CLIENT);
     BuildMetrics.register(registry, "unknown");
     var traffic = traffic(new SeriesBounds(1, Duration.ofHours(1)));
     TrafficSeries series = traffic.series(echo(Reporter.SOURCE, "client"));
@@ -405,6 +407,12 @@ class TrafficMetricsTest {
     traffic.onDemandDns(Peer.UNKNOWN, "h");
     traffic.connectionFailed(Reporter.SOURCE, "connect_refused");
     traffic.series(echo(Reporter.SOURCE, "one too many"));
+    DnsMetrics dns = new DnsMetrics(registry);
+    DnsMetrics.Labels labels = new DnsMetrics.Labels("a", "udp", "till", "v1");
+    dns.request(labels);
+    dns.upstreamRequest(labels);
+    dns.upstreamFailure(labels);
+    dns.upstreamDuration(labels, 0.001);
     new WorkloadManagerMetrics(registry).proxyStarted();
   }
 

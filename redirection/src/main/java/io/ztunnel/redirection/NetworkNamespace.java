@@ -17,6 +17,9 @@ import java.util.concurrent.atomic.AtomicInteger;
 public final class NetworkNamespace implements AutoCloseable {
   static final String OF_THIS_THREAD = "/proc/thread-self/ns/net";
 
+  /** As the kernel lists it. */
+  private static final String IPV6_LOOPBACK = "00000000000000000000000000000001";
+
   /** Set in {@link #users} once closed; the bits below count the calls in progress. */
   private static final int CLOSED = 1 << 30;
 
@@ -153,6 +156,15 @@ public final class NetworkNamespace implements AutoCloseable {
     // Addresses, even of one interface only, prove more than the switches, which are per interface.
     boolean hasAddress = !addresses.isBlank();
     return hasAddress || !(isIpv6SwitchedOff("all") || isIpv6SwitchedOff("lo"));
+  }
+
+  /** True if the namespace that the calling thread is in has the address ::1, on loopback. */
+  static boolean threadHasIpv6Loopback() throws IOException {
+    try {
+      return Files.readString(Path.of("/proc/thread-self/net/if_inet6")).contains(IPV6_LOOPBACK);
+    } catch (NoSuchFileException e) {
+      return false; // a kernel without IPv6
+    }
   }
 
   private static boolean isIpv6SwitchedOff(String scope) throws IOException {

@@ -8,6 +8,7 @@ import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.ServerChannel;
 import io.netty.channel.epoll.EpollSocketChannel;
+import io.netty.channel.socket.DatagramChannel;
 import io.netty.channel.socket.SocketProtocolFamily;
 import io.netty.channel.unix.Socket;
 import io.netty.util.NetUtil;
@@ -19,14 +20,18 @@ import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.function.Function;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Opens the sockets of one network namespace: listeners, and connections to where a pod or its
- * clients want to go. Immutable; callable from any thread. Does not own the namespace.
+ * Opens the sockets of one network namespace: listeners, connections to where a pod or its clients
+ * want to go, and those of datagrams. Immutable; callable from any thread. Does not own the
+ * namespace.
  *
  * <p>Sockets are opened on the given event loops, whose threads enter the namespace for that moment
  * only. Once open, a socket belongs to its namespace whichever thread uses it.
@@ -271,6 +276,119 @@ public final class SocketFactory {
       channel.unsafe().closeForcibly();
       throw e;
     }
+  }
+
+  /**
+   * Receives datagrams at an address, from anybody. The handler is in the pipeline before the first
+   * one comes. The future completes on the loop; a failure's message is {@code failed to bind to
+   * address ADDRESS: REASON}.
+   */
+  public Future<DatagramChannel> bindDatagrams(
+      EventLoop loop, InetSocketAddress address, ChannelHandler handler) {
+    Promise<DatagramChannel> promise = loop.newPromise();
+    InetSocketAddress target = Addresses.canonical(address);
+    runOn(
+        loop,
+        promise,
+        () ->
+            startDatagrams(
+                loop,
+                target,
+                handler,
+                new DatagramStart(
+                    channel -> {
+                      options.reusePort(channel);
+                      options.mark(channel);
+                    },
+                    channel -> channel.bind(target),
+                    cause -> bindFailure(target, cause)),
+                promise));
+    return promise;
+  }
+
+  /**
+   * A socket with a port of the kernel's choice that exchanges datagrams with one address only. The
+   * future completes on the loop; cancelling it closes the socket.
+   */
+  public Future<DatagramChannel> connectDatagrams(
+      EventLoop loop, InetSocketAddress destination, ChannelHandler handler) {
+    Promise<DatagramChannel> promise = loop.newPromise();
+    InetSocketAddress target = Addresses.canonical(destination);
+    runOn(
+        loop,
+        promise,
+        () ->
+            startDatagrams(
+                loop,
+                target,
+                handler,
+                new DatagramStart(
+                    options::mark, channel -> channel.connect(target), cause -> cause),
+                promise));
+    return promise;
+  }
+
+  @FunctionalInterface
+  private interface DatagramOptions {
+    void set(Channel channel) throws IOException;
+  }
+
+  /** What binding and connecting do each in their own way. */
+  private record DatagramStart(
+      DatagramOptions options,
+      Function<Channel, ChannelFuture> begin,
+      UnaryOperator<Throwable> failure) {}
+
+  private void startDatagrams(
+      EventLoop loop,
+      InetSocketAddress target,
+      ChannelHandler handler,
+      DatagramStart start,
+      Promise<DatagramChannel> promise) {
+    assert loop.inEventLoop();
+    DatagramChannel channel;
+    try {
+      channel = open(() -> transport.openDatagramChannel(family(target.getAddress())));
+    } catch (IOException e) {
+      promise.tryFailure(start.failure().apply(e));
+      return;
+    }
+    try {
+      start.options().set(channel);
+      channel.pipeline().addLast(handler);
+    } catch (IOException | RuntimeException e) {
+      channel.unsafe().closeForcibly();
+      promise.tryFailure(start.failure().apply(e));
+      return;
+    }
+    ChannelFuture registered = loop.register(channel);
+    if (registered.cause() != null) {
+      channel.unsafe().closeForcibly();
+      promise.tryFailure(start.failure().apply(registered.cause()));
+      return;
+    }
+    start
+        .begin()
+        .apply(channel)
+        .addListener(
+            (ChannelFuture begun) -> {
+              if (!begun.isSuccess()) {
+                channel.close();
+                promise.tryFailure(start.failure().apply(begun.cause()));
+              } else if (!promise.trySuccess(channel)) {
+                channel.close(); // cancelled meanwhile
+              }
+            });
+  }
+
+  /**
+   * The loopback addresses of the namespace, the one of IPv6 only where it is there and IPv6 is not
+   * off by the settings.
+   */
+  public List<InetAddress> loopback() throws IOException {
+    return settings.ipv6() && namespace.call(NetworkNamespace::threadHasIpv6Loopback)
+        ? List.of(NetUtil.LOCALHOST4, NetUtil.LOCALHOST6)
+        : List.of(NetUtil.LOCALHOST4);
   }
 
   private <C extends Channel> C open(NetworkNamespace.Action<C, RuntimeException> opening)

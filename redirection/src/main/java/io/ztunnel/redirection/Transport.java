@@ -4,14 +4,18 @@ import io.netty.channel.Channel;
 import io.netty.channel.IoHandlerFactory;
 import io.netty.channel.ServerChannel;
 import io.netty.channel.epoll.Epoll;
+import io.netty.channel.epoll.EpollDatagramChannel;
 import io.netty.channel.epoll.EpollIoHandler;
 import io.netty.channel.epoll.EpollServerSocketChannel;
 import io.netty.channel.epoll.EpollSocketChannel;
 import io.netty.channel.nio.NioIoHandler;
+import io.netty.channel.socket.DatagramChannel;
 import io.netty.channel.socket.SocketProtocolFamily;
+import io.netty.channel.socket.nio.NioDatagramChannel;
 import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.channel.socket.nio.NioSocketChannel;
 import io.netty.channel.uring.IoUring;
+import io.netty.channel.uring.IoUringDatagramChannel;
 import io.netty.channel.uring.IoUringIoHandler;
 import io.netty.channel.uring.IoUringServerSocketChannel;
 import io.netty.channel.uring.IoUringSocketChannel;
@@ -44,6 +48,11 @@ public enum Transport {
     Channel openChannel(SocketProtocolFamily family) {
       return new EpollSocketChannel(family);
     }
+
+    @Override
+    DatagramChannel openDatagramChannel(SocketProtocolFamily family) {
+      return new EpollDatagramChannel(family);
+    }
   },
 
   /**
@@ -70,6 +79,11 @@ public enum Transport {
     Channel openChannel(SocketProtocolFamily family) {
       return new IoUringSocketChannel();
     }
+
+    @Override
+    DatagramChannel openDatagramChannel(SocketProtocolFamily family) {
+      return new IoUringDatagramChannel(family);
+    }
   },
 
   /**
@@ -95,6 +109,11 @@ public enum Transport {
     @Override
     Channel openChannel(SocketProtocolFamily family) {
       return new NioSocketChannel(SelectorProvider.provider(), family);
+    }
+
+    @Override
+    DatagramChannel openDatagramChannel(SocketProtocolFamily family) {
+      return new NioDatagramChannel(SelectorProvider.provider(), family);
     }
   };
 
@@ -136,6 +155,8 @@ public enum Transport {
   abstract ServerChannel openServerChannel(SocketProtocolFamily family);
 
   abstract Channel openChannel(SocketProtocolFamily family);
+
+  abstract DatagramChannel openDatagramChannel(SocketProtocolFamily family);
 
   /** True if sockets take any option of the kernel, by its number. */
   boolean hasKernelOptions() {

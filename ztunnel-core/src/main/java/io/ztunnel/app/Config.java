@@ -235,9 +235,12 @@ public record Config(
   /**
    * Who signs workload certificates.
    *
-   * @param address null only with a trial directory
+   * @param address null only with a trial directory or certificates in files
+   * @param callTimeout for one answer
    * @param trialDirectory if not null, certificates are signed by a root kept there, which several
    *     daemons of a trial share
+   * @param certificateDirectory if not null, certificates are taken from files there, for the
+   *     identities that have them
    */
   public record Ca(
       @Nullable URI address,
@@ -246,7 +249,9 @@ public record Config(
       List<Header> headers,
       Authentication authentication,
       Duration secretTtl,
-      @Nullable Path trialDirectory) {
+      Duration callTimeout,
+      @Nullable Path trialDirectory,
+      @Nullable Path certificateDirectory) {
     public Ca {
       headers = List.copyOf(headers);
     }
@@ -323,9 +328,6 @@ public record Config(
     Xds xds = xds(env, proxyConfig, host);
     if (!listeners.proxy() && !dns.proxy()) {
       throw ConfigException.state("run without any servers enabled (ENABLE_PROXY, DNS_CAPTURE)");
-    }
-    if (xds.onDemand() && dns.proxy()) {
-      throw ConfigException.state("XDS_ON_DEMAND cannot be combined with the DNS proxy");
     }
     return new Config(
         listeners,
@@ -546,8 +548,12 @@ public record Config(
         env.path("FAKE_CA_DIR", host.temporaryDirectory().resolve("ztunnel-fake-ca").toString());
     boolean trial = env.flag("FAKE_CA", false);
     URI address = uri("CA_ADDRESS", env.text("CA_ADDRESS", istiod(env)));
-    if (address == null && !trial) {
-      throw ConfigException.variable("CA_ADDRESS", "", "expected: an address, unless FAKE_CA=true");
+    String certificates = env.nonEmpty("ZTUNNEL_CERTIFICATE_DIR");
+    if (address == null && !trial && certificates == null) {
+      throw ConfigException.variable(
+          "CA_ADDRESS",
+          "",
+          "expected: an address, unless FAKE_CA=true or ZTUNNEL_CERTIFICATE_DIR is set");
     }
     return new Ca(
         address,
@@ -555,8 +561,10 @@ public record Config(
         env.text("ALT_CA_HOSTNAME"),
         headers(env, "CA_HEADER_"),
         authentication(env, host),
-        env.duration("SECRET_TTL", Duration.ofHours(24)),
-        trial ? trialDirectory : null);
+        env.timeout("SECRET_TTL", Duration.ofHours(24)),
+        env.timeout("ZTUNNEL_CA_TIMEOUT", Duration.ofSeconds(10)),
+        trial ? trialDirectory : null,
+        certificates == null ? null : Path.of(certificates));
   }
 
   private static String istiod(Environment env) {

@@ -1,5 +1,9 @@
 package io.ztunnel.app;
 
+import io.ztunnel.dns.DnsContext;
+import io.ztunnel.dns.LookupSettings;
+import io.ztunnel.dns.ResolverSettings;
+import io.ztunnel.dns.SearchDomains;
 import io.ztunnel.hbone.HboneSettings;
 import io.ztunnel.hbone.TlsSettings;
 import io.ztunnel.proxy.HalfClosedProbing;
@@ -8,10 +12,14 @@ import io.ztunnel.redirection.SocketSettings;
 import io.ztunnel.redirection.Transport;
 import io.ztunnel.routing.InboundSettings;
 import io.ztunnel.routing.ReservedPorts;
+import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.util.OptionalInt;
 
 /** The configuration as the leaves and the proxies want it. Stateless. */
 final class DataPathSettings {
+  private static final int DNS_PORT = 53;
+
   private DataPathSettings() {}
 
   static HboneSettings hbone(Config config) {
@@ -84,15 +92,52 @@ final class DataPathSettings {
         sockets.userTimeout());
   }
 
-  static TlsSettings tls(Config config) {
-    return new TlsSettings(
-        switch (config.security().tlsProvider()) {
-          case AUTO -> TlsSettings.Provider.best();
-          case BORINGSSL -> TlsSettings.Provider.BORINGSSL;
-          case JDK -> TlsSettings.Provider.JDK;
-        },
-        config.security().tls12(),
-        config.security().postQuantumOnly());
+  static DnsContext.Address dnsAddress(Config config) {
+    return switch (config.dns().address()) {
+      case BindAddress.Localhost(boolean _, int port) -> new DnsContext.Address.Loopback(port);
+      case BindAddress.Socket(InetSocketAddress address) -> new DnsContext.Address.Exact(address);
+    };
+  }
+
+  /** With the resolver as it is now: its file may have changed since the daemon started. */
+  static DnsContext.Start dns(Config config, Host host) throws IOException {
+    ResolverConfig resolver;
+    try {
+      resolver = ResolverConfig.load(host);
+    } catch (ConfigException e) {
+      throw new IOException(e.getMessage(), e);
+    }
+    return new DnsContext.Start(
+        new LookupSettings(
+            config.node().clusterDomain(),
+            config.dns().preferredServiceNamespace(),
+            config.sockets().ipv6(),
+            switch (config.mode()) {
+              case Config.Mode.Shared _ -> new SearchDomains.OfNamespace();
+              case Config.Mode.Dedicated _ -> new SearchDomains.Listed(resolver.search());
+            }),
+        new ResolverSettings(
+            resolver.nameservers().stream()
+                .map(server -> new InetSocketAddress(server, DNS_PORT))
+                .toList(),
+            resolver.timeout(),
+            resolver.attempts(),
+            resolver.edns0()));
+  }
+
+  static TlsSettings tls(Config config) throws StartException {
+    try {
+      return new TlsSettings(
+          switch (config.security().tlsProvider()) {
+            case AUTO -> TlsSettings.Provider.best();
+            case BORINGSSL -> TlsSettings.Provider.BORINGSSL;
+            case JDK -> TlsSettings.Provider.JDK;
+          },
+          config.security().tls12(),
+          config.security().postQuantumOnly());
+    } catch (IllegalArgumentException e) {
+      throw new StartException("COMPLIANCE_POLICY, ZTUNNEL_TLS_PROVIDER: " + e.getMessage());
+    }
   }
 
   static Transport transport(Config config) throws StartException {

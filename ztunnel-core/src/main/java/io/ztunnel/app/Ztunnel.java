@@ -13,8 +13,16 @@ import io.ztunnel.admin.CertificateSection;
 import io.ztunnel.admin.MeshSections;
 import io.ztunnel.admin.PodSection;
 import io.ztunnel.admin.Readiness;
+import io.ztunnel.dns.DnsContext;
+import io.ztunnel.identity.CaClient;
+import io.ztunnel.identity.CertificateAuthority;
+import io.ztunnel.identity.CertificateFiles;
 import io.ztunnel.explain.Explainer;
 import io.ztunnel.identity.CertificateManager;
+import io.ztunnel.identity.FileWatch;
+import io.ztunnel.identity.NoAuthority;
+import io.ztunnel.identity.RevocationFile;
+import io.ztunnel.identity.RevokedCertificates;
 import io.ztunnel.identity.TrialAuthority;
 import io.ztunnel.log.Log;
 import io.ztunnel.log.LogLevel;
@@ -23,10 +31,12 @@ import io.ztunnel.mesh.LocalConfig;
 import io.ztunnel.mesh.LocalConfigException;
 import io.ztunnel.mesh.MeshState;
 import io.ztunnel.mesh.WorkloadInfo;
+import io.ztunnel.metrics.DnsMetrics;
 import io.ztunnel.metrics.MeshRegistry;
 import io.ztunnel.metrics.TrafficMetrics;
 import io.ztunnel.metrics.TunnelMetrics;
 import io.ztunnel.metrics.WorkloadManagerMetrics;
+import io.ztunnel.metrics.XdsMetrics;
 import io.ztunnel.proxy.DrainMode;
 import io.ztunnel.proxy.HostResolver;
 import io.ztunnel.proxy.PodProxy;
@@ -43,8 +53,12 @@ import io.ztunnel.redirection.ZdsClient;
 import io.ztunnel.telemetry.ConnectionTelemetry;
 import io.ztunnel.telemetry.Denials;
 import io.ztunnel.telemetry.TunnelTelemetry;
+import io.ztunnel.telemetry.XdsTelemetry;
+import io.ztunnel.xds.ControlPlaneChannels;
 import java.io.IOException;
+import java.net.URI;
 import java.nio.file.Path;
+import java.security.SecureRandom;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
@@ -66,6 +80,7 @@ final class Ztunnel implements AutoCloseable {
   // What the process waits for before it is ready (Istio).
   private static final String STATE = "state manager";
   private static final String PROXY = "proxy";
+  private static final String DNS = "dns proxy";
   private static final String PODS = "workload proxy manager";
 
   /** Limit for a step of starting or stopping that has no limit of its own. */
@@ -76,11 +91,19 @@ final class Ztunnel implements AutoCloseable {
   private final EventLoopGroup loops;
   private final EventExecutor control;
   private final MeshState mesh;
+  private final FileWatch files = new FileWatch();
+  private final ControlPlaneChannels controlPlanes = new ControlPlaneChannels();
+  private @Nullable CertificateFiles certificateFiles;
   private final CertificateManager certificates;
   private final HostResolver resolver;
   private final ProxyContext context;
   private final List<PodProxy> ownProxies = new ArrayList<>();
+  private final MeshFeed feed;
   private final CountDownLatch ending = new CountDownLatch(1);
+
+  /** Down when the mesh is known, or nobody waits for it any more. */
+  private final CountDownLatch warmOrEnding = new CountDownLatch(1);
+
   private final AtomicInteger status = new AtomicInteger();
   private final Operations operations;
   private @Nullable WorkloadProxies workloads;
@@ -106,23 +129,33 @@ final class Ztunnel implements AutoCloseable {
             control,
             authority(),
             DataPathSettings.tls(config),
+            new RevokedCertificates(control),
             Clock.systemUTC(),
             new SplittableRandom());
     this.resolver = new HostResolver(datagramChannel(), config.sockets().ipv6());
     MeshRegistry registry = operations.registry();
     TrafficMetrics traffic =
         new TrafficMetrics(registry, config.metrics(), System::nanoTime, Ztunnel::tooManyLabelSets);
+    this.feed =
+        new MeshFeed(
+            config,
+            mesh,
+            control,
+            controlPlanes,
+            new XdsTelemetry(new XdsMetrics(registry), this::onWarm));
     this.context =
         new ProxyContext(
             DataPathSettings.proxy(config),
             loops,
             mesh,
+            feed.discovery(),
             certificates,
             Upstreams.create(resolver, System::nanoTime),
             new ConnectionTelemetry(traffic, System::nanoTime),
             traffic,
             new Denials(Clock.systemUTC()),
-            new TunnelTelemetry(new TunnelMetrics(registry)));
+            new TunnelTelemetry(new TunnelMetrics(registry)),
+            config.dns().proxy() ? dns(registry) : null);
     MeshSections.add(operations.dump(), mesh::view, this::localMeshNow);
     CertificateSection.add(operations.dump(), certificates::states);
     operations
@@ -146,6 +179,17 @@ final class Ztunnel implements AutoCloseable {
         context.upstreams().health()::isSetAside);
   }
 
+  private DnsContext dns(MeshRegistry registry) {
+    return new DnsContext(
+        DataPathSettings.dnsAddress(config),
+        () -> DataPathSettings.dns(config, Host.local()),
+        mesh,
+        feed.services(),
+        new DnsMetrics(registry),
+        new SecureRandom(),
+        System::nanoTime);
+  }
+
   /** Runs until it is told to end; returns the status of the process. */
   static int run(Config config, Version version, Logging.Session log) throws StartException {
     LOG.info("version: " + version);
@@ -165,21 +209,34 @@ final class Ztunnel implements AutoCloseable {
     }
   }
 
-  private TrialAuthority authority() throws StartException {
-    @Nullable Path directory = config.ca().trialDirectory();
+  private CertificateAuthority authority() throws StartException {
+    @Nullable Path directory = config.ca().certificateDirectory();
     if (directory == null) {
-      throw new StartException(
-          "CA_ADDRESS: %s (expected: FAKE_CA=true; certificates of a control plane cannot be asked for yet)"
-              .formatted(config.ca().address()));
+      return signer();
     }
+    CertificateFiles inFiles = CertificateFiles.open(directory, signer(), files, Clock.systemUTC());
+    certificateFiles = inFiles;
+    return inFiles;
+  }
+
+  private CertificateAuthority signer() throws StartException {
+    @Nullable Path directory = config.ca().trialDirectory();
+    @Nullable URI address = config.ca().address();
     try {
-      TrialAuthority authority =
-          TrialAuthority.open(directory, config.ca().secretTtl(), Clock.systemUTC());
-      LOG.warn(
-          "FAKE_CA=true: certificates are signed by a root of our own in "
-              + directory
-              + ", for whoever can read it. For trials only");
-      return authority;
+      if (directory != null) {
+        TrialAuthority authority =
+            TrialAuthority.open(directory, config.ca().secretTtl(), Clock.systemUTC());
+        LOG.warn(
+            "FAKE_CA=true: certificates are signed by a root of our own in "
+                + directory
+                + ", for whoever can read it. For trials only");
+        return authority;
+      }
+      return address == null
+          ? new NoAuthority(
+              "no files for it in ZTUNNEL_CERTIFICATE_DIR, and no CA (CA_ADDRESS is empty)")
+          : CaClient.open(
+              controlPlanes, ControlPlaneSettings.ca(config, address), files, Clock.systemUTC());
     } catch (IOException e) {
       throw new StartException(e);
     }
@@ -199,31 +256,64 @@ final class Ztunnel implements AutoCloseable {
     if (config.listeners().proxy()) {
       readiness.require(PROXY);
     }
-    operations.startReadiness();
-    if (config.xds().address() != null) {
-      throw new StartException(
-          "XDS_ADDRESS: %s (expected: empty, with LOCAL_XDS_PATH or LOCAL_XDS; a control plane cannot be followed yet)"
-              .formatted(config.xds().address()));
-    }
     if (config.dns().proxy()) {
-      APP.warn("the DNS proxy is not available: redirect no DNS of pods to port 15053");
+      readiness.require(DNS);
     }
+    operations.startReadiness();
+    followFiles();
     inControl(
         () ->
             mesh.observe(
                 new CertificatePrefetch(certificates, config.node().name(), config.mode())));
-    loadLocalMesh();
-    readiness.complete(STATE);
-    if (config.listeners().proxy()) {
+    loadLocalMesh(); // first, so that the control plane has the last word
+    operations.startAdminAndStats();
+    if (!feed.start()) {
+      onWarm();
+    }
+    // No connection is judged, and no pod taken, before the policies are known.
+    if (awaitWarm()) {
       switch (config.mode()) {
         case Config.Mode.Shared shared -> startShared(shared);
         case Config.Mode.Dedicated(String namespace, String name, String serviceAccount) ->
-            startOwn(new WorkloadInfo(name, namespace, serviceAccount), PodProxy.Role.WORKLOAD);
+            startOwn(new WorkloadInfo(name, namespace, serviceAccount), workloadRole());
       }
     }
-    operations.startAdminAndStats();
-    readiness.complete(PROXY); // now that nothing is left that could end the start
+    // Now that nothing is left that could end the start.
+    readiness.complete(PROXY);
+    readiness.complete(DNS);
     System.gc(); // what only the start needed is most of the heap; the node can have it back
+  }
+
+  /** Revoked certificates, and certificates in files. */
+  private void followFiles() {
+    @Nullable Path revocations = config.security().revocationList();
+    if (revocations != null) {
+      RevocationFile.open(revocations, certificates.revoked(), files);
+    }
+    if (certificateFiles != null) {
+      certificateFiles.onChange(files, certificates::renew);
+    }
+  }
+
+  private PodProxy.Role workloadRole() {
+    return config.listeners().proxy() ? PodProxy.Role.WORKLOAD : PodProxy.Role.DNS;
+  }
+
+  /** Any thread. */
+  private void onWarm() {
+    operations.readiness().complete(STATE);
+    warmOrEnding.countDown();
+  }
+
+  /** Waits for the mesh, for as long as it takes; false if the process ends before. */
+  private boolean awaitWarm() {
+    try {
+      warmOrEnding.await();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt(); // as good as an order to end
+      ending.countDown();
+    }
+    return ending.getCount() > 0;
   }
 
   private void loadLocalMesh() throws StartException {
@@ -258,7 +348,7 @@ final class Ztunnel implements AutoCloseable {
   private void startShared(Config.Mode.Shared shared) throws StartException {
     APP.info("shared proxy mode - in-pod mode enabled");
     Config.@Nullable OwnWorkload self = config.node().self();
-    if (self != null) {
+    if (self != null && config.listeners().proxy()) {
       startOwn(
           new WorkloadInfo(self.name(), self.namespace(), self.serviceAccount()),
           PodProxy.Role.SELF);
@@ -279,7 +369,7 @@ final class Ztunnel implements AutoCloseable {
                     context,
                     new SocketFactory(transport, namespace, DataPathSettings.sockets(config)),
                     new WorkloadInfo(pod.name(), pod.namespace(), pod.serviceAccount()),
-                    PodProxy.Role.WORKLOAD),
+                    workloadRole()),
             new PodObserver(new WorkloadManagerMetrics(operations.registry())));
     workloads = proxies;
     PodSection.add(operations.dump(), proxies::states);
@@ -300,7 +390,7 @@ final class Ztunnel implements AutoCloseable {
                   transport,
                   NetworkNamespace.current(),
                   switch (role) {
-                    case WORKLOAD -> DataPathSettings.sockets(config);
+                    case WORKLOAD, DNS -> DataPathSettings.sockets(config);
                     case SELF -> DataPathSettings.ownSockets(config);
                   }),
               info,
@@ -338,6 +428,7 @@ final class Ztunnel implements AutoCloseable {
   /** The order to end: a signal, or the admin server. Any thread. */
   void end() {
     ending.countDown();
+    warmOrEnding.countDown();
   }
 
   private void awaitEnd() {
@@ -375,11 +466,14 @@ final class Ztunnel implements AutoCloseable {
     if (agent != null) {
       agent.close();
     }
+    feed.close();
     operations.close();
     resolver.close();
+    files.close();
     certificates.close();
     loops.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(2, TimeUnit.SECONDS);
     control.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(2, TimeUnit.SECONDS);
+    controlPlanes.close();
   }
 
   /** Hears what becomes of the pods' proxies, on the control thread. */

@@ -6,17 +6,22 @@ import io.netty.util.concurrent.Promise;
 import io.netty.util.concurrent.ScheduledFuture;
 import io.ztunnel.hbone.ClientTls;
 import io.ztunnel.hbone.KeyMaterial;
+import io.ztunnel.hbone.PeerTrust;
 import io.ztunnel.hbone.ServerTls;
 import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.hbone.TlsSettings;
+import io.ztunnel.hbone.TrustRoots;
 import java.io.IOException;
 import java.security.cert.X509Certificate;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
@@ -28,8 +33,15 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Hands out the certificates of the node's workloads and keeps them fresh: asks the authority once
- * for each identity, renews at half of the validity, keeps a valid certificate when renewal fails,
- * retries with growing pauses (Istio: 1 s doubling to 150 s, each ±20 %).
+ * for each identity, the most urgent first, renews at half of the validity, keeps a valid
+ * certificate when renewal fails, retries with growing pauses (Istio: 1 s doubling to 150 s, each
+ * ±20 %).
+ *
+ * <p>Peers are believed by the roots that came with the certificates: all identities of a trust
+ * domain trust every root that came with a certificate which one of them holds. So a new root
+ * counts for all from its first appearance, and a former one until the last certificate that came
+ * with it is replaced; while roots are rotated, nobody meets a peer that is ahead or behind and
+ * cannot be verified.
  *
  * <p>The table is written by the control thread only and read by any thread; a certificate that is
  * there is handed out without a thread change. A failed first attempt is the answer to all who ask
@@ -61,9 +73,14 @@ public final class CertificateManager implements AutoCloseable {
   private final EventExecutor control;
   private final CertificateAuthority authority;
   private final TlsSettings settings;
+  private final RevokedCertificates revoked;
   private final Clock clock;
   private final RandomGenerator random;
   private final Map<SpiffeId, Entry> entries = new ConcurrentHashMap<>();
+  private final SigningQueue queue;
+
+  /** By trust domain. Read and written by the control thread. */
+  private final Map<String, TrustRoots> roots = new HashMap<>();
 
   /** Read and written by the control thread. */
   private boolean closed;
@@ -71,18 +88,22 @@ public final class CertificateManager implements AutoCloseable {
   /**
    * @param control the control thread
    * @param authority closed together with this
+   * @param revoked which peers are not believed although their roots are
    */
   public CertificateManager(
       EventExecutor control,
       CertificateAuthority authority,
       TlsSettings settings,
+      RevokedCertificates revoked,
       Clock clock,
       RandomGenerator random) {
     this.control = control;
     this.authority = authority;
     this.settings = settings;
+    this.revoked = revoked;
     this.clock = clock;
     this.random = random;
+    this.queue = new SigningQueue(control, authority, this::onSigned);
   }
 
   /**
@@ -100,7 +121,7 @@ public final class CertificateManager implements AutoCloseable {
           if (closed) {
             promise.tryFailure(new IOException(SHUTTING_DOWN));
           } else {
-            entry(identity).await(promise);
+            entry(identity, Priority.REAL_TIME).await(promise);
           }
         });
     return promise;
@@ -111,7 +132,7 @@ public final class CertificateManager implements AutoCloseable {
     control.execute(
         () -> {
           if (!closed) {
-            Entry _ = entry(identity);
+            Entry _ = entry(identity, Priority.WARMUP);
           }
         });
   }
@@ -122,9 +143,38 @@ public final class CertificateManager implements AutoCloseable {
         () -> {
           @Nullable Entry entry = entries.remove(identity);
           if (entry != null) {
+            queue.withdraw(identity);
             entry.close("the identity is no longer needed");
+            updateRoots(identity.trustDomain());
           }
         });
+  }
+
+  /**
+   * Asks for a new certificate now, because the authority has another one; does nothing for an
+   * identity that nobody asked for. Callable from any thread.
+   */
+  public void renew(SpiffeId identity) {
+    control.execute(
+        () -> {
+          @Nullable Entry entry = entries.get(identity);
+          if (entry != null) {
+            entry.cancelTimer();
+            queue.askAnew(identity, Priority.REAL_TIME);
+          }
+        });
+  }
+
+  /** The roots that peers are believed by, for identities of this trust domain. Control thread. */
+  List<X509Certificate> trusted(String trustDomain) {
+    assert control.inEventLoop();
+    @Nullable TrustRoots known = roots.get(trustDomain);
+    return known == null ? List.of() : known.roots();
+  }
+
+  /** Whom not to believe, and when that changes. */
+  public RevokedCertificates revoked() {
+    return revoked;
   }
 
   /** What there is for each identity, sorted by identity. Callable from any thread. */
@@ -141,19 +191,63 @@ public final class CertificateManager implements AutoCloseable {
           closed = true;
           entries.values().forEach(entry -> entry.close(SHUTTING_DOWN));
           entries.clear();
+          queue.clear();
           authority.close();
         });
   }
 
-  private Entry entry(SpiffeId identity) {
+  private Entry entry(SpiffeId identity, Priority priority) {
     assert control.inEventLoop();
     @Nullable Entry entry = entries.get(identity);
     if (entry == null) {
       entry = new Entry(identity);
       entries.put(identity, entry);
-      entry.sign();
+    }
+    if (entry.state instanceof CertificateState.Initializing) {
+      queue.ask(identity, priority); // or raises it
     }
     return entry;
+  }
+
+  private void onSigned(SpiffeId identity, Future<KeyMaterial> outcome) {
+    assert control.inEventLoop();
+    @Nullable Entry entry = entries.get(identity);
+    if (entry != null) { // else forgotten meanwhile
+      entry.onSigned(outcome);
+    }
+  }
+
+  /** The roots of a trust domain, with those of a certificate that is about to be used. */
+  private TrustRoots rootsWith(String trustDomain, KeyMaterial material) {
+    @Nullable TrustRoots known = roots.get(trustDomain);
+    if (known == null) {
+      known = new TrustRoots(material.roots());
+      roots.put(trustDomain, known);
+    } else {
+      Set<X509Certificate> all = new LinkedHashSet<>(known.roots());
+      all.addAll(material.roots());
+      known.replace(List.copyOf(all));
+    }
+    return known;
+  }
+
+  /** Drops roots that came with no certificate that is still held. */
+  private void updateRoots(String trustDomain) {
+    Set<X509Certificate> held = new LinkedHashSet<>();
+    entries.forEach(
+        (identity, entry) -> {
+          if (identity.trustDomain().equals(trustDomain)
+              && entry.state instanceof CertificateState.Available(WorkloadTls tls)) {
+            held.addAll(tls.material().roots());
+          }
+        });
+    @Nullable TrustRoots known = roots.get(trustDomain);
+    if (held.isEmpty()) {
+      roots.remove(trustDomain);
+    } else if (known != null && !Set.copyOf(known.roots()).equals(held)) {
+      known.replace(List.copyOf(held));
+      LOG.info("trust domain {} has {} roots now", trustDomain, held.size());
+    }
   }
 
   /** When to renew: at half of the validity, a little earlier by chance; at once if it is past. */
@@ -185,7 +279,6 @@ public final class CertificateManager implements AutoCloseable {
     private volatile CertificateState state = new CertificateState.Initializing();
     private @Nullable ScheduledFuture<?> timer;
     private int failures;
-    private boolean closed;
 
     Entry(SpiffeId identity) {
       this.identity = identity;
@@ -212,31 +305,45 @@ public final class CertificateManager implements AutoCloseable {
       }
     }
 
-    void sign() {
-      timer = null;
-      authority
-          .sign(identity)
-          .addListener((Future<KeyMaterial> signed) -> control.execute(() -> onSigned(signed)));
+    private void askIn(Duration pause) {
+      cancelTimer();
+      timer =
+          control.schedule(
+              () -> queue.ask(identity, Priority.BACKGROUND),
+              pause.toMillis(),
+              TimeUnit.MILLISECONDS);
     }
 
-    private void onSigned(Future<KeyMaterial> signed) {
-      assert control.inEventLoop();
-      if (closed) {
-        return; // forgotten meanwhile
+    void cancelTimer() {
+      if (timer != null) {
+        timer.cancel(false);
+        timer = null;
       }
+    }
+
+    void onSigned(Future<KeyMaterial> signed) {
+      assert control.inEventLoop();
       if (!signed.isSuccess()) {
         onFailure(signed.cause());
         return;
       }
       KeyMaterial material = signed.getNow();
+      if (state instanceof CertificateState.Available(WorkloadTls held)
+          && held.material().chain().equals(material.chain())
+          && held.material().roots().equals(material.roots())) {
+        onUnchanged(material);
+        return;
+      }
       WorkloadTls tls;
       try {
+        PeerTrust trust = new PeerTrust(rootsWith(identity.trustDomain(), material), revoked);
         tls =
             new WorkloadTls(
                 material,
-                ServerTls.create(material, settings),
-                ClientTls.create(material, settings));
+                ServerTls.create(material, trust, settings),
+                ClientTls.create(material, trust, settings));
       } catch (RuntimeException e) {
+        updateRoots(identity.trustDomain());
         onFailure(e);
         return;
       }
@@ -245,11 +352,27 @@ public final class CertificateManager implements AutoCloseable {
       state = new CertificateState.Available(tls);
       Duration due = untilRenewal(material.leaf(), clock.instant(), random);
       Duration renewal = due.compareTo(FIRST_RENEWAL) < 0 ? FIRST_RENEWAL : due;
-      timer = control.schedule(this::sign, renewal.toMillis(), TimeUnit.MILLISECONDS);
+      askIn(renewal);
+      updateRoots(identity.trustDomain());
       LOG.debug("certificate of {} renews in {}", identity, renewal);
       List<Promise<WorkloadTls>> answered = List.copyOf(waiters);
       waiters.clear();
       answered.forEach(waiter -> waiter.trySuccess(tls));
+    }
+
+    /** The authority has no newer one yet, as with files: asks again at half of what is left. */
+    private void onUnchanged(KeyMaterial material) {
+      Duration left = Duration.between(clock.instant(), material.leaf().getNotAfter().toInstant());
+      if (left.isNegative() || left.isZero()) {
+        onFailure(new IOException("the certificate expired at " + time(material)));
+        return;
+      }
+      Duration pause = left.dividedBy(2);
+      askIn(pause.compareTo(FIRST_RENEWAL) < 0 ? FIRST_RENEWAL : pause);
+    }
+
+    private static String time(KeyMaterial material) {
+      return material.leaf().getNotAfter().toInstant().toString();
     }
 
     private void onFailure(Throwable cause) {
@@ -269,8 +392,9 @@ public final class CertificateManager implements AutoCloseable {
         List<Promise<WorkloadTls>> answered = List.copyOf(waiters);
         waiters.clear();
         answered.forEach(waiter -> waiter.tryFailure(new IOException(error, cause)));
+        updateRoots(identity.trustDomain());
       }
-      timer = control.schedule(this::sign, pause.toMillis(), TimeUnit.MILLISECONDS);
+      askIn(pause);
     }
 
     /** Frees what connections were made with, once none can be in the making with it. */
@@ -283,12 +407,8 @@ public final class CertificateManager implements AutoCloseable {
 
     void close(String reason) {
       assert control.inEventLoop();
-      closed = true;
       retire(state);
-      if (timer != null) {
-        timer.cancel(false);
-        timer = null;
-      }
+      cancelTimer();
       List<Promise<WorkloadTls>> answered = List.copyOf(waiters);
       waiters.clear();
       answered.forEach(waiter -> waiter.tryFailure(new IOException(reason)));

@@ -7,6 +7,7 @@ import io.netty.util.concurrent.Future;
 import io.ztunnel.hbone.KeyMaterial;
 import io.ztunnel.hbone.SpiffeId;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.io.StringWriter;
 import java.math.BigInteger;
 import java.nio.channels.FileChannel;
@@ -19,12 +20,10 @@ import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.GeneralSecurityException;
-import java.security.InvalidKeyException;
 import java.security.KeyPair;
 import java.security.KeyPairGenerator;
 import java.security.PrivateKey;
 import java.security.SecureRandom;
-import java.security.Signature;
 import java.security.cert.CertificateException;
 import java.security.cert.X509Certificate;
 import java.security.spec.ECGenParameterSpec;
@@ -71,6 +70,11 @@ public final class TrialAuthority implements CertificateAuthority {
   private static final String SIGNATURE = "SHA256withECDSA";
   private static final Duration ROOT_VALIDITY = Duration.ofDays(3650);
 
+  /** How long another daemon may take to make the root. */
+  private static final Duration LOCK_WAIT = Duration.ofSeconds(10);
+
+  private static final long LOCK_POLL_MILLIS = 50;
+
   /** File locks are between processes; this one is between the threads of ours. */
   private static final Lock OPENING = new ReentrantLock();
 
@@ -101,7 +105,7 @@ public final class TrialAuthority implements CertificateAuthority {
    */
   public static TrialAuthority open(Path directory, Duration validity, Clock clock)
       throws IOException {
-    OPENING.lock();
+    lockOpening(directory);
     try {
       Files.createDirectories(directory, permissions("rwx------"));
       try (FileChannel lockFile =
@@ -109,7 +113,7 @@ public final class TrialAuthority implements CertificateAuthority {
                   directory.resolve("lock"),
                   Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE),
                   permissions("rw-------"));
-          FileLock _ = lockFile.lock()) {
+          FileLock _ = lock(lockFile, directory)) {
         return openLocked(directory, validity, clock);
       }
     } catch (IOException | GeneralSecurityException | OperatorCreationException e) {
@@ -118,6 +122,40 @@ public final class TrialAuthority implements CertificateAuthority {
     } finally {
       OPENING.unlock();
     }
+  }
+
+  private static void lockOpening(Path directory) throws IOException {
+    try {
+      if (!OPENING.tryLock(LOCK_WAIT.toMillis(), TimeUnit.MILLISECONDS)) {
+        throw locked(directory);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new InterruptedIOException("interrupted while waiting for " + directory);
+    }
+  }
+
+  /** Another process holds the lock while it makes the root: for a moment, unless it hangs. */
+  private static FileLock lock(FileChannel file, Path directory) throws IOException {
+    for (long waited = 0; waited <= LOCK_WAIT.toMillis(); waited += LOCK_POLL_MILLIS) {
+      @Nullable FileLock lock = file.tryLock();
+      if (lock != null) {
+        return lock;
+      }
+      try {
+        Thread.sleep(LOCK_POLL_MILLIS);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new InterruptedIOException("interrupted while waiting for the lock");
+      }
+    }
+    throw locked(directory);
+  }
+
+  private static IOException locked(Path directory) {
+    return new IOException(
+        "%s is locked by another process for more than %d s"
+            .formatted(directory.resolve("lock"), LOCK_WAIT.toSeconds()));
   }
 
   private static TrialAuthority openLocked(Path directory, Duration validity, Clock clock)
@@ -129,27 +167,11 @@ public final class TrialAuthority implements CertificateAuthority {
     }
     PrivateKey key = readKey(keyFile);
     X509Certificate certificate = readCertificate(certificateFile);
-    if (!belongTogether(key, certificate)) {
+    if (!CertificateFiles.belongTogether(key, certificate)) {
       throw new IOException(
           keyFile + ": not the key of " + certificateFile + " (expected: both of one root)");
     }
     return new TrialAuthority(clock, validity, key, certificate);
-  }
-
-  private static boolean belongTogether(PrivateKey key, X509Certificate certificate)
-      throws GeneralSecurityException {
-    byte[] challenge = {1};
-    Signature signature = Signature.getInstance(SIGNATURE);
-    try {
-      signature.initSign(key);
-      signature.update(challenge);
-      byte[] signed = signature.sign();
-      signature.initVerify(certificate.getPublicKey());
-      signature.update(challenge);
-      return signature.verify(signed);
-    } catch (InvalidKeyException e) {
-      return false; // of another algorithm
-    }
   }
 
   private static FileAttribute<Set<PosixFilePermission>> permissions(String text) {

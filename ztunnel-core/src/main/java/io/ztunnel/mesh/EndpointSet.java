@@ -9,48 +9,71 @@ import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The endpoints of a service, by workload uid. Immutable; changed copies share what is the same.
+ * The endpoints of a service, by workload uid: workloads that say they serve it, and those that a
+ * local file names for it. Immutable; changed copies share what is the same.
  */
 public final class EndpointSet {
-  public static final EndpointSet EMPTY = new EndpointSet(PersistentMap.empty());
+  public static final EndpointSet EMPTY =
+      new EndpointSet(
+          new NamespacedHostname("", ""),
+          List.of(),
+          Trie.empty(ByUid.WEIGHED),
+          PersistentMap.empty(),
+          PersistentMap.empty());
 
-  private final PersistentMap<String, Endpoint> byUid;
+  private final NamespacedHostname service;
+  private final List<LoadBalancer.Scope> preferences;
+  private final Trie<Workload> workloads;
 
-  private EndpointSet(PersistentMap<String, Endpoint> byUid) {
-    this.byUid = byUid;
+  /** The same once more by where they are, as far as the preferences ask; empty without any. */
+  private final PersistentMap<List<String>, Trie<Workload>> byPlace;
+
+  /** Those that only a local file names. */
+  private final PersistentMap<String, Endpoint> named;
+
+  private EndpointSet(
+      NamespacedHostname service,
+      List<LoadBalancer.Scope> preferences,
+      Trie<Workload> workloads,
+      PersistentMap<List<String>, Trie<Workload>> byPlace,
+      PersistentMap<String, Endpoint> named) {
+    this.service = service;
+    this.preferences = preferences;
+    this.workloads = workloads;
+    this.byPlace = byPlace;
+    this.named = named;
   }
 
-  /** The endpoints given; of two with one workload uid the later. */
-  public static EndpointSet of(Collection<Endpoint> endpoints) {
-    PersistentMap.Editor<String, Endpoint> editor = EMPTY.byUid.edit();
-    endpoints.forEach(endpoint -> editor.put(endpoint.workloadUid(), endpoint));
-    return of(editor);
-  }
-
-  static EndpointSet of(PersistentMap.Editor<String, Endpoint> editor) {
-    PersistentMap<String, Endpoint> map = editor.map();
-    return map.isEmpty() ? EMPTY : new EndpointSet(map);
+  /** The endpoints that a local file names; of two with one workload uid the later. */
+  static EndpointSet of(NamespacedHostname service, Collection<Endpoint> endpoints) {
+    Editor editor = new Editor(service, List.of(), EMPTY);
+    endpoints.forEach(editor::put);
+    return editor.set();
   }
 
   public @Nullable Endpoint get(String workloadUid) {
-    return byUid.get(workloadUid);
+    Workload workload =
+        workloads.find(workloadUid.hashCode(), present -> present.hasUid(workloadUid));
+    return workload != null ? endpoint(workload) : named.get(workloadUid);
   }
 
   public int size() {
-    return byUid.size();
+    return workloads.size() + named.size();
   }
 
   public boolean isEmpty() {
-    return byUid.isEmpty();
+    return size() == 0;
   }
 
   public void forEach(Consumer<? super Endpoint> action) {
-    byUid.forEach((_, endpoint) -> action.accept(endpoint));
+    workloads.forEach(workload -> action.accept(endpoint(workload)));
+    named.forEach((_, endpoint) -> action.accept(endpoint));
   }
 
   /** Whether the condition holds for any of them. */
   public boolean anyMatch(Predicate<? super Endpoint> condition) {
-    return byUid.anyMatch(condition);
+    return workloads.anyMatch(workload -> condition.test(endpoint(workload)))
+        || named.anyMatch(condition);
   }
 
   /** In the order of workload uids, for display. */
@@ -61,12 +84,40 @@ public final class EndpointSet {
     return List.copyOf(all);
   }
 
-  PersistentMap.Editor<String, Endpoint> edit() {
-    return byUid.edit();
+  /** Those that say so themselves. */
+  public void forEachWorkload(Consumer<? super Workload> action) {
+    workloads.forEach(action);
+  }
+
+  /** The same in groups, one for each place that the service's preferences tell apart. */
+  public void forEachGroup(Consumer<? super EndpointGroup> action) {
+    if (preferences.isEmpty()) {
+      action.accept(new EndpointGroup(List.of(), workloads));
+    } else {
+      byPlace.forEach((place, group) -> action.accept(new EndpointGroup(place, group)));
+    }
+  }
+
+  /** Those that only a local file names, whether their workloads are known or not. */
+  public void forEachNamed(Consumer<? super Endpoint> action) {
+    named.forEach((_, endpoint) -> action.accept(endpoint));
+  }
+
+  public boolean hasNamed() {
+    return !named.isEmpty();
+  }
+
+  /** Where a workload of this set serves the ports of the service. */
+  public PortMap ports(Workload workload) {
+    return workload.ports(service);
+  }
+
+  private Endpoint endpoint(Workload workload) {
+    return workload.endpoint(ports(workload));
   }
 
   @Override
-  public boolean equals(Object other) {
+  public boolean equals(@Nullable Object other) {
     return other instanceof EndpointSet that
         && size() == that.size()
         && sorted().equals(that.sorted());
@@ -80,5 +131,94 @@ public final class EndpointSet {
   @Override
   public String toString() {
     return sorted().toString();
+  }
+
+  /** Changes a copy of a set. Confined to the thread that uses it. */
+  static final class Editor {
+    private final NamespacedHostname service;
+    private final List<LoadBalancer.Scope> preferences;
+    private final EndpointSet original;
+    private final Trie.Editor<Workload> workloads;
+    private final PersistentMap.Editor<List<String>, Trie<Workload>> byPlace;
+    private final PersistentMap.Editor<String, Endpoint> named;
+
+    /**
+     * Starts with the endpoints of a set.
+     *
+     * @param preferences what the set's were too, unless it is empty
+     */
+    Editor(NamespacedHostname service, List<LoadBalancer.Scope> preferences, EndpointSet original) {
+      this.service = service;
+      this.preferences = preferences;
+      this.original = original;
+      workloads = original.workloads.edit();
+      byPlace = original.byPlace.edit();
+      named = original.named.edit();
+    }
+
+    @Nullable Workload workload(String uid) {
+      return workloads.find(uid.hashCode(), present -> present.hasUid(uid));
+    }
+
+    /** Adds an endpoint in place of one with the same uid. */
+    void put(Workload workload) {
+      Workload before = workloads.find(workload.uidHash(), workload::hasUidOf);
+      if (before != null && !preferences.isEmpty()) {
+        inPlace(before, group -> group.remove(before));
+      }
+      workloads.put(workload);
+      if (!preferences.isEmpty()) {
+        inPlace(workload, group -> group.put(workload));
+      }
+      if (named.size() > 0) {
+        named.remove(workload.uid());
+      }
+    }
+
+    /** Adds an endpoint that a local file names; there is no workload of its uid here. */
+    void put(Endpoint endpoint) {
+      named.put(endpoint.workloadUid(), endpoint);
+    }
+
+    void remove(String uid) {
+      Workload before = workload(uid);
+      if (before != null) {
+        workloads.remove(before);
+        if (!preferences.isEmpty()) {
+          inPlace(before, group -> group.remove(before));
+        }
+      }
+      named.remove(uid);
+    }
+
+    EndpointSet set() {
+      Trie<Workload> all = workloads.set();
+      PersistentMap<String, Endpoint> others = named.map();
+      if (all.isEmpty() && others.isEmpty()) {
+        return EMPTY;
+      }
+      boolean same =
+          isSame(all, original.workloads)
+              && isSame(others, original.named)
+              && preferences.equals(original.preferences);
+      return same ? original : new EndpointSet(service, preferences, all, byPlace.map(), others);
+    }
+
+    @SuppressWarnings("ReferenceEquality") // unchanged sets are the same object
+    private static boolean isSame(Object one, Object other) {
+      return one == other;
+    }
+
+    private void inPlace(Workload workload, Consumer<Trie.Editor<Workload>> change) {
+      List<String> place = LoadBalancer.place(preferences, workload);
+      Trie<Workload> before = byPlace.get(place);
+      Trie.Editor<Workload> group = (before == null ? Trie.empty(ByUid.WEIGHED) : before).edit();
+      change.accept(group);
+      if (group.isEmpty()) {
+        byPlace.remove(place);
+      } else {
+        byPlace.put(place, group.set());
+      }
+    }
   }
 }

@@ -7,6 +7,9 @@ import org.jspecify.annotations.Nullable;
 
 /** The text of IP addresses: dotted quads and RFC 5952. Never asks a name service. */
 public final class IpText {
+  static final InetAddress ANY_V4 = InetAddress.ofLiteral("0.0.0.0");
+  static final InetAddress ANY_V6 = InetAddress.ofLiteral("::");
+
   private IpText() {}
 
   /**

@@ -1,11 +1,25 @@
 package io.ztunnel.mesh;
 
+import java.util.ArrayList;
 import java.util.List;
 
 /** How a service wants its endpoints chosen. Immutable. */
 public record LoadBalancer(List<Scope> routingPreferences, Mode mode, HealthPolicy healthPolicy) {
   public LoadBalancer {
     routingPreferences = List.copyOf(routingPreferences);
+  }
+
+  /** Where a workload is: one text for each preference. */
+  public List<String> place(Workload workload) {
+    return place(routingPreferences, workload);
+  }
+
+  static List<String> place(List<Scope> preferences, Workload workload) {
+    List<String> place = new ArrayList<>(preferences.size());
+    for (Scope preference : preferences) {
+      place.add(preference.of(workload));
+    }
+    return place;
   }
 
   /** What the source and an endpoint can have in common. */
@@ -28,15 +42,15 @@ public record LoadBalancer(List<Scope> routingPreferences, Mode mode, HealthPoli
       return text;
     }
 
-    /** Whether both are in the same place; unknown is the same as unknown (Istio). */
-    public boolean same(Workload one, Workload other) {
+    /** Where a workload is; the empty text if that is not known. */
+    public String of(Workload workload) {
       return switch (this) {
-        case REGION -> one.locality().region().equals(other.locality().region());
-        case ZONE -> one.locality().zone().equals(other.locality().zone());
-        case SUBZONE -> one.locality().subzone().equals(other.locality().subzone());
-        case NODE -> one.node().equals(other.node());
-        case CLUSTER -> one.clusterId().equals(other.clusterId());
-        case NETWORK -> one.network().equals(other.network());
+        case REGION -> workload.locality().region();
+        case ZONE -> workload.locality().zone();
+        case SUBZONE -> workload.locality().subzone();
+        case NODE -> workload.node();
+        case CLUSTER -> workload.clusterId();
+        case NETWORK -> workload.network();
       };
     }
   }

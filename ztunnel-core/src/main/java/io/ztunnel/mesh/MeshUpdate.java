@@ -26,7 +26,7 @@ public final class MeshUpdate {
   private final Set<String> touchedPolicies = new LinkedHashSet<>();
 
   /** The last word on each endpoint of each service. */
-  private final Map<NamespacedHostname, Map<String, Optional<Endpoint>>> endpoints =
+  private final Map<NamespacedHostname, Map<String, Optional<Workload>>> endpoints =
       new LinkedHashMap<>();
 
   private WorkloadIndex.Editor workloads;
@@ -46,20 +46,19 @@ public final class MeshUpdate {
    * Adds a workload in place of one with the same uid, and its endpoints in place of that one's.
    */
   public void insertWorkload(Workload workload) {
-    removeEndpoints(workloads.get(workload.uid()));
+    String uid = workload.uid();
+    removeEndpoints(uid, workloads.get(uid));
     Workload shared = workload.sharing(interner);
     workloads.insert(shared);
-    touchedWorkloads.add(shared.uid());
-    shared
-        .serving()
-        .services()
-        .forEach((key, ports) -> change(key, shared.uid(), Optional.of(shared.endpoint(ports))));
+    touchedWorkloads.add(uid);
+    Optional<Workload> endpoint = Optional.of(shared);
+    shared.services().forEach(key -> change(key, uid, endpoint));
   }
 
   /** Removes a workload and its endpoints; false when there is none of this uid. */
   public boolean removeWorkload(String uid) {
     Workload workload = workloads.remove(uid);
-    removeEndpoints(workload);
+    removeEndpoints(uid, workload);
     touchedWorkloads.add(uid);
     return workload != null;
   }
@@ -80,6 +79,31 @@ public final class MeshUpdate {
     return services.remove(key) != null;
   }
 
+  /** Adds a workload or a service. */
+  public void insert(Addressable resource) {
+    switch (resource) {
+      case Workload workload -> insertWorkload(workload);
+      case Service service -> insertService(service);
+    }
+  }
+
+  /**
+   * Removes the workload or the service that a name of the control plane stands for (Istio): a uid,
+   * or else {@code namespace/hostname}. A name with two slashes is the uid of a workload that is
+   * not known.
+   */
+  public void remove(String name) {
+    if (removeWorkload(name)) {
+      return;
+    }
+    NamespacedHostname key = NamespacedHostname.parse(name);
+    if (key == null) {
+      LOG.warn("removed resource {}: neither a uid that is known nor namespace/hostname", name);
+    } else if (key.hostname().indexOf('/') < 0 && !removeService(key)) {
+      LOG.warn("removed resource {}: there is no such workload or service", name);
+    }
+  }
+
   /** Adds a policy in place of one with the same key. */
   public void insertPolicy(String key, Authorization policy) {
     touchedPolicies.add(key);
@@ -94,7 +118,7 @@ public final class MeshUpdate {
 
   /** Removes everything, endpoints without a service included. */
   public void clear() {
-    before.workloads().byUid().forEach((uid, _) -> touchedWorkloads.add(uid));
+    before.workloads().forEach(workload -> touchedWorkloads.add(workload.uid()));
     before.policies().byKey().forEach((key, _) -> touchedPolicies.add(key));
     endpoints.clear();
     workloads = new WorkloadIndex.Editor(WorkloadIndex.empty(), localNode);
@@ -141,13 +165,13 @@ public final class MeshUpdate {
         : WorkloadChange.IdentityUse.UNUSED;
   }
 
-  private void removeEndpoints(@Nullable Workload workload) {
+  private void removeEndpoints(String uid, @Nullable Workload workload) {
     if (workload != null) {
-      workload.services().forEach(key -> change(key, workload.uid(), Optional.empty()));
+      workload.services().forEach(key -> change(key, uid, Optional.empty()));
     }
   }
 
-  private void change(NamespacedHostname key, String uid, Optional<Endpoint> endpoint) {
+  private void change(NamespacedHostname key, String uid, Optional<Workload> endpoint) {
     endpoints.computeIfAbsent(key, _ -> new LinkedHashMap<>()).put(uid, endpoint);
   }
 }

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.Consumer;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -44,7 +45,7 @@ public final class MeshView {
   }
 
   public @Nullable Workload workload(String uid) {
-    return workloads.byUid().get(uid);
+    return workloads.get(uid);
   }
 
   /** The workload of an address: pods first, then HBONE, then the one inserted last. */
@@ -75,6 +76,22 @@ public final class MeshView {
   /** The best service with this hostname. */
   public @Nullable Service service(String hostname, @Nullable String clientNamespace) {
     return services.byHostname(hostname, clientNamespace);
+  }
+
+  /**
+   * The best service with this hostname of those that meet a condition; where nothing else decides,
+   * one of the preferred namespace.
+   */
+  public @Nullable Service service(
+      String hostname,
+      @Nullable String clientNamespace,
+      @Nullable String preferredNamespace,
+      Predicate<? super Service> condition) {
+    List<Service> named = services.all(hostname);
+    return named.isEmpty() // for most names that are asked for
+        ? null
+        : BestService.of(
+            named.stream().filter(condition).toList(), clientNamespace, preferredNamespace);
   }
 
   /** All services with this hostname, at most one per namespace, in order of insertion. */
@@ -126,18 +143,18 @@ public final class MeshView {
   }
 
   public int workloadCount() {
-    return workloads.byUid().size();
+    return workloads.size();
   }
 
   /** All workloads, in no order. */
   public void forEachWorkload(Consumer<? super Workload> action) {
-    workloads.byUid().forEach((_, workload) -> action.accept(workload));
+    workloads.forEach(action);
   }
 
   /** All workloads in the order of their uids, for display. */
   public List<Workload> sortedWorkloads() {
     List<Workload> all = new ArrayList<>(workloadCount());
-    workloads.byUid().forEach((_, workload) -> all.add(workload));
+    workloads.forEach(all::add);
     all.sort(Comparator.comparing(Workload::uid));
     return Collections.unmodifiableList(all);
   }

@@ -18,6 +18,9 @@ public final class PortMap {
 
   private static final int PORT_BITS = 16;
 
+  /** Above a target port and 31 bits for the place of the pair. */
+  private static final int SERVICE_SHIFT = PORT_BITS + 31;
+
   /** Service port above, target port below; sorted, unsigned. */
   private final int[] entries;
 
@@ -41,6 +44,30 @@ public final class PortMap {
       entries[i++] = service << PORT_BITS | Ports.checked("target port", port.getValue());
     }
     return new PortMap(entries);
+  }
+
+  /**
+   * The first pairs of two arrays, of service ports and target ports in 0-65535; of two with one
+   * service port the later.
+   */
+  static PortMap of(int[] services, int[] targets, int size) {
+    if (size == 0) {
+      return EMPTY;
+    }
+    long[] inOrder = new long[size];
+    for (int i = 0; i < size; i++) {
+      inOrder[i] = ((long) services[i] << SERVICE_SHIFT) | ((long) i << PORT_BITS) | targets[i];
+    }
+    Arrays.sort(inOrder);
+    int[] entries = new int[size];
+    int kept = 0;
+    for (int i = 0; i < size; i++) {
+      int service = (int) (inOrder[i] >>> SERVICE_SHIFT);
+      if (i + 1 == size || service != (int) (inOrder[i + 1] >>> SERVICE_SHIFT)) {
+        entries[kept++] = (service << PORT_BITS) | ((int) inOrder[i] & Ports.MAX);
+      }
+    }
+    return new PortMap(kept == size ? entries : Arrays.copyOf(entries, kept));
   }
 
   /** The target port of a service port, or {@link #ABSENT}. */

@@ -76,10 +76,24 @@ public record Service(
         || clientNamespace.equals(namespace());
   }
 
-  boolean accepts(Endpoint endpoint) {
-    return endpoint.status() == HealthStatus.HEALTHY
+  /** What tells its endpoints apart when one is chosen. */
+  List<LoadBalancer.Scope> preferences() {
+    return loadBalancer == null || loadBalancer.mode() == LoadBalancer.Mode.STANDARD
+        ? List.of()
+        : loadBalancer.routingPreferences();
+  }
+
+  /** Whether an endpoint of this health may be chosen. */
+  boolean accepts(HealthStatus status) {
+    return status == HealthStatus.HEALTHY
         || (loadBalancer != null
             && loadBalancer.healthPolicy() == LoadBalancer.HealthPolicy.ALLOW_ALL);
+  }
+
+  /** Whether its endpoints are sorted as those of another version of it. */
+  boolean acceptsAndPrefersAs(Service other) {
+    return accepts(HealthStatus.UNHEALTHY) == other.accepts(HealthStatus.UNHEALTHY)
+        && preferences().equals(other.preferences());
   }
 
   Service withEndpoints(EndpointSet changed) {
@@ -217,7 +231,7 @@ public record Service(
               : new Waypoints(waypoint, weightedWaypoints),
           loadBalancer,
           new Traits(canonical, visibility, ipFamilies),
-          EndpointSet.of(endpoints));
+          EndpointSet.of(name.key(), endpoints));
     }
   }
 }

@@ -3,10 +3,8 @@ package io.ztunnel.mesh;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
-import java.util.function.Consumer;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
@@ -108,19 +106,14 @@ final class ServiceIndex {
     void insert(Service service) {
       NamespacedHostname key = service.key();
       Service old = get(key);
-      PersistentMap.Editor<String, Endpoint> accepted = EndpointSet.EMPTY.edit();
-      PersistentMap.Editor<String, Endpoint> refused = EndpointSet.EMPTY.edit();
-      Consumer<Endpoint> sort = endpoint -> sort(service, endpoint, accepted, refused);
-      if (old != null) {
-        old.endpoints().forEach(sort);
-      }
-      orEmpty(withheld.get(key)).forEach(sort);
-      service.endpoints().forEach(sort);
-      orEmpty(staged.get(key)).forEach(sort);
+      EndpointSet waiting = orEmpty(staged.get(key));
       staged.remove(key);
-      keep(withheld, key, EndpointSet.of(refused));
+      Sorting sorting = new Sorting(service, old, orEmpty(withheld.get(key)));
+      service.endpoints().forEachNamed(sorting::put);
+      waiting.forEachWorkload(sorting::put);
+      keep(withheld, key, sorting.refused.set());
       removeFromIndexes(old);
-      addToIndexes(service.withEndpoints(EndpointSet.of(accepted)));
+      addToIndexes(service.withEndpoints(sorting.accepted.set()));
     }
 
     /** Removes a service and the endpoints that wait for it. */
@@ -132,34 +125,25 @@ final class ServiceIndex {
       return old;
     }
 
-    /** Applies the last word on some endpoints of a service: the endpoint, or empty for none. */
-    void apply(NamespacedHostname key, Map<String, Optional<Endpoint>> changes) {
+    /** Applies the last word on some endpoints of a service: the workload, or empty for none. */
+    @SuppressWarnings("ReferenceEquality") // unchanged sets are the same object
+    void apply(NamespacedHostname key, Map<String, Optional<Workload>> changes) {
       Service service = get(key);
       if (service == null) {
-        PersistentMap.Editor<String, Endpoint> waiting = orEmpty(staged.get(key)).edit();
+        EndpointSet.Editor waiting =
+            new EndpointSet.Editor(key, List.of(), orEmpty(staged.get(key)));
         changes.forEach(
-            (uid, endpoint) ->
-                endpoint.ifPresentOrElse(
-                    present -> waiting.put(uid, present), () -> waiting.remove(uid)));
-        keep(staged, key, EndpointSet.of(waiting));
+            (uid, workload) -> workload.ifPresentOrElse(waiting::put, () -> waiting.remove(uid)));
+        keep(staged, key, waiting.set());
         return;
       }
-      PersistentMap.Editor<String, Endpoint> accepted = service.endpoints().edit();
-      PersistentMap.Editor<String, Endpoint> refused = orEmpty(withheld.get(key)).edit();
-      boolean changed = false;
-      for (Map.Entry<String, Optional<Endpoint>> change : changes.entrySet()) {
-        Endpoint before = accepted.get(change.getKey());
-        if (change.getValue().isPresent()) {
-          sort(service, change.getValue().get(), accepted, refused);
-        } else {
-          accepted.remove(change.getKey());
-          refused.remove(change.getKey());
-        }
-        changed |= !Objects.equals(before, accepted.get(change.getKey()));
-      }
-      keep(withheld, key, EndpointSet.of(refused));
-      if (changed) {
-        replaceInIndexes(service.withEndpoints(EndpointSet.of(accepted)));
+      Sorting sorting = new Sorting(service, service, orEmpty(withheld.get(key)));
+      changes.forEach(
+          (uid, workload) -> workload.ifPresentOrElse(sorting::put, () -> sorting.remove(uid)));
+      keep(withheld, key, sorting.refused.set());
+      EndpointSet after = sorting.accepted.set();
+      if (after != service.endpoints()) {
+        replaceInIndexes(service.withEndpoints(after));
       }
     }
 
@@ -168,14 +152,49 @@ final class ServiceIndex {
           byHostname.map(), byVip.map(), byCidr.index(), staged.map(), withheld.map());
     }
 
-    private static void sort(
-        Service service,
-        Endpoint endpoint,
-        PersistentMap.Editor<String, Endpoint> accepted,
-        PersistentMap.Editor<String, Endpoint> refused) {
-      boolean good = service.accepts(endpoint);
-      (good ? accepted : refused).put(endpoint.workloadUid(), endpoint);
-      (good ? refused : accepted).remove(endpoint.workloadUid());
+    /** Endpoints of one service on the way to those it accepts or those withheld from it. */
+    private static final class Sorting {
+      private final Service service;
+      private final EndpointSet.Editor accepted;
+      private final EndpointSet.Editor refused;
+
+      /** Starts with those that an earlier version of the service had. */
+      Sorting(Service service, @Nullable Service old, EndpointSet withheld) {
+        this.service = service;
+        EndpointSet present = old == null ? EndpointSet.EMPTY : old.endpoints();
+        boolean sorted = old == null || service.acceptsAndPrefersAs(old);
+        EndpointSet before = sorted ? present : EndpointSet.EMPTY;
+        EndpointSet refusedBefore = sorted ? withheld : EndpointSet.EMPTY;
+        NamespacedHostname key = service.key();
+        accepted = new EndpointSet.Editor(key, service.preferences(), before);
+        refused = new EndpointSet.Editor(key, List.of(), refusedBefore);
+        if (!sorted) {
+          for (EndpointSet set : List.of(present, withheld)) {
+            set.forEachWorkload(this::put);
+            set.forEachNamed(this::put);
+          }
+        }
+      }
+
+      void put(Workload workload) {
+        boolean good = service.accepts(workload.status());
+        (good ? accepted : refused).put(workload);
+        (good ? refused : accepted).remove(workload.uid());
+      }
+
+      void put(Endpoint endpoint) {
+        String uid = endpoint.workloadUid();
+        if (accepted.workload(uid) != null || refused.workload(uid) != null) {
+          return; // what a workload says itself counts
+        }
+        remove(uid);
+        (service.accepts(endpoint.status()) ? accepted : refused).put(endpoint);
+      }
+
+      void remove(String uid) {
+        accepted.remove(uid);
+        refused.remove(uid);
+      }
     }
 
     private static EndpointSet orEmpty(@Nullable EndpointSet endpoints) {

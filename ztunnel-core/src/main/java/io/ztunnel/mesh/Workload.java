@@ -1,70 +1,147 @@
 package io.ztunnel.mesh;
 
 import io.ztunnel.hbone.SpiffeId;
+import java.net.Inet4Address;
 import java.net.InetAddress;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A pod, or anything else with an identity and a way to reach it. Its parts are grouped by what is
- * shared between many workloads, because there may be hundreds of thousands; accessors for their
- * pieces are here. Immutable.
- *
- * @param uid the key; empty is a key too
- * @param identity trust domain, namespace and service account
- * @param authorizationPolicies keys of the policies that select it by name
+ * A pod, or anything else with an identity and a way to reach it. There may be hundreds of
+ * thousands: what is equal among many is one object, and a uid that follows from other pieces is
+ * not kept (32 bytes for a usual pod). Immutable.
  */
-public record Workload(
-    String uid,
-    String name,
-    SpiffeId identity,
-    WorkloadLabels labels,
-    Location location,
-    Reach reach,
-    Serving serving,
-    List<String> authorizationPolicies)
-    implements Addressable {
-  public Workload {
-    authorizationPolicies = List.copyOf(authorizationPolicies);
+public final class Workload implements Addressable, Resident {
+  /** No address, or others than a single one of IPv4. */
+  private static final int NO_V4 = 0;
+
+  private final Profile profile;
+  private final Location location;
+  private final long nameTail;
+  private final int v4;
+  private final @Nullable Particulars particulars;
+
+  private Workload(
+      Profile profile,
+      Location location,
+      long nameTail,
+      int v4,
+      @Nullable Particulars particulars) {
+    this.profile = profile;
+    this.location = location;
+    this.nameTail = nameTail;
+    this.v4 = v4;
+    this.particulars = particulars;
   }
 
   /**
    * Starts with what a workload is when nothing is said about it: plain TCP, healthy, capacity 1.
+   *
+   * @param uid the key; empty is a key too
    */
   public static Builder builder(String uid) {
     return new Builder(uid);
   }
 
+  /** The key. */
+  public String uid() {
+    String own = ownUid();
+    return own != null
+        ? own
+        : PodUid.text(clusterId(), namespace(), profile.namePrefix(), nameTail);
+  }
+
+  /** The uid if it does not follow from other pieces. */
+  private @Nullable String ownUid() {
+    return particulars == null ? null : particulars.uid();
+  }
+
+  /** Whether this is its uid. */
+  boolean hasUid(String text) {
+    String own = ownUid();
+    return own != null
+        ? own.equals(text)
+        : PodUid.is(text, clusterId(), namespace(), profile.namePrefix(), nameTail);
+  }
+
+  @SuppressWarnings("ReferenceEquality") // the same parts are the same objects, most often
+  boolean hasUidOf(Workload other) {
+    String own = ownUid();
+    if (own != null) {
+      return other.hasUid(own);
+    }
+    String others = other.ownUid();
+    if (others != null) {
+      return hasUid(others);
+    }
+    if (profile == other.profile && location == other.location) {
+      return nameTail == other.nameTail;
+    }
+    return uidHash() == other.uidHash() && hasUid(other.uid());
+  }
+
+  /** The hash code of the uid's text. */
+  int uidHash() {
+    String own = ownUid();
+    return own != null
+        ? own.hashCode()
+        : PodUid.hash(clusterId(), namespace(), profile.namePrefix(), nameTail);
+  }
+
+  public String name() {
+    if (nameTail == NameTail.NONE) {
+      return profile.namePrefix();
+    }
+    StringBuilder name =
+        new StringBuilder(profile.namePrefix().length() + NameTail.length(nameTail));
+    NameTail.append(nameTail, name.append(profile.namePrefix()));
+    return name.toString();
+  }
+
+  /** Trust domain, namespace and service account. */
+  public SpiffeId identity() {
+    return profile.identity();
+  }
+
   @Override
   public String namespace() {
-    return identity.namespace();
+    return profile.identity().namespace();
   }
 
   public String trustDomain() {
-    return identity.trustDomain();
+    return profile.identity().trustDomain();
   }
 
   public String serviceAccount() {
-    return identity.serviceAccount();
+    return profile.identity().serviceAccount();
+  }
+
+  /** How it is reported. */
+  public WorkloadLabels labels() {
+    return profile.labels();
   }
 
   public String workloadName() {
-    return labels.workloadName();
+    return profile.labels().workloadName();
   }
 
   public String workloadType() {
-    return labels.type();
+    return profile.labels().type();
   }
 
   public String canonicalName() {
-    return labels.canonicalName();
+    return profile.labels().canonicalName();
   }
 
   public String canonicalRevision() {
-    return labels.canonicalRevision();
+    return profile.labels().canonicalRevision();
+  }
+
+  public Location location() {
+    return location;
   }
 
   public String network() {
@@ -83,91 +160,132 @@ public record Workload(
     return location.locality();
   }
 
+  /** Its addresses, made anew by each call; none: by hostname or through the gateway only. */
   public List<InetAddress> ips() {
-    return reach.ips();
+    if (v4 != NO_V4) {
+      return List.of(
+          Particulars.ip(
+              new byte[] {(byte) (v4 >> 24), (byte) (v4 >> 16), (byte) (v4 >> 8), (byte) v4}));
+    }
+    List<InetAddress> others = particulars == null ? null : particulars.ips();
+    return others == null ? List.of() : others;
+  }
+
+  public boolean hasIps() {
+    return v4 != NO_V4 || !ips().isEmpty();
+  }
+
+  /** The only address it has, if it is of IPv4; 0: it has others, or none. */
+  int onlyV4() {
+    return v4;
   }
 
   public String hostname() {
-    return reach.hostname();
+    return profile.reach().hostname();
   }
 
   public Protocol protocol() {
-    return reach.protocol();
+    return profile.reach().protocol();
   }
 
   public NetworkMode networkMode() {
-    return reach.networkMode();
+    return profile.reach().networkMode();
   }
 
   public boolean nativeTunnel() {
-    return reach.nativeTunnel();
+    return profile.reach().nativeTunnel();
   }
 
   public @Nullable ApplicationTunnel applicationTunnel() {
-    return reach.applicationTunnel();
+    return profile.reach().applicationTunnel();
   }
 
   public @Nullable GatewayAddress waypoint() {
-    return reach.waypoint();
+    return profile.reach().waypoint();
   }
 
   public @Nullable GatewayAddress networkGateway() {
-    return reach.networkGateway();
+    return profile.reach().networkGateway();
+  }
+
+  /** What it serves, and how well. */
+  public Serving serving() {
+    return profile.serving();
   }
 
   public HealthStatus status() {
-    return serving.status();
+    return profile.serving().status();
   }
 
   public long capacity() {
-    return serving.capacity();
+    return profile.serving().capacity();
   }
 
   /** The keys of the services it belongs to. */
   public Set<NamespacedHostname> services() {
-    return serving.services().keySet();
+    return profile.serving().services().keySet();
   }
 
   /** The same in the order of their text, as {@code namespace/hostname}, for display. */
   public List<String> sortedServices() {
-    return List.copyOf(serving.sorted().keySet());
+    return List.copyOf(profile.serving().sorted().keySet());
+  }
+
+  /** Where it serves the ports of a service. */
+  PortMap ports(NamespacedHostname service) {
+    return profile.serving().services().getOrDefault(service, PortMap.EMPTY);
+  }
+
+  /** Keys of the policies that select it by name. */
+  public List<String> authorizationPolicies() {
+    return profile.authorizationPolicies();
   }
 
   /** Name, namespace and service account: what the node agent knows of it. */
   public WorkloadInfo info() {
-    return new WorkloadInfo(name, namespace(), serviceAccount());
+    return new WorkloadInfo(name(), namespace(), serviceAccount());
   }
 
   /** Whether it is a pod and not, say, an entry somebody wrote for the same address. */
   boolean isPod() {
-    return uid.contains("//Pod/");
+    String own = ownUid();
+    return own == null || own.contains(PodUid.POD);
   }
 
   Endpoint endpoint(PortMap ports) {
-    return new Endpoint(uid, ports, status());
+    return new Endpoint(uid(), ports, status());
   }
 
   /** The same workload, sharing its parts with others. */
   Workload sharing(Interner interner) {
-    Map<NamespacedHostname, PortMap> services = HashMap.newHashMap(serving.services().size());
-    serving
-        .services()
-        .forEach((key, ports) -> services.put(interner.intern(key), interner.intern(ports)));
+    Location known = interner.find(location);
     return new Workload(
-        uid,
-        name,
-        interner.intern(identity),
-        interner.intern(labels),
-        interner.intern(location),
-        reach,
-        interner.intern(new Serving(services, status(), capacity())),
-        interner.intern(authorizationPolicies));
+        profile.shared(interner),
+        known != null ? known : interner.intern(location.shared(interner)),
+        nameTail,
+        v4,
+        particulars);
+  }
+
+  @Override
+  public boolean equals(@Nullable Object other) {
+    return other instanceof Workload that
+        && nameTail == that.nameTail
+        && v4 == that.v4
+        && location.equals(that.location)
+        && profile.equals(that.profile)
+        && Objects.equals(particulars, that.particulars);
+  }
+
+  @Override
+  public int hashCode() {
+    return 31 * uidHash() + v4;
   }
 
   /** As errors name it (Istio). */
   @Override
   public String toString() {
-    return "Workload{%s with uid %s (%s)}".formatted(name, uid, protocol().text());
+    return "Workload{%s with uid %s (%s)}".formatted(name(), uid(), protocol().text());
   }
 
   /** Collects the pieces of a workload. Confined to the thread that uses it. */
@@ -293,23 +411,33 @@ public record Workload(
     }
 
     public Workload build() {
+      int start = NameTail.start(name);
+      String prefix = name.substring(0, start);
+      long tail = NameTail.of(name, start);
+      boolean usualUid = PodUid.is(uid, clusterId, identity.namespace(), prefix, tail);
+      int v4 =
+          ips.size() == 1 && ips.getFirst() instanceof Inet4Address only
+              ? ByAddress.number(only)
+              : NO_V4;
       return new Workload(
-          uid,
-          name,
-          identity,
-          labels,
+          new Profile(
+              prefix,
+              identity,
+              labels,
+              new Reach(
+                  hostname,
+                  protocol,
+                  networkMode,
+                  nativeTunnel,
+                  applicationTunnel,
+                  waypoint,
+                  networkGateway),
+              new Serving(services, status, capacity),
+              authorizationPolicies),
           new Location(network, node, clusterId, locality),
-          new Reach(
-              ips,
-              hostname,
-              protocol,
-              networkMode,
-              nativeTunnel,
-              applicationTunnel,
-              waypoint,
-              networkGateway),
-          new Serving(services, status, capacity),
-          authorizationPolicies);
+          tail,
+          v4,
+          Particulars.of(usualUid ? null : uid, ips.isEmpty() || v4 != NO_V4 ? null : ips));
     }
   }
 }

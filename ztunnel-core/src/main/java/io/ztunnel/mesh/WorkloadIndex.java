@@ -3,19 +3,21 @@ package io.ztunnel.mesh;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.function.Consumer;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /** The workloads, found by uid, address, hostname and, on this node, by name. Immutable. */
 final class WorkloadIndex {
-  private final PersistentMap<String, Workload> byUid;
-  private final PersistentMap<NetworkAddress, List<Workload>> byAddress;
+  private final Trie<Workload> byUid;
+  private final Trie<Resident> byAddress;
   private final PersistentMap<NamespacedHostname, List<Workload>> byHostname;
   private final PersistentMap<WorkloadInfo, List<Workload>> localByInfo;
   private final PersistentMap<LocalIdentity, Integer> localIdentities;
 
   private WorkloadIndex(
-      PersistentMap<String, Workload> byUid,
-      PersistentMap<NetworkAddress, List<Workload>> byAddress,
+      Trie<Workload> byUid,
+      Trie<Resident> byAddress,
       PersistentMap<NamespacedHostname, List<Workload>> byHostname,
       PersistentMap<WorkloadInfo, List<Workload>> localByInfo,
       PersistentMap<LocalIdentity, Integer> localIdentities) {
@@ -28,15 +30,23 @@ final class WorkloadIndex {
 
   static WorkloadIndex empty() {
     return new WorkloadIndex(
-        PersistentMap.empty(),
-        PersistentMap.empty(),
+        Trie.empty(ByUid.COUNTED),
+        Trie.empty(ByAddress.KIND),
         PersistentMap.empty(),
         PersistentMap.empty(),
         PersistentMap.empty());
   }
 
-  PersistentMap<String, Workload> byUid() {
-    return byUid;
+  @Nullable Workload get(String uid) {
+    return byUid.find(uid.hashCode(), workload -> workload.hasUid(uid));
+  }
+
+  int size() {
+    return byUid.size();
+  }
+
+  void forEach(Consumer<? super Workload> action) {
+    byUid.forEach(action);
   }
 
   /**
@@ -45,7 +55,7 @@ final class WorkloadIndex {
    */
   @Nullable Workload byAddress(NetworkAddress address) {
     Workload best = null;
-    for (Workload candidate : Buckets.in(byAddress, address)) {
+    for (Workload candidate : ByAddress.at(byAddress, address)) {
       if (best == null || rank(candidate) >= rank(best)) {
         best = candidate;
       }
@@ -85,8 +95,8 @@ final class WorkloadIndex {
   /** Changes the workloads. Confined to the control thread. */
   static final class Editor {
     private final @Nullable String localNode;
-    private final PersistentMap.Editor<String, Workload> byUid;
-    private final PersistentMap.Editor<NetworkAddress, List<Workload>> byAddress;
+    private final Trie.Editor<Workload> byUid;
+    private final Trie.Editor<Resident> byAddress;
     private final PersistentMap.Editor<NamespacedHostname, List<Workload>> byHostname;
     private final PersistentMap.Editor<WorkloadInfo, List<Workload>> localByInfo;
     private final PersistentMap.Editor<LocalIdentity, Integer> localIdentities;
@@ -106,15 +116,18 @@ final class WorkloadIndex {
     }
 
     @Nullable Workload get(String uid) {
-      return byUid.get(uid);
+      return byUid.find(uid.hashCode(), workload -> workload.hasUid(uid));
     }
 
     /** Adds a workload in place of one with the same uid. Its order of insertion is new. */
     void insert(Workload workload) {
-      remove(workload.uid());
-      byUid.put(workload.uid(), workload);
+      Workload before = byUid.find(workload.uidHash(), workload::hasUidOf);
+      if (before != null) {
+        removeFromIndexes(before);
+      }
+      byUid.put(workload);
       for (NetworkAddress address : addresses(workload)) {
-        Buckets.append(byAddress, address, workload);
+        ByAddress.add(byAddress, address, workload);
       }
       if (!workload.hostname().isEmpty()) {
         Buckets.append(byHostname, hostname(workload), workload);
@@ -126,20 +139,27 @@ final class WorkloadIndex {
     }
 
     @Nullable Workload remove(String uid) {
-      Workload workload = byUid.get(uid);
+      Workload workload = get(uid);
       if (workload == null) {
         return null;
       }
-      byUid.remove(uid);
+      byUid.remove(workload);
+      removeFromIndexes(workload);
+      return workload;
+    }
+
+    private void removeFromIndexes(Workload workload) {
       for (NetworkAddress address : addresses(workload)) {
-        Buckets.remove(byAddress, address, present -> present.uid().equals(uid));
+        ByAddress.remove(byAddress, address, workload);
       }
-      Buckets.remove(byHostname, hostname(workload), present -> present.uid().equals(uid));
+      Predicate<Workload> same = workload::hasUidOf;
+      if (!workload.hostname().isEmpty()) {
+        Buckets.remove(byHostname, hostname(workload), same);
+      }
       if (isLocal(workload)) {
-        Buckets.remove(localByInfo, workload.info(), present -> present.uid().equals(uid));
+        Buckets.remove(localByInfo, workload.info(), same);
         count(LocalIdentity.of(workload), -1);
       }
-      return workload;
     }
 
     boolean isLocal(Workload workload) {
@@ -148,7 +168,7 @@ final class WorkloadIndex {
 
     WorkloadIndex index() {
       return new WorkloadIndex(
-          byUid.map(), byAddress.map(), byHostname.map(), localByInfo.map(), localIdentities.map());
+          byUid.set(), byAddress.set(), byHostname.map(), localByInfo.map(), localIdentities.map());
     }
 
     private void count(LocalIdentity identity, int change) {

@@ -20,6 +20,7 @@ import io.ztunnel.telemetry.ConnectionFailure.TlsRole;
 import java.net.ConnectException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.util.List;
 
 /** Translates what decisions and leaves report into the one list of failures. Stateless. */
 public final class Failures {
@@ -80,6 +81,10 @@ public final class Failures {
           new ConnectionFailure.TlsFailed(TlsRole.CLIENT, tls.message());
       case HboneFailure.WrongPeer wrong ->
           new ConnectionFailure.WrongPeerIdentity(wrong.expected(), wrong.presented());
+      case HboneFailure.WrongTrustDomain foreign ->
+          new ConnectionFailure.TlsFailed(TlsRole.CLIENT, foreign.message());
+      case HboneFailure.PeerRevoked(InetSocketAddress _, String certificate) ->
+          new ConnectionFailure.PeerRevoked(TlsRole.CLIENT, certificate);
       case HboneFailure.HandshakeTimedOut timeout ->
           new ConnectionFailure.Http2Failed(Http2Failure.HANDSHAKE_TIMED_OUT, timeout.message());
       case HboneFailure.Http2Failed http2 ->
@@ -112,6 +117,8 @@ public final class Failures {
           !isOutOfDescriptors(message);
       case HboneFailure.TlsFailed _,
           HboneFailure.WrongPeer _,
+          HboneFailure.WrongTrustDomain _,
+          HboneFailure.PeerRevoked _,
           HboneFailure.HandshakeTimedOut _,
           HboneFailure.Http2Failed _,
           HboneFailure.WentAway _,
@@ -126,6 +133,13 @@ public final class Failures {
     return switch (failure) {
       case HboneFailure.IdentityUnavailable(String message) ->
           new ConnectionFailure.IdentityUnavailable(message);
+      case HboneFailure.WrongTrustDomain(
+              InetSocketAddress _,
+              String expected,
+              List<String> presented) ->
+          new ConnectionFailure.WrongTrustDomain(expected, String.join(",", presented));
+      case HboneFailure.PeerRevoked(InetSocketAddress _, String certificate) ->
+          new ConnectionFailure.PeerRevoked(TlsRole.SERVER, certificate);
       case HboneFailure.HandshakeTimedOut _,
           HboneFailure.TlsFailed _,
           HboneFailure.WrongPeer _,

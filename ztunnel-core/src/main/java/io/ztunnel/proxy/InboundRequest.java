@@ -10,6 +10,7 @@ import io.ztunnel.hbone.InboundConnect;
 import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.hbone.Tunnel;
 import io.ztunnel.hbone.TunnelReset;
+import io.ztunnel.hbone.TunnelTermination;
 import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.NetworkAddress;
 import io.ztunnel.mesh.ServiceName;
@@ -102,7 +103,7 @@ final class InboundRequest implements LiveConnection {
     connect.onAbandoned(this::onAbandoned);
     @Nullable Workload local = proxy().workload().now();
     if (local != null) {
-      examine(local, authority);
+      discover(local, authority);
     } else {
       proxy()
           .workload()
@@ -113,12 +114,37 @@ final class InboundRequest implements LiveConnection {
                   return; // the peer has gone
                 }
                 if (found.isSuccess()) {
-                  examine(found.getNow(), authority);
+                  discover(found.getNow(), authority);
                 } else {
                   refuse(Failures.unknown(proxy().workload().info()));
                 }
               });
     }
+  }
+
+  /** Has the peer looked up, and the target if it is not plainly the local workload. */
+  private void discover(Workload local, Authority authority) {
+    Discovery discovery = proxy().context().discovery();
+    String network = proxy().settings().network();
+    NetworkAddress asked =
+        new NetworkAddress(
+            network,
+            switch (authority) {
+              case Authority.Address(InetAddress ip, int _) -> ip;
+              case Authority.Host _ -> session.localAddress().getAddress();
+            });
+    discovery.await(
+        loop,
+        new NetworkAddress(network, session.peerAddress().getAddress()),
+        () ->
+            discovery.await(
+                loop,
+                asked,
+                () -> {
+                  if (state instanceof State.Examining) {
+                    examine(local, authority);
+                  }
+                }));
   }
 
   private void examine(Workload local, Authority authority) {
@@ -264,13 +290,17 @@ final class InboundRequest implements LiveConnection {
   }
 
   /** The peer gave up before it was answered. */
-  private void onAbandoned() {
+  private void onAbandoned(TunnelTermination cause) {
     switch (state) {
       case State.Examining _ -> state = new State.Ended();
       case State.Dialling(ConnectionObserver observer, Future<Channel> dial) -> {
         onEnded();
         dial.cancel(false);
-        observer.closed();
+        if (cause instanceof TunnelTermination.PeerRevoked(String certificate)) {
+          observer.failed(new ConnectionFailure.Revoked(certificate));
+        } else {
+          observer.closed();
+        }
       }
       case State.Relaying _, State.Ended _ -> {} // answered already
     }

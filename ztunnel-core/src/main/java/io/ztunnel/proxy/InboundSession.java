@@ -26,7 +26,8 @@ import org.jspecify.annotations.Nullable;
  * One TCP connection on the HBONE port: the certificate of the local workload is shown to it, and
  * each CONNECT it carries becomes an {@link InboundRequest}.
  *
- * <p>Confined to the event loop of its channel; {@link #drain} and {@link #close} hop to it.
+ * <p>Confined to the event loop of its channel; {@link #drain}, {@link #closeIfRevoked} and {@link
+ * #close} hop to it.
  */
 final class InboundSession implements ConnectHandler {
   private final PodProxy proxy;
@@ -164,6 +165,16 @@ final class InboundSession implements ConnectHandler {
         () -> {
           if (connection != null) {
             connection.drain();
+          }
+        });
+  }
+
+  /** Closes now if the peer's certificate has been revoked. Any thread. */
+  void closeIfRevoked() {
+    loop.execute(
+        () -> {
+          if (connection != null) {
+            connection.closeIfRevoked();
           }
         });
   }

@@ -12,6 +12,7 @@ import io.ztunnel.hbone.TlsPeer;
 import io.ztunnel.hbone.Tunnel;
 import io.ztunnel.hbone.TunnelListener;
 import io.ztunnel.hbone.TunnelOpening;
+import io.ztunnel.mesh.NetworkAddress;
 import io.ztunnel.mesh.Workload;
 import io.ztunnel.metrics.Reporter;
 import io.ztunnel.redirection.Addresses;
@@ -61,7 +62,7 @@ final class OutboundConnection implements LiveConnection {
   private static final long DEADLINE_NANOS = TimeUnit.SECONDS.toNanos(10);
 
   private sealed interface State {
-    /** Waits for the record of the local workload. */
+    /** Waits for the record of the local workload, and for what is asked about the target. */
     record Locating() implements State {}
 
     record Dialling(Attempt attempt) implements State {}
@@ -127,7 +128,7 @@ final class OutboundConnection implements LiveConnection {
     proxy.context().upstreams().retries().onConnection();
     @Nullable Workload local = proxy.workload().now();
     if (local != null) {
-      attempt(local);
+      discover(local);
     } else {
       proxy.workload().await(loop).addListener(this::onLocated);
     }
@@ -138,9 +139,32 @@ final class OutboundConnection implements LiveConnection {
       return; // cut while it waited
     }
     if (found.isSuccess()) {
-      attempt((Workload) found.getNow());
+      discover((Workload) found.getNow());
     } else {
       refuse(Failures.unknown(proxy.workload().info()));
+    }
+  }
+
+  /** Has the target looked up, in the networks in which it is looked for. */
+  private void discover(Workload local) {
+    Discovery discovery = proxy.context().discovery();
+    NetworkAddress ours = new NetworkAddress(proxy.settings().network(), target.getAddress());
+    NetworkAddress its = new NetworkAddress(local.network(), target.getAddress());
+    discovery.await(
+        loop,
+        ours,
+        () -> {
+          if (its.equals(ours)) {
+            onDiscovered(local);
+          } else {
+            discovery.await(loop, its, () -> onDiscovered(local));
+          }
+        });
+  }
+
+  private void onDiscovered(Workload local) {
+    if (state instanceof State.Locating) {
+      attempt(local);
     }
   }
 

@@ -95,7 +95,7 @@ final class PassthroughConnection implements LiveConnection {
     }
     @Nullable Workload local = proxy.workload().now();
     if (local != null) {
-      examine(local);
+      discover(local);
       return;
     }
     proxy
@@ -107,9 +107,24 @@ final class PassthroughConnection implements LiveConnection {
                 return; // cut while it waited
               }
               if (found.isSuccess()) {
-                examine(found.getNow());
+                discover(found.getNow());
               } else {
                 refuse(Failures.unknown(proxy.workload().info()));
+              }
+            });
+  }
+
+  /** Has the client looked up, for its labels. */
+  private void discover(Workload local) {
+    proxy
+        .context()
+        .discovery()
+        .await(
+            loop,
+            new NetworkAddress(proxy.settings().network(), source.getAddress()),
+            () -> {
+              if (state instanceof State.Examining) {
+                examine(local);
               }
             });
   }

@@ -11,6 +11,8 @@ import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.Promise;
 import io.netty.util.concurrent.ScheduledFuture;
+import io.ztunnel.dns.DnsContext;
+import io.ztunnel.dns.DnsServer;
 import io.ztunnel.hbone.HbonePool;
 import io.ztunnel.mesh.MeshChange;
 import io.ztunnel.mesh.Registration;
@@ -22,6 +24,7 @@ import io.ztunnel.redirection.SocketFactory;
 import io.ztunnel.routing.InboundRouter;
 import io.ztunnel.routing.OutboundRouter;
 import io.ztunnel.telemetry.ConnectionFailure;
+import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
@@ -46,6 +49,8 @@ public final class PodProxy implements WorkloadProxy {
   public enum Role {
     /** All of a workload's traffic, in and out. */
     WORKLOAD,
+    /** Names only: the workload's traffic is not ours. */
+    DNS,
     /** Tunnels to the daemon itself, whose ports are not redirected. */
     SELF
   }
@@ -68,7 +73,12 @@ public final class PodProxy implements WorkloadProxy {
   private final Map<EventLoop, HbonePool> pools = new ConcurrentHashMap<>();
   private final List<ServerChannel> listeners = new ArrayList<>();
   private final Promise<Void> drained;
+  private @Nullable DnsServer dns;
   private @Nullable Registration meshRegistration;
+
+  /** Kept while it drains: until the last connection has ended. */
+  private @Nullable Registration revocationRegistration;
+
   private @Nullable DrainMode draining;
   private @Nullable ScheduledFuture<?> deadline;
   private @Nullable ScheduledFuture<?> poll;
@@ -110,12 +120,15 @@ public final class PodProxy implements WorkloadProxy {
     Promise<Void> started = control.newPromise();
     starting = true;
     meshRegistration = context.mesh().observe(this::onMeshChange);
+    revocationRegistration = context.certificates().revoked().observe(this::closeRevoked);
     List<Listening> wanted = new ArrayList<>();
-    wanted.add(
-        new Listening(
-            "inbound",
-            ListenerSettings.wildcard(ProxySettings.HBONE_PORT),
-            InboundSession::install));
+    if (role != Role.DNS) {
+      wanted.add(
+          new Listening(
+              "inbound",
+              ListenerSettings.wildcard(ProxySettings.HBONE_PORT),
+              InboundSession::install));
+    }
     if (role == Role.WORKLOAD) {
       wanted.add(
           new Listening(
@@ -145,8 +158,7 @@ public final class PodProxy implements WorkloadProxy {
   private void listenNext(List<Listening> wanted, int next, Promise<Void> started) {
     assert control.inEventLoop();
     if (next == wanted.size()) {
-      starting = false;
-      started.trySuccess(null);
+      startDns(started);
       return;
     }
     Listening listening = wanted.get(next);
@@ -169,6 +181,41 @@ public final class PodProxy implements WorkloadProxy {
                       } else {
                         onListening(listening, bound.getNow());
                         listenNext(wanted, next + 1, started);
+                      }
+                    }));
+  }
+
+  /** Last of all, if the workload gets a DNS server. */
+  private void startDns(Promise<Void> started) {
+    assert control.inEventLoop();
+    DnsContext shared = context.dns();
+    if (shared == null || role == Role.SELF) {
+      starting = false;
+      started.trySuccess(null);
+      return;
+    }
+    DnsServer server;
+    try {
+      server = new DnsServer(context.loops().next(), shared, sockets, workload::await);
+    } catch (IOException e) {
+      failStart(started, e);
+      return;
+    }
+    dns = server;
+    server
+        .start()
+        .addListener(
+            (Future<Void> bound) ->
+                control.execute(
+                    () -> {
+                      if (!bound.isSuccess()) {
+                        failStart(started, bound.cause());
+                      } else if (draining != null) {
+                        server.close();
+                        failStart(started, new IllegalStateException("drained while starting"));
+                      } else {
+                        starting = false;
+                        started.trySuccess(null);
                       }
                     }));
   }
@@ -248,6 +295,13 @@ public final class PodProxy implements WorkloadProxy {
     return sessions;
   }
 
+  /**
+   * What knows the names of the workload; null if it has no DNS server. Any thread once started.
+   */
+  @Nullable DnsServer dns() {
+    return dns;
+  }
+
   /** Whether upstreams see the address of the client instead of the proxy's. */
   boolean keepsSource() {
     return keepsSource;
@@ -307,6 +361,13 @@ public final class PodProxy implements WorkloadProxy {
         (loop, pool) -> loop.execute(() -> pool.retire(key -> key.workloadUid().equals(uid))));
   }
 
+  /** Ends the connections of peers whose certificates are revoked by now. */
+  private void closeRevoked() {
+    assert control.inEventLoop();
+    sessions.forEach(InboundSession::closeIfRevoked);
+    pools.forEach((loop, pool) -> loop.execute(pool::closeRevoked));
+  }
+
   @Override
   public List<ConnectionSummary> connections() {
     return connections.summaries();
@@ -333,6 +394,9 @@ public final class PodProxy implements WorkloadProxy {
                 this::onDeadline,
                 context.settings().drainDeadline().toMillis(),
                 TimeUnit.MILLISECONDS);
+        if (dns != null) {
+          dns.drain();
+        }
         awaitIdle();
       }
     } else if (mode == DrainMode.IMMEDIATE) {
@@ -369,6 +433,7 @@ public final class PodProxy implements WorkloadProxy {
     return !starting
         && connections.isEmpty()
         && sessions.isEmpty()
+        && (dns == null || dns.closed().isDone())
         && listeners.stream().allMatch(listener -> listener.closeFuture().isDone());
   }
 
@@ -382,10 +447,16 @@ public final class PodProxy implements WorkloadProxy {
     if (meshRegistration != null) {
       meshRegistration.cancel();
     }
+    if (revocationRegistration != null) {
+      revocationRegistration.cancel();
+    }
     if (deadline != null) {
       deadline.cancel(false);
     }
     listeners.forEach(Channel::close);
+    if (dns != null) {
+      dns.close();
+    }
     connections.cutAll(new ConnectionFailure.Drained());
     sessions.forEach(InboundSession::close);
     pools.forEach((loop, pool) -> loop.execute(pool::close));

@@ -1,25 +1,30 @@
 package io.ztunnel.proxy;
 
 import io.netty.channel.EventLoopGroup;
+import io.ztunnel.dns.DnsContext;
 import io.ztunnel.hbone.HboneObserver;
 import io.ztunnel.identity.CertificateManager;
 import io.ztunnel.mesh.MeshState;
 import io.ztunnel.metrics.TrafficMetrics;
 import io.ztunnel.telemetry.ConnectionTelemetry;
 import io.ztunnel.telemetry.Denials;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What all proxies of the process share. Each part says by itself which threads may use it.
  *
  * @param loops the event loops of the data path
+ * @param dns null if pods get no DNS server
  */
 public record ProxyContext(
     ProxySettings settings,
     EventLoopGroup loops,
     MeshState mesh,
+    Discovery discovery,
     CertificateManager certificates,
     Upstreams upstreams,
     ConnectionTelemetry telemetry,
     TrafficMetrics metrics,
     Denials denials,
-    HboneObserver hboneObserver) {}
+    HboneObserver hboneObserver,
+    @Nullable DnsContext dns) {}

@@ -248,6 +248,8 @@ final class Relay {
               new RelayEnd.Broken(
                   direction(leg),
                   "io error: connection going away: " + Http2Errors.name(code) + " " + debug);
+          case TunnelTermination.PeerRevoked(String certificate) ->
+              new RelayEnd.Revoked(certificate);
           case TunnelTermination.ConnectionLost(String reason) ->
               new RelayEnd.Broken(direction(leg), "io error: tunnel lost: " + reason);
         };

@@ -33,6 +33,9 @@ sealed interface RelayEnd {
   /** See {@link #ABORTED}. */
   record Aborted() implements RelayEnd {}
 
+  /** The certificate of the tunnel's other end was revoked; which one. */
+  record Revoked(String certificate) implements RelayEnd {}
+
   /** One side ended its half, and then nobody was there any more; where, and what told so. */
   record Abandoned(String message) implements RelayEnd {}
 

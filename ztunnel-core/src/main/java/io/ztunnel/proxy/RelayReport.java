@@ -39,6 +39,8 @@ final class RelayReport implements Relay.Observer {
       case RelayEnd.Done _ -> observer.closed();
       case RelayEnd.Aborted _ ->
           observer.failed(cutBy == null ? new ConnectionFailure.Drained() : cutBy);
+      case RelayEnd.Revoked(String certificate) ->
+          observer.failed(new ConnectionFailure.Revoked(certificate));
       case RelayEnd.Abandoned(String message) ->
           observer.failed(new ConnectionFailure.HalfClosedAbandoned(message));
       case RelayEnd.Broken broken -> observer.failed(Failures.of(broken));

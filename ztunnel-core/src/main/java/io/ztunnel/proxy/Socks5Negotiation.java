@@ -1,22 +1,32 @@
 package io.ztunnel.proxy;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.EventLoop;
 import io.netty.handler.codec.ByteToMessageDecoder;
+import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.ScheduledFuture;
+import io.ztunnel.dns.DnsServer;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.UnknownHostException;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The opening of a SOCKS5 connection (RFC 1928), without authentication and for CONNECT to numeric
- * addresses only: names need the DNS proxy. After it the connection is an outbound one like any
- * other. The answer says yes before the upstream is tried (Istio).
+ * The opening of a SOCKS5 connection (RFC 1928), without authentication and for CONNECT only. Names
+ * are resolved as the workload's own questions are, which needs its DNS server. After the opening
+ * the connection is an outbound one like any other. The answer says yes before the upstream is
+ * tried (Istio).
  *
  * <p>Confined to the channel's event loop. Bounded: the longest opening has a few hundred bytes,
  * and ten seconds.
@@ -30,6 +40,7 @@ final class Socks5Negotiation extends ChannelInboundHandlerAdapter {
   private static final int NAME = 3;
   private static final int IPV6 = 4;
   private static final int SUCCEEDED = 0;
+  private static final int HOST_UNREACHABLE = 4;
   private static final int NOT_SUPPORTED = 7;
 
   private sealed interface Step {
@@ -40,20 +51,32 @@ final class Socks5Negotiation extends ChannelInboundHandlerAdapter {
     record Greeted() implements Step {}
 
     record Target(InetSocketAddress address) implements Step {}
+
+    record NamedTarget(String host, int port) implements Step {}
   }
 
+  /** Finds the addresses of a host name: at least one, or a failure. Completes on the loop. */
+  @FunctionalInterface
+  interface Names {
+    Future<List<InetAddress>> resolve(EventLoop loop, String host);
+  }
+
+  private final @Nullable Names names;
   private final Consumer<InetSocketAddress> onTarget;
   private boolean greeted;
+  private boolean resolving;
   private @Nullable ByteBuf received;
   private @Nullable ScheduledFuture<?> deadline;
 
   /**
    * For one connection.
    *
+   * @param names null if names are not taken
    * @param onTarget is told where the client wants to go, after what it sent behind its request was
    *     passed on down the pipeline
    */
-  Socks5Negotiation(Consumer<InetSocketAddress> onTarget) {
+  Socks5Negotiation(@Nullable Names names, Consumer<InetSocketAddress> onTarget) {
+    this.names = names;
     this.onTarget = onTarget;
   }
 
@@ -62,10 +85,13 @@ final class Socks5Negotiation extends ChannelInboundHandlerAdapter {
     TcpLeg.install(
         accepted,
         leg -> {
+          DnsServer dns = proxy.dns();
           accepted
               .pipeline()
               .addFirst(
-                  new Socks5Negotiation(target -> OutboundConnection.start(proxy, leg, target)));
+                  new Socks5Negotiation(
+                      dns == null ? null : dns::resolve,
+                      target -> OutboundConnection.start(proxy, leg, target)));
           accepted.config().setAutoRead(true);
         });
   }
@@ -75,7 +101,11 @@ final class Socks5Negotiation extends ChannelInboundHandlerAdapter {
     deadline =
         ctx.executor()
             .schedule(
-                () -> refuse(ctx, "no request within " + DEADLINE_SECONDS + " s"),
+                () ->
+                    refuse(
+                        ctx,
+                        resolving ? HOST_UNREACHABLE : NOT_SUPPORTED,
+                        "no request within " + DEADLINE_SECONDS + " s"),
                 DEADLINE_SECONDS,
                 TimeUnit.SECONDS);
   }
@@ -98,7 +128,9 @@ final class Socks5Negotiation extends ChannelInboundHandlerAdapter {
         received == null
             ? bytes
             : ByteToMessageDecoder.MERGE_CUMULATOR.cumulate(ctx.alloc(), received, bytes);
-    advance(ctx, received);
+    if (!resolving) {
+      advance(ctx, received);
+    }
   }
 
   private void advance(ChannelHandlerContext ctx, ByteBuf buffer) {
@@ -108,7 +140,7 @@ final class Socks5Negotiation extends ChannelInboundHandlerAdapter {
           return;
         }
         case Step.Refused(String reason) -> {
-          refuse(ctx, reason);
+          refuse(ctx, NOT_SUPPORTED, reason);
           return;
         }
         case Step.Greeted _ -> {
@@ -117,6 +149,10 @@ final class Socks5Negotiation extends ChannelInboundHandlerAdapter {
         }
         case Step.Target(InetSocketAddress address) -> {
           handOver(ctx, buffer, address);
+          return;
+        }
+        case Step.NamedTarget(String host, int port) -> {
+          resolve(ctx, host, port);
           return;
         }
       }
@@ -147,7 +183,7 @@ final class Socks5Negotiation extends ChannelInboundHandlerAdapter {
         : new Step.Refused("authentication wanted (expected: none)");
   }
 
-  private static Step request(ByteBuf buffer) {
+  private Step request(ByteBuf buffer) {
     int start = buffer.readerIndex();
     if (buffer.readableBytes() < 4) {
       return new Step.NeedMore();
@@ -161,11 +197,14 @@ final class Socks5Negotiation extends ChannelInboundHandlerAdapter {
     if (command != CONNECT) {
       return new Step.Refused("command " + command + " (expected: 1, CONNECT)");
     }
+    if (type == NAME && names != null) {
+      return namedRequest(buffer);
+    }
     if (type == NAME) {
       return new Step.Refused("a host name (expected: an address; names need the DNS proxy)");
     }
     if (type != IPV4 && type != IPV6) {
-      return new Step.Refused("address type " + type + " (expected: 1 or 4)");
+      return new Step.Refused("address type " + type + " (expected: 1, 3 or 4)");
     }
     byte[] address = new byte[type == IPV4 ? 4 : 16];
     if (buffer.readableBytes() < 4 + address.length + 2) {
@@ -178,6 +217,50 @@ final class Socks5Negotiation extends ChannelInboundHandlerAdapter {
     } catch (UnknownHostException e) {
       throw new IllegalStateException(e); // the length is right
     }
+  }
+
+  private static Step namedRequest(ByteBuf buffer) {
+    int start = buffer.readerIndex() + 4;
+    if (buffer.writerIndex() == start) {
+      return new Step.NeedMore();
+    }
+    int length = buffer.getUnsignedByte(start);
+    if (length == 0) {
+      return new Step.Refused("an empty host name");
+    }
+    if (buffer.writerIndex() < start + 1 + length + 2) {
+      return new Step.NeedMore();
+    }
+    byte[] name = new byte[length];
+    buffer.skipBytes(5).readBytes(name);
+    int port = buffer.readUnsignedShort();
+    try {
+      return new Step.NamedTarget(
+          UTF_8.newDecoder().decode(ByteBuffer.wrap(name)).toString(), port);
+    } catch (CharacterCodingException _) {
+      return new Step.Refused("a host name of other bytes than UTF-8");
+    }
+  }
+
+  /** Reads no more meanwhile: what comes is for the upstream. */
+  private void resolve(ChannelHandlerContext ctx, String host, int port) {
+    Names resolver = Objects.requireNonNull(names);
+    resolving = true;
+    ctx.channel().config().setAutoRead(false);
+    resolver
+        .resolve(ctx.channel().eventLoop(), host)
+        .addListener(
+            (Future<List<InetAddress>> addresses) -> {
+              if (ctx.isRemoved() || received == null) {
+                return; // it took too long, or the client has gone
+              }
+              if (addresses.isSuccess()) {
+                InetAddress first = addresses.getNow().getFirst();
+                handOver(ctx, received, new InetSocketAddress(first, port));
+              } else {
+                refuse(ctx, HOST_UNREACHABLE, String.valueOf(addresses.cause().getMessage()));
+              }
+            });
   }
 
   private void handOver(ChannelHandlerContext ctx, ByteBuf buffer, InetSocketAddress address) {
@@ -200,9 +283,9 @@ final class Socks5Negotiation extends ChannelInboundHandlerAdapter {
         .writeZero(6);
   }
 
-  private void refuse(ChannelHandlerContext ctx, String reason) {
+  private void refuse(ChannelHandlerContext ctx, int code, String reason) {
     ProxyLog.socksRefused(ctx.channel(), reason);
-    ctx.writeAndFlush(reply(ctx, NOT_SUPPORTED)).addListener(_ -> ctx.close());
+    ctx.writeAndFlush(reply(ctx, code)).addListener(_ -> ctx.close());
     ctx.pipeline().remove(this);
   }
 }

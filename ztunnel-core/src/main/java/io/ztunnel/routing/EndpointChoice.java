@@ -1,11 +1,14 @@
 package io.ztunnel.routing;
 
 import io.ztunnel.mesh.Endpoint;
+import io.ztunnel.mesh.EndpointGroup;
+import io.ztunnel.mesh.EndpointSet;
 import io.ztunnel.mesh.LoadBalancer;
 import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.PortMap;
 import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.Workload;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Predicate;
@@ -16,21 +19,34 @@ import org.jspecify.annotations.Nullable;
  * Chooses an endpoint of a service: those that can be reached and are nearest, by the service's
  * preferences, at random in proportion to their capacity (Istio). An endpoint set aside because it
  * failed lately is chosen only when there is no other, and one that failed for this very connection
- * only when there is none of those either. Goes through the endpoints once and keeps none of them.
- * Confined to the thread that chooses.
+ * only when there is none of those either. Confined to the thread that chooses.
+ *
+ * <p>Of many endpoints it draws one among the nearest, and again while the one drawn cannot be
+ * used: each that can be used has then the same chance as if the others were not there. Only when
+ * that fails repeatedly, or there are few, it goes through all of them.
  */
 final class EndpointChoice {
+  /** Up to so many are looked at one by one: what is said of them is exact then. */
+  private static final int FEW = 32;
+
+  /** How often one is drawn before all are looked at; in vain if most cannot be used. */
+  private static final int DRAWS = 8;
+
   private final MeshView view;
   private final RouteTrace trace;
   private final Workload source;
   private final Service service;
+  private final EndpointSet endpoints;
   private final int port;
   private final ResolutionMode mode;
   private final Predicate<String> setAside;
   private final Set<String> failed;
+  private final RandomGenerator random;
   private final Draw usable;
   private final Draw aside;
   private final Draw last;
+  private final boolean isServed;
+  private boolean isCounted;
 
   EndpointChoice(
       Scene scene, Service service, int port, ResolutionMode mode, RandomGenerator random) {
@@ -40,8 +56,11 @@ final class EndpointChoice {
     this.setAside = scene.setAside();
     this.failed = scene.call().failed();
     this.service = service;
+    this.endpoints = service.endpoints();
+    this.random = random;
     this.port = port;
     this.mode = mode;
+    isServed = mode == ResolutionMode.WAYPOINT || service.ports().contains(port);
     usable = new Draw(random);
     aside = new Draw(random);
     last = new Draw(random);
@@ -49,40 +68,50 @@ final class EndpointChoice {
 
   /** The workload drawn; null when the service has no endpoint that can be used. */
   @Nullable Workload choose() {
-    if (isPortKnown()) {
-      service.endpoints().forEach(this::consider);
+    if (!isServed) {
+      return null;
     }
+    if (endpoints.size() > FEW && !endpoints.hasNamed()) {
+      Workload drawn = drawNearest();
+      if (drawn != null) {
+        return drawn;
+      }
+    }
+    considerAll();
     Workload drawn = usable.drawn != null ? usable.drawn : aside.drawn;
     return drawn != null ? drawn : last.drawn;
   }
 
-  /** How many endpoints can be used, the farther ones included. */
+  /** How many endpoints can be used, the farther ones included. Looks at all of them. */
   int candidates() {
+    considerAll();
     return usable.candidates + aside.candidates + last.candidates;
   }
 
-  /** How many of them are set aside or have failed for this connection. */
+  /** How many of them are set aside or have failed for this connection. Looks at all of them. */
   int avoided() {
+    considerAll();
     return aside.candidates + last.candidates;
   }
 
-  /** How many could be tried if the one chosen failed. */
+  /**
+   * How many could be tried if the one chosen failed; at most so many when there are more than a
+   * few.
+   */
   int others() {
-    return Math.max(usable.candidates + aside.candidates - 1, 0);
-  }
-
-  private boolean isPortKnown() {
-    return mode == ResolutionMode.WAYPOINT || service.ports().contains(port);
+    return isCounted
+        ? Math.max(usable.candidates + aside.candidates - 1, 0)
+        : Math.max(endpoints.size() - 1 - failed.size(), 0);
   }
 
   /** Tells the trace of each endpoint by the rules of the choice. Looks at all there are. */
   void explain() {
     trace.step(new RouteStep.ServiceEntered(service, port));
-    if (!isPortKnown()) {
+    if (!isServed) {
       trace.step(new RouteStep.PortUnknown(service, port));
       return;
     }
-    for (Endpoint endpoint : service.endpoints().sorted()) {
+    for (Endpoint endpoint : endpoints.sorted()) {
       Workload workload = view.workload(endpoint.workloadUid());
       int rank = workload == null ? -1 : rank(workload);
       trace.step(
@@ -98,7 +127,7 @@ final class EndpointChoice {
     if (!isReachable(workload)) {
       return EndpointFate.UNREACHABLE;
     }
-    if (!servesPort(endpoint, workload)) {
+    if (!servesPort(workload, endpoint.ports())) {
       return EndpointFate.PORT_NOT_SERVED;
     }
     if (rank < 0) {
@@ -113,18 +142,52 @@ final class EndpointChoice {
     return setAside.test(workload.uid()) ? EndpointFate.SET_ASIDE : EndpointFate.USABLE;
   }
 
-  private void consider(Endpoint endpoint) {
-    Workload workload = view.workload(endpoint.workloadUid());
-    if (workload == null || !isReachable(workload) || !servesPort(endpoint, workload)) {
+  /** One of the nearest that can be used; null when it was not met in a few draws. */
+  private @Nullable Workload drawNearest() {
+    Nearest nearest = new Nearest();
+    endpoints.forEachGroup(nearest::offer);
+    for (int i = 0; i < DRAWS && nearest.capacity > 0; i++) {
+      Workload workload = nearest.draw();
+      if (canServe(workload, endpoints.ports(workload)) && draw(workload) == usable) {
+        return workload;
+      }
+    }
+    return null;
+  }
+
+  private void considerAll() {
+    if (!isServed || isCounted) {
       return;
     }
+    isCounted = true;
+    endpoints.forEachWorkload(workload -> consider(workload, endpoints.ports(workload)));
+    endpoints.forEachNamed(
+        endpoint -> {
+          Workload workload = view.workload(endpoint.workloadUid());
+          if (workload != null) {
+            consider(workload, endpoint.ports());
+          }
+        });
+  }
+
+  private void consider(Workload workload, PortMap ports) {
     int rank = rank(workload);
-    if (rank >= 0) {
-      draw(workload.uid()).offer(workload, rank);
+    if (rank >= 0 && canServe(workload, ports)) {
+      draw(workload).offer(workload, rank);
     }
   }
 
-  private Draw draw(String uid) {
+  private int rank(Workload workload) {
+    LoadBalancer balancer = service.loadBalancer();
+    return balancer == null ? 0 : rank(balancer, balancer.place(workload));
+  }
+
+  private boolean canServe(Workload workload, PortMap ports) {
+    return isReachable(workload) && servesPort(workload, ports);
+  }
+
+  private Draw draw(Workload workload) {
+    String uid = workload.uid();
     if (failed.contains(uid)) {
       return last;
     }
@@ -133,38 +196,33 @@ final class EndpointChoice {
 
   /** One without an address can be reached in another network, through its gateway. */
   private boolean isReachable(Workload workload) {
-    return !workload.ips().isEmpty()
+    return workload.hasIps()
         || !workload.hostname().isEmpty()
         || (!workload.network().equals(source.network()) && workload.networkGateway() != null);
   }
 
-  private boolean servesPort(Endpoint endpoint, Workload workload) {
+  private boolean servesPort(Workload workload, PortMap ports) {
     return switch (mode) {
-      case STANDARD -> service.ports().target(port) != 0 || endpoint.ports().contains(port);
+      case STANDARD -> service.ports().target(port) != 0 || ports.contains(port);
       case WAYPOINT -> service.ports().contains(port) || workload.applicationTunnel() != null;
     };
   }
 
-  /** How near it is, the more the nearer; negative: not near enough. */
-  private int rank(Workload workload) {
-    LoadBalancer balancer = service.loadBalancer();
-    return switch (service.mode()) {
-      case STANDARD -> 0;
-      case STRICT, FAILOVER, PASSTHROUGH -> balancer == null ? 0 : rank(workload, balancer);
-    };
-  }
-
   /**
-   * The number of preferences met, from the first on. When the first is the network, an endpoint
-   * elsewhere is still compared by the others, and every endpoint of this network beats it.
+   * How near a place is, the more the nearer; negative: not near enough. The number of preferences
+   * met, from the first on. When the first is the network, an endpoint elsewhere is still compared
+   * by the others, and every endpoint of this network beats it.
    */
-  private int rank(Workload workload, LoadBalancer balancer) {
+  private int rank(LoadBalancer balancer, List<String> place) {
+    if (balancer.mode() == LoadBalancer.Mode.STANDARD) {
+      return 0;
+    }
     List<LoadBalancer.Scope> preferences = balancer.routingPreferences();
     int met = 0;
     int bonus = 0;
     for (int i = 0; i < preferences.size(); i++) {
       boolean networkFirst = i == 0 && preferences.get(i) == LoadBalancer.Scope.NETWORK;
-      if (preferences.get(i).same(source, workload)) {
+      if (preferences.get(i).of(source).equals(place.get(i))) {
         met++;
         bonus += networkFirst ? preferences.size() - 1 : 0;
       } else if (!networkFirst) {
@@ -177,7 +235,7 @@ final class EndpointChoice {
 
   /** The port of the chosen workload behind the service's port; {@link PortMap#ABSENT} if none. */
   int targetPort(Workload workload) {
-    Endpoint endpoint = service.endpoints().get(workload.uid());
+    Endpoint endpoint = endpoints.get(workload.uid());
     int own = endpoint == null ? PortMap.ABSENT : endpoint.ports().target(port);
     if (own != PortMap.ABSENT) {
       return own;
@@ -189,6 +247,38 @@ final class EndpointChoice {
     boolean tunnelled =
         workload.applicationTunnel() != null && workload.applicationTunnel().hasPort();
     return tunnelled ? port : PortMap.ABSENT;
+  }
+
+  /** The groups of endpoints that are nearest to the source. */
+  private final class Nearest {
+    private final List<EndpointGroup> groups = new ArrayList<>(1);
+    private int rank;
+    private long capacity;
+
+    void offer(EndpointGroup group) {
+      LoadBalancer balancer = service.loadBalancer();
+      int itsRank = balancer == null ? 0 : rank(balancer, group.place());
+      if (itsRank < rank || group.capacity() == 0) {
+        return;
+      }
+      if (itsRank > rank) {
+        rank = itsRank;
+        groups.clear();
+        capacity = 0;
+      }
+      groups.add(group);
+      capacity += group.capacity();
+    }
+
+    Workload draw() {
+      long place = random.nextLong(capacity);
+      int i = 0;
+      while (place >= groups.get(i).capacity()) {
+        place -= groups.get(i).capacity();
+        i++;
+      }
+      return groups.get(i).at(place);
+    }
   }
 
   /**

@@ -411,6 +411,23 @@ public sealed interface ConnectionFailure {
     }
   }
 
+  /**
+   * The peer's certificate, or an authority's above it, is revoked: the handshake was refused.
+   *
+   * @param certificate which one
+   */
+  record PeerRevoked(TlsRole role, String certificate) implements ConnectionFailure {
+    @Override
+    public String reason() {
+      return "peer_revoked";
+    }
+
+    @Override
+    public String message() {
+      return role.prefix + "peer certificate revoked: " + certificate;
+    }
+  }
+
   /** There is no certificate for the workload. */
   record IdentityUnavailable(String cause) implements ConnectionFailure {
     @Override
@@ -552,8 +569,12 @@ public sealed interface ConnectionFailure {
     }
   }
 
-  /** The peer's certificate was revoked. */
-  record Revoked() implements ConnectionFailure {
+  /**
+   * The peer's certificate, or an authority's above it, was revoked while the connection was open.
+   *
+   * @param detail which certificate
+   */
+  record Revoked(String detail) implements ConnectionFailure {
     @Override
     public String reason() {
       return "revoked";

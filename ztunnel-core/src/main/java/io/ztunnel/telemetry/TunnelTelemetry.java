@@ -48,6 +48,11 @@ public final class TunnelTelemetry implements HboneObserver {
   }
 
   @Override
+  public void onPeerRevoked(Role role) {
+    metrics.peerRevoked(role(role));
+  }
+
+  @Override
   public void onFlood(Role role, String limit) {
     metrics.floodStopped(role(role), limit);
     LOG.at(LogLevel.WARN, "peer passed a limit, closing its connection")

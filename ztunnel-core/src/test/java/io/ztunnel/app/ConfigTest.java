@@ -105,6 +105,8 @@ class ConfigTest {
             List.of(),
             new Authentication.None(),
             Duration.ofDays(1),
+            Duration.ofSeconds(10),
+            null,
             null),
         config.ca());
     assertEquals(new LocalMesh.None(), config.localMesh());
@@ -283,6 +285,18 @@ class ConfigTest {
                 c -> c.ca().authentication(),
                 new Authentication.TokenFile(Path.of("/etc/resolv.conf"))),
             new Setting("SECRET_TTL", "2h", c -> c.ca().secretTtl(), Duration.ofHours(2)),
+            new Setting(
+                "ZTUNNEL_CA_TIMEOUT", "3s", c -> c.ca().callTimeout(), Duration.ofSeconds(3)),
+            new Setting(
+                "ZTUNNEL_CERTIFICATE_DIR",
+                "/certs",
+                c -> String.valueOf(c.ca().certificateDirectory()),
+                "/certs"),
+            new Setting(
+                "ZTUNNEL_CERTIFICATE_DIR",
+                "",
+                c -> String.valueOf(c.ca().certificateDirectory()),
+                "null"),
             new Setting(
                 "FAKE_CA",
                 "true",
@@ -539,14 +553,17 @@ class ConfigTest {
   }
 
   @Test
+  void addressesOnDemandGoTogetherWithTheDnsProxy() {
+    Config config = config("XDS_ON_DEMAND", "true");
+    assertTrue(config.xds().onDemand());
+    assertTrue(config.dns().proxy());
+  }
+
+  @Test
   void settingsThatDoNotGoTogetherAreRefused() {
     assertEquals(
         "invalid configuration: run without any servers enabled (ENABLE_PROXY, DNS_CAPTURE)",
         refusal("ENABLE_PROXY", "false", "ISTIO_META_DNS_CAPTURE", "false"));
-    assertEquals(
-        "invalid configuration: XDS_ON_DEMAND cannot be combined with the DNS proxy",
-        refusal("XDS_ON_DEMAND", "true"));
-    assertTrue(config("XDS_ON_DEMAND", "true", "ISTIO_META_DNS_CAPTURE", "false").xds().onDemand());
     assertEquals(
         "invalid configuration: LOCAL_XDS_PATH and LOCAL_XDS are both set (expected: one)",
         refusal("LOCAL_XDS_PATH", "a", "LOCAL_XDS", "b"));

@@ -24,6 +24,7 @@ import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.hbone.TestPki;
 import io.ztunnel.hbone.TlsPeer;
 import io.ztunnel.hbone.TlsSettings;
+import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -55,7 +56,8 @@ class CertificateManagerTest {
   private final CertificateManager manager = manager(LOWEST);
 
   private CertificateManager manager(RandomGenerator random) {
-    return new CertificateManager(time.loop(), authority, TLS, time.clock(), random);
+    return new CertificateManager(
+        time.loop(), authority, TLS, new RevokedCertificates(time.loop()), time.clock(), random);
   }
 
   private Future<WorkloadTls> fetch(SpiffeId identity) {
@@ -422,15 +424,165 @@ class CertificateManagerTest {
   }
 
   @Test
-  void anIdentityThatComesBackIsAskedForAnew() {
+  void anIdentityThatComesBackTakesTheAnswerThatIsOnItsWay() {
     fetch(WEB);
     manager.forget(WEB);
     Future<WorkloadTls> again = fetch(WEB);
-    assertEquals(2, authority.asked.size());
-    refuse("too late for the first");
-    assertFalse(again.isDone(), "answered by the call that was forgotten");
+    assertEquals(1, authority.asked.size());
     answer(validFor(time.now(), Duration.ofHours(1)));
     assertTrue(again.isSuccess());
+  }
+
+  private static SpiffeId workload(int number) {
+    return new SpiffeId("cluster.local", "shop", "w" + number);
+  }
+
+  /** Has as many calls under way as there may be. */
+  private void fillAllCalls() {
+    for (int i = 0; i < SigningQueue.PARALLEL; i++) {
+      manager.prefetch(workload(i));
+    }
+    time.settle();
+    authority.asked.clear();
+  }
+
+  @Test
+  void aConnectionThatWaitsComesBeforeWhatIsPrefetched() {
+    fillAllCalls();
+    manager.prefetch(WEB);
+    Future<WorkloadTls> _ = fetch(DB);
+    refuse("make room");
+    refuse("make room");
+    assertEquals(List.of(DB, WEB), authority.asked);
+  }
+
+  @Test
+  void aPrefetchedIdentityIsRaisedWhenAConnectionWaitsForIt() {
+    fillAllCalls();
+    manager.prefetch(WEB);
+    manager.prefetch(DB);
+    Future<WorkloadTls> _ = fetch(DB);
+    refuse("make room");
+    refuse("make room");
+    assertEquals(List.of(DB, WEB), authority.asked);
+  }
+
+  @Test
+  void renewalsComeAfterEverythingElse() {
+    WorkloadTls _ = obtained();
+    fillAllCalls();
+    time.pass(Duration.ofMinutes(30)); // the renewal is due
+    manager.prefetch(DB);
+    time.settle();
+    refuse("make room");
+    refuse("make room");
+    assertEquals(List.of(DB, WEB), authority.asked);
+  }
+
+  @Test
+  void anIdentityForgottenInTheQueueIsNotAskedFor() {
+    fillAllCalls();
+    Future<WorkloadTls> forgotten = fetch(WEB);
+    manager.forget(WEB);
+    manager.prefetch(DB);
+    time.settle();
+    refuse("make room");
+    refuse("make room");
+    assertEquals("the identity is no longer needed", failure(forgotten));
+    assertEquals(List.of(DB), authority.asked);
+  }
+
+  private static KeyMaterial from(TestPki pki, SpiffeId identity, TestPki... trusted) {
+    return pki.leaf(identity.toString())
+        .valid(Instant.parse("2030-01-01T00:00:00Z"), Instant.parse("2030-01-01T01:00:00Z"))
+        .trusting(Stream.of(trusted).map(TestPki::rootCertificate).toArray(X509Certificate[]::new))
+        .material();
+  }
+
+  private WorkloadTls obtain(SpiffeId identity, KeyMaterial material) {
+    Future<WorkloadTls> future = fetch(identity);
+    answer(material);
+    return future.getNow();
+  }
+
+  @Test
+  void newRootsCountForAllIdentitiesOfTheTrustDomainAtOnce() {
+    TestPki next = TestPki.root("next");
+    obtain(WEB, from(PKI, WEB, PKI));
+    assertEquals(List.of(PKI.rootCertificate()), manager.trusted("cluster.local"));
+    obtain(DB, from(next, DB, next, PKI));
+    assertEquals(
+        List.of(PKI.rootCertificate(), next.rootCertificate()), manager.trusted("cluster.local"));
+    SpiffeId elsewhere = new SpiffeId("elsewhere", "shop", "web");
+    TestPki third = TestPki.root("third");
+    obtain(elsewhere, from(third, elsewhere, third));
+    assertEquals(List.of(third.rootCertificate()), manager.trusted("elsewhere"));
+    assertEquals(2, manager.trusted("cluster.local").size());
+  }
+
+  @Test
+  void aRootGoesWithTheLastCertificateThatItCameWith() {
+    TestPki next = TestPki.root("next");
+    obtain(WEB, from(PKI, WEB, PKI));
+    obtain(DB, from(PKI, DB, PKI));
+    manager.renew(WEB);
+    time.settle();
+    answer(from(next, WEB, next));
+    assertEquals(2, manager.trusted("cluster.local").size());
+    manager.renew(DB);
+    time.settle();
+    answer(from(next, DB, next));
+    assertEquals(List.of(next.rootCertificate()), manager.trusted("cluster.local"));
+    manager.forget(WEB);
+    manager.forget(DB);
+    time.settle();
+    assertEquals(List.of(), manager.trusted("cluster.local"));
+  }
+
+  @Test
+  void aRenewalByOrderIsMadeAtOnceAndNotContentWithAnEarlierCall() {
+    Future<WorkloadTls> first = fetch(WEB);
+    manager.renew(WEB);
+    time.settle();
+    assertEquals(1, authority.asked.size());
+    answer(validFor(time.now(), Duration.ofHours(1)));
+    assertTrue(first.isSuccess());
+    assertEquals(2, authority.asked.size(), "the outdated call was not repeated");
+    answer(validFor(time.now(), Duration.ofHours(1)));
+    assertNotSame(first.getNow(), fetch(WEB).getNow());
+    manager.renew(DB);
+    time.settle();
+    assertEquals(2, authority.asked.size(), "nobody has asked for this one");
+  }
+
+  @Test
+  void anAuthorityWithoutANewerCertificateIsAskedAgainAtHalfOfWhatIsLeft() {
+    Future<WorkloadTls> future = fetch(WEB);
+    KeyMaterial material = validFor(time.now(), Duration.ofHours(1));
+    answer(material);
+    time.pass(Duration.ofMinutes(30));
+    answer(material);
+    assertSame(future.getNow(), fetch(WEB).getNow(), "replaced by itself");
+    time.pass(Duration.ofMinutes(15).minusMillis(1));
+    assertEquals(2, authority.asked.size());
+    time.pass(Duration.ofMillis(1));
+    assertEquals(3, authority.asked.size());
+    time.pass(Duration.ofMinutes(16)); // now it has expired
+    answer(material);
+    assertEquals("the certificate expired at 2030-01-01T01:00:00Z", failure(fetch(WEB)));
+  }
+
+  @Test
+  void eightCallsAreUnderWayAtOnceAtMost() {
+    List<SpiffeId> all = Stream.iterate(0, i -> i + 1).limit(20).map(i -> workload(i)).toList();
+    all.forEach(manager::prefetch);
+    time.settle();
+    for (int done = 0; done < 20; done++) {
+      assertEquals(Math.min(20, 8 + done), authority.asked.size());
+      answer(validFor(time.now(), Duration.ofHours(1)));
+    }
+    assertEquals(all, authority.asked);
+    assertEquals(20, manager.states().size());
   }
 
   @Test

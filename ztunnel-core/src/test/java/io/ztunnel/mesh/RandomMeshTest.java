@@ -200,7 +200,7 @@ final class RandomMeshTest {
         .getOrDefault(service.key(), Map.of())
         .forEach(
             (uid, endpoint) -> {
-              if (service.accepts(endpoint)) {
+              if (service.accepts(endpoint.status())) {
                 accepted.put(uid, endpoint);
               }
             });

@@ -113,6 +113,16 @@ class FailuresTest {
             new HboneFailure.IdentityUnavailable("CA is down"),
             new ConnectionFailure.IdentityUnavailable("CA is down"),
             false),
+        new Tunnel(
+            new HboneFailure.WrongTrustDomain(V4, "a", List.of("b")),
+            new ConnectionFailure.TlsFailed(
+                TlsRole.CLIENT,
+                "identity verification error: peer did not present the expected trustdomain (a), got b"),
+            true),
+        new Tunnel(
+            new HboneFailure.PeerRevoked(V4, "serial 7 of CN=root"),
+            new ConnectionFailure.PeerRevoked(TlsRole.CLIENT, "serial 7 of CN=root"),
+            true),
         new Tunnel(new HboneFailure.PoolClosed(), new ConnectionFailure.PoolDraining(), false));
   }
 
@@ -144,6 +154,12 @@ class FailuresTest {
             new ConnectionFailure.TlsFailed(
                 TlsRole.SERVER,
                 "identity verification error: peer did not present the expected SAN (a), got b,c")),
+        new Handshake(
+            new HboneFailure.WrongTrustDomain(V4, "cluster.local", List.of("spiffe://a/ns/b/sa/c")),
+            new ConnectionFailure.WrongTrustDomain("cluster.local", "spiffe://a/ns/b/sa/c")),
+        new Handshake(
+            new HboneFailure.PeerRevoked(V4, "serial 7 of CN=root"),
+            new ConnectionFailure.PeerRevoked(TlsRole.SERVER, "serial 7 of CN=root")),
         new Handshake(
             new HboneFailure.Http2Failed("no preface"),
             new ConnectionFailure.Http2Failed(Http2Failure.HANDSHAKE, "no preface")),

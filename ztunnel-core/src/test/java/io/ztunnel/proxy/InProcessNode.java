@@ -12,6 +12,7 @@ import io.ztunnel.hbone.HboneObserver;
 import io.ztunnel.hbone.HboneSettings;
 import io.ztunnel.hbone.TlsSettings;
 import io.ztunnel.identity.CertificateManager;
+import io.ztunnel.identity.RevokedCertificates;
 import io.ztunnel.identity.TrialAuthority;
 import io.ztunnel.mesh.MeshState;
 import io.ztunnel.mesh.TestMesh;
@@ -68,6 +69,7 @@ final class InProcessNode implements AutoCloseable {
             control,
             TrialAuthority.open(directory, Duration.ofHours(1), Clock.systemUTC()),
             new TlsSettings(TlsSettings.Provider.JDK, false, false),
+            new RevokedCertificates(control),
             Clock.systemUTC(),
             new SplittableRandom());
   }
@@ -112,12 +114,14 @@ final class InProcessNode implements AutoCloseable {
             settings,
             loops,
             mesh,
+            Discovery.NOTHING,
             certificates,
             Upstreams.create(resolver, System::nanoTime),
             new ConnectionTelemetry(metrics, System::nanoTime),
             metrics,
             new Denials(InstantSource.system()),
-            HboneObserver.NONE);
+            HboneObserver.NONE,
+            null);
     SocketSettings sockets =
         new SocketSettings(
             true,

@@ -196,6 +196,8 @@ class RelayTest {
     "false, lost, reset, broken",
     "true, lost, end, broken",
     "false, goaway, reset, broken",
+    "false, revoked, reset, revoked",
+    "true, revoked, end, revoked",
   })
   void endOfATunnelIsPassedOn(boolean peerEnded, String event, String appSees, String end)
       throws Exception {
@@ -213,6 +215,7 @@ class RelayTest {
             leg.onTerminated(
                 switch (event) {
                   case "lost" -> new TunnelTermination.ConnectionLost("ping timed out");
+                  case "revoked" -> new TunnelTermination.PeerRevoked("serial 7");
                   case "goaway" -> new TunnelTermination.GoAway(0, "");
                   default -> new TunnelTermination.Reset(Long.parseLong(event.substring(6)));
                 });
@@ -221,6 +224,8 @@ class RelayTest {
       RelayEnd seen = recorder.awaitEnd();
       if (end.equals("done")) {
         assertEquals(RelayEnd.DONE, seen);
+      } else if (end.equals("revoked")) {
+        assertEquals(new RelayEnd.Revoked("serial 7"), seen);
       } else {
         assertInstanceOf(RelayEnd.Broken.class, seen);
       }

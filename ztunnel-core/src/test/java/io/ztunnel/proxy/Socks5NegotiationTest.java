@@ -11,7 +11,12 @@ import io.netty.buffer.PooledByteBufAllocator;
 import io.netty.channel.RecvByteBufAllocator;
 import io.netty.channel.embedded.EmbeddedChannel;
 import io.netty.util.NetUtil;
+import io.netty.util.concurrent.DefaultPromise;
+import io.netty.util.concurrent.ImmediateEventExecutor;
+import io.netty.util.concurrent.Promise;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.UnknownHostException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -28,9 +33,14 @@ class Socks5NegotiationTest {
   private static final String TO_IPV4 = "05 01 00 01 0a000007 0050";
   private static final String TO_IPV6 = "05 01 00 04 fd000000000000000000000000000007 1f90";
   private static final String SUCCEEDED = "05000001000000000000";
+  private static final String TO_NAME = "05 01 00 03 07 77656220c3a974 0050"; // 7 bytes, then 80
+  private static final String UNREACHABLE = "05040001000000000000";
   private static final String NOT_SUPPORTED = "05070001000000000000";
 
   private final List<InetSocketAddress> targets = new ArrayList<>();
+  private final List<String> hosts = new ArrayList<>();
+  private final Promise<List<InetAddress>> found =
+      new DefaultPromise<>(ImmediateEventExecutor.INSTANCE);
   private final EmbeddedChannel channel = new EmbeddedChannel();
 
   @SuppressWarnings("deprecation") // the interface's only way to make a handle
@@ -39,8 +49,25 @@ class Socks5NegotiationTest {
   @BeforeEach
   void begin() {
     channel.freezeTime();
-    channel.pipeline().addLast(new Socks5Negotiation(targets::add));
+    channel.pipeline().addLast(new Socks5Negotiation(null, targets::add));
     channel.config().setAutoRead(true);
+  }
+
+  /** Takes names from now on; their addresses come when the test says so. */
+  private void takeNames() {
+    channel
+        .pipeline()
+        .replace(
+            Socks5Negotiation.class,
+            "named",
+            new Socks5Negotiation(
+                (_, host) -> {
+                  hosts.add(host);
+                  return found;
+                },
+                targets::add));
+    receive(GREETING);
+    assertEquals(GREETED, sent());
   }
 
   @AfterEach
@@ -208,6 +235,76 @@ class Socks5NegotiationTest {
     channel.advanceTimeBy(1, TimeUnit.MILLISECONDS);
     channel.runPendingTasks();
     assertEquals(NOT_SUPPORTED, sent());
+    assertRefused();
+  }
+
+  @Test
+  void aNameIsResolvedAndItsFirstAddressTaken() {
+    takeNames();
+    receive(TO_NAME + "cafe");
+    assertEquals(List.of("web \u00e9t"), hosts);
+    assertFalse(channel.config().isAutoRead(), "reads while it resolves");
+    assertEquals("", sent());
+    found.setSuccess(List.of(InetAddress.ofLiteral("10.0.0.7"), InetAddress.ofLiteral("10.0.0.8")));
+    assertEquals(SUCCEEDED, sent());
+    assertEquals("cafe", passedOn());
+    assertHandedOver("10.0.0.7:80");
+  }
+
+  @Test
+  void bytesOfANameThatComeOneByOneAreTheSame() {
+    takeNames();
+    for (byte b : ByteBufUtil.decodeHexDump(TO_NAME.replace(" ", ""))) {
+      assertEquals(List.of(), hosts);
+      receive(new byte[] {b});
+    }
+    found.setSuccess(List.of(InetAddress.ofLiteral("10.0.0.7")));
+    assertEquals(SUCCEEDED, sent());
+    assertHandedOver("10.0.0.7:80");
+  }
+
+  @Test
+  void aNameThatHasNoAddressIsAnswered4() {
+    takeNames();
+    receive(TO_NAME);
+    found.setFailure(new UnknownHostException("no such name"));
+    assertEquals(UNREACHABLE, sent());
+    assertRefused();
+  }
+
+  @Test
+  void aNameThatIsNotResolvedInTimeIsAnswered4AndItsAddressesComeTooLate() {
+    takeNames();
+    receive(TO_NAME);
+    channel.advanceTimeBy(10, TimeUnit.SECONDS);
+    channel.runPendingTasks();
+    assertEquals(UNREACHABLE, sent());
+    found.setSuccess(List.of(InetAddress.ofLiteral("10.0.0.7")));
+    assertRefused();
+  }
+
+  @Test
+  void aClientThatLeavesDoesNotWaitForItsName() {
+    takeNames();
+    receive(TO_NAME);
+    channel.close();
+    found.setSuccess(List.of(InetAddress.ofLiteral("10.0.0.7")));
+    assertEquals("", sent());
+    assertEquals(List.of(), targets);
+  }
+
+  @ParameterizedTest(name = "{1}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          05 01 00 03 00 0050      | nothing
+          05 01 00 03 02 c328 0050 | other bytes than UTF-8
+          """)
+  void aNameThatIsNoneIsRefused(String request, String why) {
+    takeNames();
+    receive(request);
+    assertEquals(NOT_SUPPORTED, sent(), why);
     assertRefused();
   }
 

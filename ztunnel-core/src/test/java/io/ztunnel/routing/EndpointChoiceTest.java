@@ -190,6 +190,107 @@ final class EndpointChoiceTest {
     assertEquals(expected, String.join("", chosen));
   }
 
+  /** Enough that endpoints are drawn, not gone through; those in n/r are nearest to the source. */
+  private static MeshView many(String balancer) {
+    StringBuilder workloads = new StringBuilder();
+    for (int i = 0; i < 100; i++) {
+      workloads.append(
+          """
+          - {uid: "%s-%d", namespace: ns, network: %s, workloadIps: [10.0.1.%d], capacity: %d,
+             services: {ns/svc: {}}, locality: {region: %s, zone: z, subzone: ''}}
+          """
+              .formatted(
+                  i < 40 ? "near" : "far",
+                  i,
+                  i < 40 ? "n" : "x",
+                  i,
+                  i % 4,
+                  i % 2 == 0 ? "r" : "s"));
+    }
+    return view(workloads.toString(), balancer);
+  }
+
+  @Test
+  void ofManyEachIsDrawnInProportionToItsCapacity() {
+    MeshView view = many("");
+    Map<String, Integer> chosen = new TreeMap<>();
+    for (int i = 0; i < 15_000; i++) { // 100 for each unit of capacity
+      draw(view, 80, ResolutionMode.STANDARD)
+          .forEach((uid, n) -> chosen.merge(uid, n, Integer::sum));
+    }
+    for (int i = 0; i < 100; i++) {
+      int drawn = chosen.getOrDefault((i < 40 ? "near-" : "far-") + i, 0);
+      int expected = 100 * (i % 4);
+      // Six standard deviations.
+      assertTrue(
+          Math.abs(drawn - expected) <= 6 * Math.sqrt(expected),
+          "seed " + seed + " endpoint " + i + ": " + drawn);
+    }
+  }
+
+  @ParameterizedTest(name = "{0}, set aside {1}, failed {2}: {3}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          Network            | -    | -    | near.*         | the nearest
+          Network            | near | -    | far.*          | all near ones are set aside
+          Network            | -    | near | far.*          | all near ones have failed
+          Network            | 1    | 2    | near-[03-9]\\d? | some are set aside, some have failed
+          Region             | -    | -    | .*[02468]      | half of them, near and far
+          Network,Region     | -    | -    | near-.*[02468] | both
+          Network,Region     | near | far  | near-.*[02468] | set aside is better than failed
+          """)
+  void ofManyTheNearestThatCanBeUsedIsDrawn(
+      String preferences, String aside, String failed, String expected, String why) {
+    MeshView view =
+        many(
+            ", loadBalancer: {routingPreferences: [%s], mode: Failover, healthPolicy: OnlyHealthy}"
+                .formatted(preferences));
+    Set<String> failedUids = new TreeSet<>();
+    for (int i = 0; i < 100; i++) {
+      String uid = (i < 40 ? "near-" : "far-") + i;
+      if (uid.startsWith(failed) || uid.startsWith("near-" + failed)) {
+        failedUids.add(uid);
+      }
+    }
+    for (int i = 0; i < 300; i++) {
+      EndpointChoice choice =
+          choice(
+              view,
+              80,
+              ResolutionMode.STANDARD,
+              uid -> uid.startsWith(aside) || uid.startsWith("near-" + aside),
+              failedUids);
+      String chosen = Objects.requireNonNull(choice.choose()).uid();
+      assertTrue(chosen.matches(expected), why + ": " + chosen + ", seed " + seed);
+      assertTrue(choice.others() > 0);
+    }
+  }
+
+  @Test
+  void ofManyTheOnlyOneThatCanBeUsedIsFound() {
+    EndpointChoice choice = choice(many(""), uid -> !uid.equals("far-77"));
+    assertEquals("far-77", Objects.requireNonNull(choice.choose()).uid());
+    assertEquals(75, choice.candidates(), "a quarter has no capacity");
+    assertEquals(74, choice.avoided());
+  }
+
+  @Test
+  void ofManyThatWereDrawnTheCountIsThereForThoseWhoAsk() {
+    EndpointChoice choice = choice(many(""), uid -> uid.equals("near-1"));
+    choice.choose();
+    assertEquals(99, choice.others());
+    assertEquals(75, choice.candidates());
+    assertEquals(1, choice.avoided());
+  }
+
+  @Test
+  void ofManyNoneIsChosenForAPortThatIsNotServed() {
+    assertEquals(Map.of(), draw(many(""), 81, ResolutionMode.STANDARD));
+    assertEquals(Map.of(), draw(many(""), 81, ResolutionMode.WAYPOINT));
+  }
+
   private String chosen(MeshView view, Predicate<String> setAside) {
     return Objects.requireNonNull(choice(view, setAside).choose()).uid();
   }

@@ -198,6 +198,13 @@ class ConnectionFailureTest {
             503,
             "tls handshake error: identity verification error: peer did not present the expected trustdomain (td), got C"),
         row(
+            new ConnectionFailure.PeerRevoked(
+                ConnectionFailure.TlsRole.CLIENT, "serial 7 of CN=root"),
+            "peer_revoked",
+            "CONNECT",
+            503,
+            "io error: peer certificate revoked: serial 7 of CN=root"),
+        row(
             new ConnectionFailure.IdentityUnavailable("no CA"),
             "identity_unavailable",
             "IDENTITY_ERROR",
@@ -271,7 +278,7 @@ class ConnectionFailureTest {
             401,
             "connection closed due to policy change"),
         row(
-            new ConnectionFailure.Revoked(),
+            new ConnectionFailure.Revoked("serial 7"),
             "revoked",
             "CERT_REVOKED",
             503,

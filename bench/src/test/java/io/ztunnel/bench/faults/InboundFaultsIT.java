@@ -154,6 +154,7 @@ class InboundFaultsIT {
   void certificateOfAnotherRoot() throws IOException {
     assertRefused(
         TestPki.root("foreign").workload(identity(mesh.stranger())),
+        "tls_failed",
         "peer certificate signed by an unknown root");
   }
 
@@ -162,16 +163,20 @@ class InboundFaultsIT {
     String identity = "spiffe://elsewhere.example/ns/lab/sa/stranger";
     assertRefused(
         certificate(identity, Clock.systemUTC()),
+        "wrong_trust_domain",
         "did not present the expected trustdomain (cluster.local), got " + identity);
   }
 
   @Test
   void certificateThatHasExpired() throws IOException {
     Clock yesterday = Clock.fixed(Instant.now().minus(Duration.ofDays(1)), ZoneOffset.UTC);
-    assertRefused(certificate(identity(mesh.stranger()), yesterday), "peer certificate expired");
+    assertRefused(
+        certificate(identity(mesh.stranger()), yesterday),
+        "tls_failed",
+        "peer certificate expired");
   }
 
-  private void assertRefused(KeyMaterial material, String cause) throws IOException {
+  private void assertRefused(KeyMaterial material, String reason, String cause) throws IOException {
     int mark = mark(mesh.far());
     assertThrows(
         IOException.class,
@@ -182,7 +187,7 @@ class InboundFaultsIT {
             String _ = peer.awaitStatus(1);
           }
         });
-    String line = awaitLine(mesh.far(), mark, "connection failed", "reason=\"tls_failed\"");
+    String line = awaitLine(mesh.far(), mark, "connection failed", "reason=\"" + reason + "\"");
     assertTrue(line.contains(cause), line);
   }
 

@@ -15,6 +15,7 @@ import java.util.TreeMap;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.TestInstance.Lifecycle;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -76,6 +77,33 @@ class StartRefusedIT {
   })
   void variableThatMakesNoSense(String name, String value, String expected) throws IOException {
     assertRefused(start(Map.of(name, value)), name, value, expected);
+  }
+
+  @Test
+  void postQuantumOnlyWithoutBoringSsl() throws IOException {
+    assertRefused(
+        start(Map.of("COMPLIANCE_POLICY", "pqc", "ZTUNNEL_TLS_PROVIDER", "jdk")),
+        "COMPLIANCE_POLICY",
+        "expected: BORINGSSL");
+  }
+
+  @Test
+  void caWithoutRootsToBelieve() throws IOException {
+    assertRefused(
+        start(Map.of("FAKE_CA", "false", "CA_ROOT_CA", "/nowhere/root-cert.pem")),
+        "CA_ROOT_CA",
+        "/nowhere/root-cert.pem",
+        "expected: a file that exists");
+  }
+
+  @Test
+  void caThatIsNotToBeReachedByTls() throws IOException {
+    assertRefused(
+        start(
+            Map.of(
+                "FAKE_CA", "false", "CA_ROOT_CA", "SYSTEM", "CA_ADDRESS", "http://istiod:15010")),
+        "CA_ADDRESS",
+        "expected: https://");
   }
 
   @ParameterizedTest(name = "{0}")

@@ -112,7 +112,7 @@ class DedicatedModeIT {
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {15001, 15006, 15008, 15000, 15020, 15021})
+  @ValueSource(ints = {15001, 15006, 15008, 15053, 15000, 15020, 15021})
   void aPortThatIsTakenEndsTheStart(int port) throws Exception {
     try (ServerSocket _ = PodSockets.listen(taken, port)) {
       IOException failure =

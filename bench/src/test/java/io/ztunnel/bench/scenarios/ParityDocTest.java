@@ -49,7 +49,8 @@ class ParityDocTest {
   /** Every test class by its simple name. */
   private static Map<String, String> testSources() throws IOException {
     Map<String, String> sources = new HashMap<>();
-    for (String module : List.of("bench", "hbone", "metrics", "redirection", "ztunnel-core")) {
+    for (String module :
+        List.of("bench", "hbone", "metrics", "redirection", "xds-client", "ztunnel-core")) {
       try (Stream<Path> files = Files.walk(ROOT.resolve(module).resolve("src/test/java"))) {
         for (Path file : files.filter(path -> path.toString().endsWith(".java")).toList()) {
           sources.merge(

@@ -48,7 +48,12 @@ class Socks5IT {
             .serving("web", 80, PORT));
     scene.app(server, PORT, App.ECHO_TWICE);
     scene.app(node, PORT, App.saying("web"));
-    daemon = scene.daemon(node, Map.of("UNSTABLE_ENABLE_SOCKS5", "true"), client, server);
+    daemon =
+        scene.daemon(
+            node,
+            Map.of("UNSTABLE_ENABLE_SOCKS5", "true", "ISTIO_META_DNS_CAPTURE", "false"),
+            client,
+            server);
   }
 
   @AfterAll

@@ -1,0 +1,338 @@
+package io.ztunnel.bench.scenarios;
+
+import static io.ztunnel.xds.FakeControlPlane.ADDRESS;
+import static io.ztunnel.xds.FakeControlPlane.AUTHORIZATION;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.grpc.Status;
+import io.ztunnel.bench.lab.Daemon;
+import io.ztunnel.redirection.Lab;
+import io.ztunnel.redirection.NetworkNamespace;
+import io.ztunnel.xds.ControlPlanePki;
+import io.ztunnel.xds.FakeControlPlane;
+import io.ztunnel.xds.FakeControlPlane.Entry;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+
+/** Daemons that know the mesh from a control plane, which is not always well. */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+class ControlPlaneIT {
+  private static final int PORT = 8080;
+  private static final int OTHER_PORT = 8081;
+  private static final String REPLY = "hello worldhello world";
+
+  private final ControlPlanePki pki = ControlPlanePki.create("lab control plane");
+  private Scene scene;
+  private Lab.Pod client;
+  private Lab.Pod server;
+  private Lab.Pod wanderer;
+  private FakeControlPlane control;
+  private FakeControlPlane restless;
+  private FakeControlPlane sparing;
+  private Daemon daemon;
+  private Daemon ofRestless;
+  private Daemon onDemand;
+
+  @BeforeAll
+  void start() throws Exception {
+    scene = Scene.create("xds");
+    Lab.Node node = scene.lab().addNode();
+    Lab.Node restlessNode = scene.lab().addNode();
+    Lab.Node sparingNode = scene.lab().addNode();
+    client = node.addPod("client");
+    server = node.addPod("server");
+    wanderer = restlessNode.addPod("wanderer");
+    Lab.Pod miser = sparingNode.addPod("miser");
+    for (int port : List.of(PORT, OTHER_PORT)) {
+      scene.app(server, port, App.ECHO_TWICE);
+    }
+    Entry[] mesh = {
+      WireMesh.pod(client),
+      WireMesh.pod(server, "shop/deny-other"),
+      WireMesh.pod(wanderer),
+      WireMesh.pod(miser)
+    };
+
+    control = controlPlane(node, FakeControlPlane.options());
+    control.put(ADDRESS, mesh);
+    control.put(AUTHORIZATION, WireMesh.denyPort("deny-other", OTHER_PORT));
+    control.stopListening();
+    CompletableFuture<Daemon> starting =
+        CompletableFuture.supplyAsync(
+            () -> {
+              try {
+                return scene.daemon(node, environment(control), client, server);
+              } catch (IOException e) {
+                throw new CompletionException(e);
+              }
+            });
+    awaitFailedAttempts(scene.lab().directory().resolve("node-" + node.index() + ".log"));
+    assertFalse(starting.isDone(), "no pod is taken before the policies are known");
+    control.listen();
+    daemon = starting.get(60, TimeUnit.SECONDS);
+
+    restless =
+        controlPlane(restlessNode, FakeControlPlane.options().connectionAge(Duration.ofSeconds(1)));
+    restless.put(ADDRESS, mesh);
+    ofRestless = scene.daemon(restlessNode, environment(restless), wanderer);
+
+    sparing = controlPlane(sparingNode, FakeControlPlane.options());
+    sparing.put(ADDRESS, mesh);
+    Map<String, String> variables = new java.util.TreeMap<>(environment(sparing));
+    variables.put("XDS_ON_DEMAND", "true");
+    variables.put("ISTIO_META_DNS_CAPTURE", "false");
+    onDemand = scene.daemon(sparingNode, variables);
+    onDemandPod = miser;
+  }
+
+  private Lab.Pod onDemandPod;
+
+  @AfterAll
+  void stop() throws Exception {
+    if (scene != null) {
+      scene.close();
+    }
+  }
+
+  private FakeControlPlane controlPlane(Lab.Node node, FakeControlPlane.Options options) {
+    FakeControlPlane started =
+        options
+            .sockets(
+                () -> {
+                  try (NetworkNamespace namespace = node.open()) {
+                    return namespace.call(ServerSocketChannel::open);
+                  }
+                })
+            .start(pki);
+    scene.closeLater(started::close);
+    return started;
+  }
+
+  private Map<String, String> environment(FakeControlPlane of) throws IOException {
+    Path root = scene.lab().directory().resolve("xds-root.pem");
+    Files.writeString(root, pki.rootPem());
+    return Map.of(
+        "XDS_ADDRESS",
+        "localhost:" + of.port(),
+        "XDS_ROOT_CA",
+        root.toString(),
+        "AUTH_TOKEN",
+        "a-token",
+        "RUST_LOG",
+        "info,ztunnel::xds=debug");
+  }
+
+  private static void awaitFailedAttempts(Path log) throws IOException {
+    Await.until(
+        "three attempts failed",
+        () ->
+            Files.exists(log)
+                && Files.readAllLines(log).stream()
+                        .filter(line -> line.contains("XDS client connection error"))
+                        .count()
+                    >= 3);
+  }
+
+  private String call() throws IOException {
+    return PodSockets.exchange(client, server.ipv4(), PORT, "hello world");
+  }
+
+  @Test
+  void trafficAndPoliciesAreThoseOfTheControlPlane() throws Exception {
+    Journal log = Journal.now(daemon);
+    assertEquals(REPLY, call());
+    String line = log.awaitAny("access", "direction=\"inbound\"");
+    assertTrue(
+        line.contains("src.identity=\"" + io.ztunnel.bench.scenarios.Entry.identity(client)), line);
+    PodSockets.isReset(client, server.ipv4(), OTHER_PORT);
+
+    Map<String, Double> counters = Counters.read(daemon);
+    assertTrue(Counters.sum(counters, "istio_xds_message_total") >= 2, counters::toString);
+    assertTrue(Counters.sum(counters, "istio_xds_message_bytes_total") > 100, counters::toString);
+    assertTrue(
+        Counters.sum(counters, "istio_xds_connection_terminations_total") >= 3, counters::toString);
+    Journal whole = Journal.whole(daemon);
+    assertTrue(
+        whole
+            .awaitAny("Stream established")
+            .matches(".*\txds::client:xds\\{id=\\d+}\tStream established\t"));
+    assertTrue(
+        whole
+            .awaitAny("handling RBAC update shop/deny-other")
+            .matches(".*\txds:xds\\{id=\\d+}\thandling RBAC update shop/deny-other\t"));
+  }
+
+  @Test
+  void theLastKnownStateGoesOnWhileTheControlPlaneIsAway() throws Exception {
+    control.stopListening();
+    assertEquals(REPLY, call());
+    PodSockets.isReset(client, server.ipv4(), OTHER_PORT);
+    control.put(AUTHORIZATION, WireMesh.denyPort("deny-other", PORT));
+    assertEquals(REPLY, call());
+    control.listen();
+    Await.until("the new policy holds", () -> isRefused(PORT));
+    assertEquals(REPLY, PodSockets.exchange(client, server.ipv4(), OTHER_PORT, "hello world"));
+
+    control.put(AUTHORIZATION, WireMesh.denyPort("deny-other", OTHER_PORT));
+    Await.until("the old policy holds again", () -> isRefused(OTHER_PORT));
+    assertEquals(REPLY, call());
+  }
+
+  private boolean isRefused(int port) {
+    try {
+      return !PodSockets.exchange(client, server.ipv4(), port, "hello world").equals(REPLY);
+    } catch (IOException _) {
+      return true;
+    }
+  }
+
+  @Test
+  void aStreamThatDiesIsOpenedAgainWithWhatIsHeld() throws Exception {
+    int stream = control.streamCount();
+    control.endStreams(Status.INTERNAL.withDescription("planned by the test"));
+    Map<String, String> echo =
+        control.awaitFirst(stream + 1, ADDRESS).getInitialResourceVersionsMap();
+    assertTrue(echo.containsKey("lab//Pod/shop/server"), echo::toString);
+    assertEquals(REPLY, call());
+    assertTrue(
+        control.headers().getLast().toString().contains("Bearer a-token"),
+        () -> control.headers().getLast().toString());
+  }
+
+  @Test
+  void aBrokenResourceAmongGoodOnesIsRejectedAlone() throws Exception {
+    Journal log = Journal.now(daemon);
+    control.put(
+        ADDRESS,
+        WireMesh.workload("good-1", InetAddress.ofLiteral("10.99.0.1")),
+        WireMesh.broken("lab//Pod/shop/broken"),
+        new Entry("", "1", WireMesh.workload("nameless").payload(), List.of(), List.of()),
+        WireMesh.workload("good-2", InetAddress.ofLiteral("10.99.0.2")));
+    String reason =
+        control
+            .await(
+                "NACK of the broken resource",
+                one -> one.request().getErrorDetail().getMessage().contains("/broken: "))
+            .request()
+            .getErrorDetail()
+            .getMessage();
+    assertTrue(reason.contains("; : name: empty"), reason);
+    log.awaitAny("resource rejected", "name=\"lab//Pod/shop/broken\"");
+    String dump = daemon.configDump();
+    assertTrue(dump.contains("lab//Pod/shop/good-1") && dump.contains("lab//Pod/shop/good-2"));
+    assertFalse(dump.contains("nameless"));
+    assertEquals(REPLY, call());
+    control.remove(ADDRESS, List.of("", "lab//Pod/shop/broken"));
+  }
+
+  @Test
+  void anUnknownTypeIsLeftAlone() throws Exception {
+    Journal log = Journal.now(daemon);
+    String type = "type.googleapis.com/istio.workload.Unheard";
+    control.sendUnasked(type, List.of(WireMesh.workload("other")));
+    control.await(
+        "ACK of the unknown type",
+        one -> one.request().getTypeUrl().equals(type) && !one.request().hasErrorDetail());
+    log.awaitAny("unknown type", type);
+    assertEquals(REPLY, call());
+  }
+
+  @Test
+  void fiftyThousandWorkloadsComeAndGoWhileConnectionsAreMade() throws Exception {
+    List<Entry> many =
+        IntStream.range(0, 50_000)
+            .mapToObj(
+                i ->
+                    WireMesh.workload(
+                        "many-" + i,
+                        InetAddress.ofLiteral(
+                            "10.%d.%d.%d".formatted(100 + i / 65536, i / 256 % 256, i % 256))))
+            .toList();
+    control.put(ADDRESS, many);
+    for (int i = 0; i < 20; i++) {
+      assertEquals(REPLY, call());
+    }
+    Await.until("all are there", () -> daemon.configDump().contains("many-49999\""));
+    control.remove(ADDRESS, many.stream().map(Entry::name).toList());
+    for (int i = 0; i < 20; i++) {
+      assertEquals(REPLY, call());
+    }
+    Await.until("all are gone", () -> !daemon.configDump().contains("/many-"));
+  }
+
+  @Test
+  void aResponseOfAHundredMebibytesIsTaken() throws Exception {
+    Journal log = Journal.now(daemon);
+    List<Entry> heavy =
+        IntStream.range(0, 400).mapToObj(i -> WireMesh.heavy("heavy-" + i, 256 << 10)).toList();
+    control.put(ADDRESS, heavy);
+    log.awaitAny("received response", "size=400");
+    assertEquals(REPLY, call());
+    Await.until("all are there", () -> daemon.configDump().contains("/heavy-399\""));
+    control.remove(ADDRESS, heavy.stream().map(Entry::name).toList());
+    Await.until("all are gone", () -> !daemon.configDump().contains("/heavy-"));
+  }
+
+  @Test
+  void aControlPlaneThatGivesConnectionsBackEverySecondIsFollowed() throws Exception {
+    int stream = restless.streamCount();
+    for (int i = 0; i < 4; i++) {
+      String name = "restless-" + i;
+      restless.put(ADDRESS, WireMesh.workload(name, InetAddress.ofLiteral("10.98.0." + (i + 1))));
+      Await.until(name + " is known", () -> ofRestless.configDump().contains("/" + name + "\""));
+      int before = restless.streamCount();
+      Await.until("the next stream", () -> restless.streamCount() > before);
+    }
+    assertTrue(restless.streamCount() >= stream + 4);
+    assertTrue(
+        ofRestless.logLines().stream().noneMatch(line -> line.contains("XDS client error")),
+        () -> "an orderly end is no error");
+  }
+
+  @Test
+  void onDemandOnlyWhatConnectionsNeedIsAskedFor() throws Exception {
+    // The daemon's own pod comes unasked from istiod; here it is asked for as any other.
+    CompletableFuture<Void> adding =
+        CompletableFuture.runAsync(
+            () -> {
+              try {
+                onDemand.add(onDemandPod, "shop", onDemandPod.name());
+              } catch (IOException e) {
+                throw new CompletionException(e);
+              }
+            });
+    adding.get(30, TimeUnit.SECONDS);
+    sparing.sendUnasked(ADDRESS, List.of(WireMesh.pod(onDemandPod)));
+    assertFalse(onDemand.configDump().contains("/shop/server\""));
+
+    assertEquals(REPLY, PodSockets.exchange(onDemandPod, server.ipv4(), PORT, "hello world"));
+    sparing.await(
+        "the demand",
+        one ->
+            one.request()
+                .getResourceNamesSubscribeList()
+                .contains("/" + server.ipv4().getHostAddress()));
+    assertTrue(onDemand.configDump().contains("/shop/server\""));
+    assertFalse(onDemand.configDump().contains("/shop/wanderer\""));
+    assertThrows(
+        IOException.class,
+        () -> PodSockets.exchange(onDemandPod, server.ipv4(), PORT + 10, "nobody listens"));
+  }
+}

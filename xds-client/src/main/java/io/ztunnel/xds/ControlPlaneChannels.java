@@ -1,0 +1,162 @@
+package io.ztunnel.xds;
+
+import io.grpc.netty.GrpcSslContexts;
+import io.grpc.netty.NettyChannelBuilder;
+import io.netty.channel.ChannelOption;
+import io.netty.channel.EventLoopGroup;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.nio.NioIoHandler;
+import io.netty.channel.socket.nio.NioChannelOption;
+import io.netty.channel.socket.nio.NioSocketChannel;
+import io.netty.handler.ssl.OpenSslContextOption;
+import io.netty.handler.ssl.SslContext;
+import io.netty.handler.ssl.SslContextBuilder;
+import io.netty.handler.ssl.SslProvider;
+import io.netty.util.concurrent.DefaultThreadFactory;
+import java.io.IOException;
+import java.util.List;
+import java.util.concurrent.Executor;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import javax.net.ssl.SSLException;
+import jdk.net.ExtendedSocketOptions;
+
+/**
+ * Opens channels to the control plane. They share one event loop, {@code grpc-0}, which is none of
+ * the data path's, and two threads for what blocks (name service). Any thread opens; whoever made
+ * this closes it, after the channels.
+ *
+ * <p>Source: Istio ztunnel's gRPC transport: TLS 1.3 with ALPN h2 and without a client certificate,
+ * 5 s to connect, TCP keepalive 300 s / 75 s / 9, HTTP/2 PING every 30 s with 10 s to answer while
+ * calls are open.
+ */
+public final class ControlPlaneChannels implements AutoCloseable {
+  /** The largest answer that is taken, in bytes: istiod sends a whole mesh in one. */
+  static final int MAX_MESSAGE_BYTES = 200 << 20;
+
+  private static final int CONNECT_TIMEOUT_MILLIS = 5_000;
+  private static final int KEEPALIVE_IDLE_SECONDS = 300;
+  private static final int KEEPALIVE_INTERVAL_SECONDS = 75;
+  private static final int KEEPALIVE_PROBES = 9;
+  private static final int PING_SECONDS = 30;
+  private static final int PING_TIMEOUT_SECONDS = 10;
+  private static final int WINDOW_BYTES = 4 << 20;
+  private static final int MAX_METADATA_BYTES = 64 << 10;
+  private static final int BLOCKING_THREADS = 2;
+  private static final long IDLE_THREAD_SECONDS = 10;
+  private static final long CLOSE_SECONDS = 2;
+
+  private static final List<String> TLS13_SUITES =
+      List.of("TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256");
+
+  /** What BoringSSL has for TLS 1.3, whatever it is told. */
+  private static final List<String> BORINGSSL_TLS13_SUITES =
+      List.of("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256");
+
+  private static final List<String> TLS12_SUITES =
+      List.of(
+          "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+          "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+          "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+          "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256");
+
+  private static final String[] GROUPS = {"X25519", "P-256", "P-384", "X25519MLKEM768"};
+  private static final String[] POST_QUANTUM_GROUPS = {"X25519MLKEM768"};
+
+  private final EventLoopGroup loops =
+      new MultiThreadIoEventLoopGroup(
+          1, new DefaultThreadFactory("grpc", true), NioIoHandler.newFactory());
+  private final ThreadPoolExecutor blocking =
+      new ThreadPoolExecutor(
+          BLOCKING_THREADS,
+          BLOCKING_THREADS,
+          IDLE_THREAD_SECONDS,
+          TimeUnit.SECONDS,
+          new LinkedBlockingQueue<>(),
+          new DefaultThreadFactory("grpc-blocking", true));
+
+  /** Starts no thread before it is needed. */
+  public ControlPlaneChannels() {
+    blocking.allowCoreThreadTimeOut(true);
+  }
+
+  /**
+   * A new channel, with the roots as they are now. Reads a file if the roots are in one; does not
+   * connect yet.
+   *
+   * @param executor runs the callbacks of calls, and reads the token; its threads may block
+   * @throws IOException if the roots cannot be read
+   */
+  public ControlPlaneChannel open(ControlPlane controlPlane, Executor executor) throws IOException {
+    SslContext tls =
+        tls(
+            controlPlane.tls(),
+            new ServerVerifier(controlPlane.roots().read(), controlPlane.acceptedNames()));
+    NettyChannelBuilder builder =
+        NettyChannelBuilder.forAddress(controlPlane.host(), controlPlane.port())
+            .eventLoopGroup(loops)
+            .channelType(NioSocketChannel.class)
+            .withOption(ChannelOption.CONNECT_TIMEOUT_MILLIS, CONNECT_TIMEOUT_MILLIS)
+            .withOption(ChannelOption.SO_KEEPALIVE, true)
+            .withOption(
+                NioChannelOption.of(ExtendedSocketOptions.TCP_KEEPIDLE), KEEPALIVE_IDLE_SECONDS)
+            .withOption(
+                NioChannelOption.of(ExtendedSocketOptions.TCP_KEEPINTERVAL),
+                KEEPALIVE_INTERVAL_SECONDS)
+            .withOption(NioChannelOption.of(ExtendedSocketOptions.TCP_KEEPCOUNT), KEEPALIVE_PROBES)
+            .sslContext(tls)
+            .executor(executor)
+            .offloadExecutor(blocking)
+            .proxyDetector(_ -> null) // the control plane is in the cluster, never behind a proxy
+            .disableServiceConfigLookUp()
+            .disableRetry()
+            .keepAliveTime(PING_SECONDS, TimeUnit.SECONDS)
+            .keepAliveTimeout(PING_TIMEOUT_SECONDS, TimeUnit.SECONDS)
+            .flowControlWindow(WINDOW_BYTES)
+            .maxInboundMetadataSize(MAX_METADATA_BYTES)
+            .maxInboundMessageSize(MAX_MESSAGE_BYTES);
+    return new ControlPlaneChannel(builder.build(), controlPlane, tls, loops.next());
+  }
+
+  /** Ends the threads; waits for them in bounded time. */
+  @Override
+  public void close() {
+    blocking.shutdownNow();
+    loops
+        .shutdownGracefully(0, CLOSE_SECONDS, TimeUnit.SECONDS)
+        .awaitUninterruptibly(CLOSE_SECONDS, TimeUnit.SECONDS);
+  }
+
+  private static SslContext tls(TlsPolicy policy, ServerVerifier verifier) throws IOException {
+    SslContextBuilder builder =
+        GrpcSslContexts.configure(
+                SslContextBuilder.forClient(),
+                switch (policy.provider()) {
+                  case BORINGSSL -> SslProvider.OPENSSL_REFCNT;
+                  case JDK -> SslProvider.JDK;
+                })
+            .trustManager(verifier)
+            .protocols(policy.tls12() ? List.of("TLSv1.3", "TLSv1.2") : List.of("TLSv1.3"))
+            .ciphers(suites(policy));
+    if (policy.provider() == TlsPolicy.Provider.BORINGSSL) {
+      builder.option(
+          OpenSslContextOption.GROUPS, policy.postQuantumOnly() ? POST_QUANTUM_GROUPS : GROUPS);
+    }
+    try {
+      return builder.build();
+    } catch (SSLException e) {
+      throw new IOException("cannot make a TLS context: " + e.getMessage(), e);
+    }
+  }
+
+  private static List<String> suites(TlsPolicy policy) {
+    List<String> tls13 =
+        switch (policy.provider()) {
+          case BORINGSSL -> BORINGSSL_TLS13_SUITES;
+          case JDK -> TLS13_SUITES;
+        };
+    return policy.tls12() ? Stream.concat(tls13.stream(), TLS12_SUITES.stream()).toList() : tls13;
+  }
+}

@@ -1,0 +1,108 @@
+package io.ztunnel.xds;
+
+import io.ztunnel.xds.proto.DeltaDiscoveryRequest;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.function.LongSupplier;
+
+/** What is known of one subscribed type. Confined to the {@code xds} thread; outlives streams. */
+final class TypeState {
+  private static final String ALL = "*";
+
+  private final Subscription subscription;
+  private final HeldResources held = new HeldResources();
+  private final Demands demands;
+
+  TypeState(Subscription subscription, LongSupplier nanoTime) {
+    this.subscription = subscription;
+    this.demands = new Demands(nanoTime);
+  }
+
+  String typeUrl() {
+    return subscription.typeUrl();
+  }
+
+  boolean isWildcard() {
+    return switch (subscription.mode()) {
+      case WILDCARD -> true;
+      case ON_DEMAND -> false;
+    };
+  }
+
+  ResourceWatcher watcher() {
+    return subscription.watcher();
+  }
+
+  HeldResources held() {
+    return held;
+  }
+
+  Demands demands() {
+    return demands;
+  }
+
+  /**
+   * The requests that begin a stream. With more than fits into one, what is left over is found out
+   * by what the first response does not name (wildcard), or asked for again (on demand).
+   *
+   * @param maxBytes limit of the names and versions of a request
+   */
+  List<DeltaDiscoveryRequest> firstRequests(XdsNode node, long maxBytes) {
+    Map<String, String> echo = held.echo(maxBytes);
+    DeltaDiscoveryRequest.Builder first =
+        DeltaDiscoveryRequest.newBuilder().setNode(node.toProto()).setTypeUrl(typeUrl());
+    List<DeltaDiscoveryRequest> requests = new ArrayList<>();
+    switch (subscription.mode()) {
+      case WILDCARD -> requests.add(first.putAllInitialResourceVersions(echo).build());
+      case ON_DEMAND -> {
+        List<String> left = new ArrayList<>();
+        held.forEachUnconfirmed(left::add);
+        boolean everythingFits = left.isEmpty();
+        for (String key : demands.keys()) {
+          if (!held.contains(key)) {
+            if (everythingFits && echo.size() < MAX_NAMES_OF_A_REQUEST) {
+              echo.put(key, "");
+            } else {
+              left.add(key);
+            }
+          }
+        }
+        requests.add(
+            first
+                .addResourceNamesSubscribe(ALL)
+                .addResourceNamesUnsubscribe(ALL)
+                .putAllInitialResourceVersions(echo)
+                .build());
+        requests.addAll(subscribe(left));
+      }
+    }
+    return requests;
+  }
+
+  /** As many as surely fit into a request of 4 MiB, with names of up to 350 bytes. */
+  private static final int MAX_NAMES_OF_A_REQUEST = 10_000;
+
+  /** Asks for more, in as many requests as it takes. */
+  List<DeltaDiscoveryRequest> subscribe(List<String> names) {
+    List<DeltaDiscoveryRequest> requests = new ArrayList<>();
+    for (int from = 0; from < names.size(); from += MAX_NAMES_OF_A_REQUEST) {
+      int to = Math.min(names.size(), from + MAX_NAMES_OF_A_REQUEST);
+      requests.add(
+          DeltaDiscoveryRequest.newBuilder()
+              .setTypeUrl(typeUrl())
+              .addAllResourceNamesSubscribe(names.subList(from, to))
+              .build());
+    }
+    return requests;
+  }
+
+  /** Asks for less. */
+  DeltaDiscoveryRequest unsubscribe(Collection<String> names) {
+    return DeltaDiscoveryRequest.newBuilder()
+        .setTypeUrl(typeUrl())
+        .addAllResourceNamesUnsubscribe(names)
+        .build();
+  }
+}

@@ -1,0 +1,323 @@
+package io.ztunnel.xds;
+
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
+import java.util.function.LongSupplier;
+import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The client of the control plane: keeps one stream of delta xDS, hands every resource to the
+ * watcher of its type, and acknowledges what was taken. What is held stays while there is no
+ * stream.
+ *
+ * <p>Works on a thread of its own, {@code xds}, which alone calls watchers and the observer; {@link
+ * #start}, {@link #demand} and {@link #close} may come from any thread.
+ *
+ * <p>Source: Envoy's aggregated discovery service in its delta form, as Istio's ztunnel speaks it
+ * with istiod.
+ */
+public final class XdsClient implements AutoCloseable {
+  /** Limit of those who wait for an answer on demand. */
+  private static final int MAX_WAITING = 10_000;
+
+  /** A stream that brought something and lasted so long was a good one. */
+  private static final long HEALTHY_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
+
+  private static final long CLOSE_SECONDS = 5;
+
+  private final ControlPlane controlPlane;
+  private final XdsSettings settings;
+  private final ControlPlaneChannels channels;
+  private final XdsObserver observer;
+  private final LongSupplier nanoTime;
+  private final ScheduledThreadPoolExecutor thread;
+  private final AtomicInteger waiting = new AtomicInteger();
+
+  /** The values are confined, but for what they say themselves. */
+  private final Map<String, TypeState> types = new LinkedHashMap<>();
+
+  // Confined to the xds thread.
+  private final Set<TypeState> cold = new HashSet<>();
+  private final Backoff backoff;
+  private long streams;
+  private long streamBeganNanos;
+  private @Nullable DeltaStream stream;
+  private boolean closing;
+
+  /**
+   * A client, not yet started.
+   *
+   * @param channels stays the caller's, who closes it after this
+   * @param nanoTime the clock
+   * @param random spreads the attempts of many nodes; used on the xds thread only
+   */
+  public XdsClient(
+      ControlPlane controlPlane,
+      XdsSettings settings,
+      ControlPlaneChannels channels,
+      XdsObserver observer,
+      LongSupplier nanoTime,
+      RandomGenerator random) {
+    this.controlPlane = controlPlane;
+    this.settings = settings;
+    this.channels = channels;
+    this.observer = observer;
+    this.nanoTime = nanoTime;
+    this.backoff = new Backoff(random);
+    for (Subscription subscription : settings.subscriptions()) {
+      TypeState type = new TypeState(subscription, nanoTime);
+      types.put(type.typeUrl(), type);
+      if (type.isWildcard()) {
+        cold.add(type);
+      }
+    }
+    this.thread =
+        new ScheduledThreadPoolExecutor(
+            1, task -> Thread.ofPlatform().name("xds").daemon().unstarted(task));
+    thread.setRemoveOnCancelPolicy(true);
+    thread.setExecuteExistingDelayedTasksAfterShutdownPolicy(false);
+  }
+
+  /** Connects, and goes on until {@link #close}. Once only. */
+  public void start() {
+    thread.execute(this::open);
+  }
+
+  /**
+   * Asks for a resource of a type that is subscribed on demand. Any thread.
+   *
+   * @param key a name or an alias
+   * @param done told once, within the time of the settings: at once on this thread if it was
+   *     answered before, or else on the xds thread, where it must not wait
+   */
+  public void demand(String typeUrl, String key, Consumer<DemandOutcome> done) {
+    TypeState type = types.get(typeUrl);
+    if (type == null || type.isWildcard()) {
+      throw new IllegalArgumentException(
+          "type: " + typeUrl + " (expected: one that is subscribed on demand)");
+    }
+    if (type.demands().touchAnswered(key)) {
+      done.accept(DemandOutcome.ANSWERED);
+      return;
+    }
+    if (waiting.incrementAndGet() > MAX_WAITING) {
+      waiting.decrementAndGet();
+      done.accept(DemandOutcome.REFUSED);
+      return;
+    }
+    Consumer<DemandOutcome> counted =
+        outcome -> {
+          waiting.decrementAndGet();
+          done.accept(outcome);
+        };
+    try {
+      thread.execute(() -> await(type, key, counted));
+    } catch (RejectedExecutionException _) {
+      counted.accept(DemandOutcome.REFUSED);
+    }
+  }
+
+  /** A key is used: if it was asked for, it is not let go of soon. Any thread. */
+  public void touch(String typeUrl, String key) {
+    TypeState type = types.get(typeUrl);
+    if (type != null) {
+      boolean _ = type.demands().touchAnswered(key);
+    }
+  }
+
+  private void await(TypeState type, String key, Consumer<DemandOutcome> done) {
+    if (closing) {
+      done.accept(DemandOutcome.REFUSED);
+      return;
+    }
+    var limit =
+        new Object() {
+          @Nullable ScheduledFuture<?> timer;
+        };
+    Demands.Waiter waiter =
+        new Demands.Waiter(
+            outcome -> {
+              if (limit.timer != null) {
+                limit.timer.cancel(false);
+              }
+              done.accept(outcome);
+            });
+    limit.timer =
+        thread.schedule(
+            () -> {
+              type.demands().forget(key, waiter);
+              waiter.complete(DemandOutcome.TIMED_OUT);
+            },
+            settings.demandTimeout().toNanos(),
+            TimeUnit.NANOSECONDS);
+    if (type.demands().await(key, waiter)) {
+      if (stream != null) {
+        type.subscribe(List.of(key)).forEach(stream::send);
+      }
+      evict(type);
+    }
+  }
+
+  /** Lets go of what was not used for the longest time, a tenth at once. */
+  private void evict(TypeState type) {
+    int limit = settings.maxDemanded();
+    if (type.demands().size() <= limit) {
+      return;
+    }
+    Set<String> names = new LinkedHashSet<>();
+    List<String> resources = new ArrayList<>();
+    for (Demands.Demand demand : type.demands().evict(limit - limit / 10)) {
+      names.add(demand.key());
+      String resource = demand.resource();
+      if (resource != null && !type.demands().isUsed(resource)) {
+        for (String released : type.watcher().released(resource)) {
+          if (!type.demands().isUsed(released) && names.add(released)) {
+            resources.add(released);
+          }
+        }
+      }
+    }
+    ResourceBatch batch = type.watcher().begin(streams);
+    for (String resource : resources) {
+      batch.remove(resource);
+      type.held().remove(resource);
+    }
+    var _ =
+        batch
+            .apply()
+            .whenCompleteAsync(
+                (_, failure) -> {
+                  if (failure != null) {
+                    onApplyFailed(type, failure);
+                  }
+                },
+                this::execute);
+    if (stream != null && !names.isEmpty()) {
+      stream.send(type.unsubscribe(names));
+    }
+  }
+
+  /** What comes after the end finds nothing left to do. */
+  private void execute(Runnable task) {
+    try {
+      thread.execute(task);
+    } catch (RejectedExecutionException e) {
+      if (!thread.isShutdown()) {
+        throw e;
+      }
+    }
+  }
+
+  private void open() {
+    if (closing) {
+      return;
+    }
+    streams++;
+    streamBeganNanos = nanoTime.getAsLong();
+    ControlPlaneChannel channel;
+    try {
+      channel = channels.open(controlPlane, this::execute);
+    } catch (IOException e) {
+      pause(new StreamEnd(StreamEnd.Kind.ERROR, e.toString()));
+      return;
+    }
+    stream = new DeltaStream(streams, new StreamOwner(), observer, thread, this::execute, channel);
+    stream.start();
+  }
+
+  private void pause(StreamEnd end) {
+    Duration pause = backoff.next();
+    observer.onEnded(streams, end, pause);
+    var _ = thread.schedule(this::open, pause.toNanos(), TimeUnit.NANOSECONDS);
+  }
+
+  private void onApplyFailed(TypeState type, Throwable failure) {
+    type.held().distrust();
+    if (stream != null) {
+      stream.cancel(StreamEnd.Kind.ERROR, "a response cannot be applied: " + failure);
+    }
+  }
+
+  /** Ends the stream and the thread; waits for it in bounded time. Whoever waits is told. */
+  @Override
+  public void close() {
+    try {
+      thread.execute(this::end);
+    } catch (RejectedExecutionException _) {
+      return; // closed before
+    }
+    thread.shutdown();
+    try {
+      if (!thread.awaitTermination(CLOSE_SECONDS, TimeUnit.SECONDS)) {
+        thread.shutdownNow();
+      }
+    } catch (InterruptedException _) {
+      Thread.currentThread().interrupt();
+      thread.shutdownNow();
+    }
+  }
+
+  private void end() {
+    closing = true;
+    if (stream != null) {
+      stream.close();
+    }
+    types.values().forEach(type -> type.demands().refuseAll());
+  }
+
+  /** What a stream asks of this client. */
+  private final class StreamOwner implements DeltaStream.Owner {
+    @Override
+    public @Nullable TypeState type(String typeUrl) {
+      return types.get(typeUrl);
+    }
+
+    @Override
+    public List<TypeState> types() {
+      return List.copyOf(types.values());
+    }
+
+    @Override
+    public XdsNode node() {
+      return settings.node();
+    }
+
+    @Override
+    public void onAcknowledged(TypeState type) {
+      if (cold.remove(type) && cold.isEmpty()) {
+        observer.onWarm();
+      }
+    }
+
+    @Override
+    public void onApplyFailed(TypeState type, Throwable failure) {
+      XdsClient.this.onApplyFailed(type, failure);
+    }
+
+    @Override
+    public void onEnded(DeltaStream ended, StreamEnd end) {
+      stream = null;
+      if (closing) {
+        return;
+      }
+      if (ended.wasUseful() && nanoTime.getAsLong() - streamBeganNanos >= HEALTHY_NANOS) {
+        backoff.reset();
+      }
+      pause(end);
+    }
+  }
+}

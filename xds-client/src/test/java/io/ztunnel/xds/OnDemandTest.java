@@ -1,0 +1,201 @@
+package io.ztunnel.xds;
+
+import static io.ztunnel.xds.FakeControlPlane.ADDRESS;
+import static io.ztunnel.xds.FakeControlPlane.AUTHORIZATION;
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.google.protobuf.Struct;
+import io.grpc.Status;
+import io.ztunnel.xds.FakeControlPlane.Entry;
+import io.ztunnel.xds.proto.DeltaDiscoveryRequest;
+import java.net.URI;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.SplittableRandom;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** Resources that are asked for by name, against a real gRPC server over TLS on loopback. */
+class OnDemandTest {
+  private static final int MAX_DEMANDED = 20;
+
+  private final ControlPlanePki pki = ControlPlanePki.create("on-demand test root");
+  private final FakeControlPlane control = FakeControlPlane.options().start(pki);
+  private final ControlPlaneChannels channels = new ControlPlaneChannels();
+  private final RecordingWatcher addresses = new RecordingWatcher();
+  private final RecordingXdsObserver observer = new RecordingXdsObserver();
+  private XdsClient client = client(Duration.ofSeconds(20));
+
+  private XdsClient client(Duration timeout) {
+    return new XdsClient(
+        new ControlPlane(
+            URI.create("https://localhost:" + control.port()),
+            new RootSource.Pem(pki.rootPem()),
+            null,
+            TlsPolicy.defaults(),
+            new TokenSource.None(),
+            "",
+            Map.of()),
+        new XdsSettings(
+            new XdsNode("id", Struct.getDefaultInstance()),
+            List.of(
+                new Subscription(ADDRESS, Subscription.Mode.ON_DEMAND, addresses),
+                new Subscription(
+                    AUTHORIZATION, Subscription.Mode.WILDCARD, new RecordingWatcher())),
+            timeout,
+            MAX_DEMANDED),
+        channels,
+        observer,
+        System::nanoTime,
+        new SplittableRandom(3));
+  }
+
+  @BeforeEach
+  void start() throws InterruptedException {
+    client.start();
+    assertTrue(observer.warm.await(30, TimeUnit.SECONDS), "policies alone make it warm");
+  }
+
+  @AfterEach
+  void close() {
+    client.close();
+    control.close();
+    channels.close();
+  }
+
+  private static Entry workload(String uid, String ip) {
+    return Entry.of(uid, uid.getBytes(UTF_8)).aliases("net/" + ip);
+  }
+
+  private DemandOutcome demand(String key) throws InterruptedException {
+    BlockingQueue<DemandOutcome> outcome = new ArrayBlockingQueue<>(1);
+    client.demand(ADDRESS, key, outcome::add);
+    DemandOutcome told = outcome.poll(30, TimeUnit.SECONDS);
+    assertNotNull(told, "nothing was told of " + key);
+    return told;
+  }
+
+  @Test
+  void firstRequestSubscribesToNothing() {
+    DeltaDiscoveryRequest addressRequest = control.awaitFirst(1, ADDRESS);
+    assertEquals(List.of("*"), addressRequest.getResourceNamesSubscribeList());
+    assertEquals(List.of("*"), addressRequest.getResourceNamesUnsubscribeList());
+    DeltaDiscoveryRequest policyRequest = control.awaitFirst(1, AUTHORIZATION);
+    assertEquals(0, policyRequest.getResourceNamesSubscribeCount());
+    assertEquals(0, policyRequest.getResourceNamesUnsubscribeCount());
+  }
+
+  @Test
+  void aliasCompletesTheWaiterWhenTheResourceIsInEffect() throws InterruptedException {
+    control.put(ADDRESS, workload("c//Pod/ns/a", "10.0.0.1"));
+    assertEquals(DemandOutcome.ANSWERED, demand("net/10.0.0.1"));
+    assertEquals(Map.of("c//Pod/ns/a", "c//Pod/ns/a"), addresses.held);
+  }
+
+  @Test
+  void answerAmongTenThousandResourcesIsInEffectWhenTold() throws InterruptedException {
+    List<Entry> many =
+        IntStream.range(0, 10_000).mapToObj(i -> workload("w" + i, "1.1." + i)).toList();
+    control.put(ADDRESS, many);
+    control.put(
+        ADDRESS,
+        Entry.of("ns/svc", "svc".getBytes(UTF_8))
+            .companions(many.stream().map(Entry::name).toArray(String[]::new)));
+    assertEquals(DemandOutcome.ANSWERED, demand("ns/svc"));
+    assertEquals(10_001, addresses.held.size());
+  }
+
+  @Test
+  void keysOfNothingAreAnsweredAndTakenWhenTheyComeIntoBeing() throws InterruptedException {
+    assertEquals(DemandOutcome.ANSWERED, demand("net/10.9.9.9"));
+    assertEquals(Map.of(), addresses.held);
+    int requests = control.received().size();
+    assertEquals(DemandOutcome.ANSWERED, demand("net/10.9.9.9"));
+    assertEquals(requests, control.received().size(), "what was answered is not asked again");
+    control.put(ADDRESS, workload("late", "10.9.9.9"));
+    Await.until("it is held", () -> addresses.held.containsKey("late"), () -> addresses.held);
+  }
+
+  @Test
+  void twoWhoWaitForOneKeyAreBothTold() throws InterruptedException {
+    control.silent(true);
+    BlockingQueue<DemandOutcome> outcomes = new ArrayBlockingQueue<>(2);
+    client.demand(ADDRESS, "net/10.0.0.2", outcomes::add);
+    client.demand(ADDRESS, "net/10.0.0.2", outcomes::add);
+    control.await(
+        "the demand",
+        one -> one.request().getResourceNamesSubscribeList().contains("net/10.0.0.2"));
+    control.silent(false);
+    control.endStreams(Status.UNAVAILABLE);
+    assertEquals(DemandOutcome.ANSWERED, outcomes.poll(30, TimeUnit.SECONDS));
+    assertEquals(DemandOutcome.ANSWERED, outcomes.poll(30, TimeUnit.SECONDS));
+  }
+
+  @Test
+  void whoWaitsIsToldWhenTimeIsOut() throws InterruptedException {
+    client.close();
+    client = client(Duration.ofMillis(200));
+    client.start();
+    control.awaitFirst(2, ADDRESS);
+    control.silent(true);
+    assertEquals(DemandOutcome.TIMED_OUT, demand("net/10.0.0.3"));
+  }
+
+  @Test
+  void whoWaitsIsToldAtTheEnd() throws InterruptedException {
+    control.silent(true);
+    BlockingQueue<DemandOutcome> outcomes = new ArrayBlockingQueue<>(1);
+    client.demand(ADDRESS, "net/10.0.0.4", outcomes::add);
+    client.close();
+    assertEquals(DemandOutcome.REFUSED, outcomes.poll(30, TimeUnit.SECONDS));
+    assertEquals(DemandOutcome.REFUSED, demand("net/10.0.0.5"));
+  }
+
+  @Test
+  void demandsAreAnnouncedAgainAfterAReconnection() throws InterruptedException {
+    Entry known = workload("known", "10.0.0.6");
+    control.put(ADDRESS, known);
+    demand("net/10.0.0.6");
+    demand("net/10.0.0.7");
+    control.endStreams(Status.UNAVAILABLE);
+    assertEquals(
+        Map.of("known", known.version(), "net/10.0.0.6", "", "net/10.0.0.7", ""),
+        control.awaitFirst(2, ADDRESS).getInitialResourceVersionsMap());
+    control.put(ADDRESS, workload("late", "10.0.0.7"));
+    Await.until("it is held", () -> addresses.held.containsKey("late"), () -> addresses.held);
+  }
+
+  @Test
+  void whatWasNotUsedForLongestIsLetGo() throws InterruptedException {
+    for (int i = 0; i <= MAX_DEMANDED; i++) {
+      control.put(ADDRESS, workload("w" + i, "2.2." + i));
+    }
+    for (int i = 0; i < MAX_DEMANDED; i++) {
+      demand("net/2.2." + i);
+    }
+    client.touch(ADDRESS, "net/2.2.0");
+    demand("net/2.2." + MAX_DEMANDED);
+    DeltaDiscoveryRequest letGo =
+        control
+            .await("unsubscribe", one -> one.request().getResourceNamesUnsubscribeCount() > 1)
+            .request();
+    assertTrue(
+        letGo.getResourceNamesUnsubscribeList().containsAll(List.of("net/2.2.1", "w1")),
+        letGo::toString);
+    Await.until("it is gone", () -> !addresses.held.containsKey("w1"), () -> addresses.held);
+    assertTrue(addresses.held.containsKey("w0"), "it was used just now");
+    assertFalse(letGo.getResourceNamesUnsubscribeList().contains("w0"));
+    assertEquals(DemandOutcome.ANSWERED, demand("net/2.2.1"), "it can be asked for again");
+    Await.until("it is back", () -> addresses.held.containsKey("w1"), () -> addresses.held);
+  }
+}

@@ -1,0 +1,176 @@
+package io.ztunnel.app;
+
+import io.netty.util.concurrent.EventExecutor;
+import io.ztunnel.mesh.Addressable;
+import io.ztunnel.mesh.MeshState;
+import io.ztunnel.mesh.MeshUpdate;
+import io.ztunnel.mesh.MeshView;
+import io.ztunnel.mesh.NamespacedHostname;
+import io.ztunnel.mesh.ResourceDecoder;
+import io.ztunnel.mesh.Service;
+import io.ztunnel.mesh.Workload;
+import io.ztunnel.xds.Resource;
+import io.ztunnel.xds.ResourceBatch;
+import io.ztunnel.xds.ResourceException;
+import io.ztunnel.xds.ResourceWatcher;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Brings workloads and services from the control plane into the mesh. Decodes on the {@code xds}
+ * thread and applies on the control thread.
+ *
+ * <p>A response becomes visible as a whole, unless it is a large one: then in slices, so that the
+ * control thread stays free for others. The order keeps what is visible in agreement: workloads
+ * first, whose endpoints wait for their services; services, complete from their first moment; at
+ * last what is gone.
+ */
+final class AddressWatcher implements ResourceWatcher {
+  /** How many changes the control thread makes at once: a few milliseconds. */
+  private static final int SLICE = 1_000;
+
+  /** So many slices may wait for the control thread, which bounds what is decoded ahead. */
+  private static final int SLICES_AHEAD = 2;
+
+  /** Limit of the time that a slice waits for the control thread. */
+  private static final long PATIENCE_SECONDS = 60;
+
+  private final MeshState mesh;
+  private final EventExecutor control;
+  private final @Nullable String node;
+  private final ResourceDecoder decoder = new ResourceDecoder();
+  private final Semaphore ahead = new Semaphore(SLICES_AHEAD);
+
+  /**
+   * A watcher.
+   *
+   * @param node the name of this node; null: every workload is local
+   */
+  AddressWatcher(MeshState mesh, EventExecutor control, @Nullable String node) {
+    this.mesh = mesh;
+    this.control = control;
+    this.node = node;
+  }
+
+  @Override
+  public ResourceBatch begin(long stream) {
+    return new Batch();
+  }
+
+  /**
+   * A service goes with the workloads that belong to no other service. Workloads of this node stay:
+   * they are sent unasked, and their pods are served by them.
+   */
+  @Override
+  public List<String> released(String name) {
+    MeshView view = mesh.view();
+    Workload workload = view.workload(name);
+    if (workload != null) {
+      return isLocal(workload) ? List.of() : List.of(name);
+    }
+    List<String> released = new ArrayList<>(List.of(name));
+    NamespacedHostname key = NamespacedHostname.parse(name);
+    Service service = key == null ? null : view.service(key);
+    if (service != null) {
+      service
+          .endpoints()
+          .forEach(
+              endpoint -> {
+                Workload served = view.workload(endpoint.workloadUid());
+                if (served != null && !isLocal(served) && view.services(served).size() == 1) {
+                  released.add(served.uid());
+                }
+              });
+    }
+    return released;
+  }
+
+  private boolean isLocal(Workload workload) {
+    return node == null || workload.node().equals(node);
+  }
+
+  /** The changes of one response. Confined to the xds thread but for the failure. */
+  private final class Batch implements ResourceBatch {
+    private final List<Service> services = new ArrayList<>();
+    private final List<String> removed = new ArrayList<>();
+    private List<Workload> workloads = new ArrayList<>();
+    private final CompletableFuture<Void> done = new CompletableFuture<>();
+
+    @Override
+    public String put(Resource resource) throws ResourceException {
+      Addressable address;
+      try {
+        address = decoder.address(resource.payload());
+      } catch (io.ztunnel.mesh.ResourceException e) {
+        throw new ResourceException(String.valueOf(e.getMessage()), e);
+      }
+      return switch (address) {
+        case Service service -> {
+          services.add(service);
+          yield resource.name();
+        }
+        case Workload workload -> {
+          workloads.add(workload);
+          if (workloads.size() == SLICE) {
+            List<Workload> slice = workloads;
+            workloads = new ArrayList<>();
+            submit(update -> slice.forEach(update::insertWorkload));
+          }
+          // One text for both of us.
+          yield workload.uid().equals(resource.name()) ? workload.uid() : resource.name();
+        }
+      };
+    }
+
+    @Override
+    public void remove(String name) {
+      removed.add(name);
+    }
+
+    @Override
+    public CompletionStage<Void> apply() {
+      List<String> first = removed.subList(0, Math.min(SLICE, removed.size()));
+      submit(
+          update -> {
+            workloads.forEach(update::insertWorkload);
+            services.forEach(update::insertService);
+            first.forEach(update::remove);
+          });
+      for (int from = first.size(); from < removed.size(); from += SLICE) {
+        List<String> slice = removed.subList(from, Math.min(from + SLICE, removed.size()));
+        submit(update -> slice.forEach(update::remove));
+      }
+      control.execute(() -> done.complete(null));
+      return done;
+    }
+
+    /** Has changes made together, after those submitted before. Waits while too many are ahead. */
+    private void submit(Consumer<MeshUpdate> changes) {
+      try {
+        if (!ahead.tryAcquire(PATIENCE_SECONDS, TimeUnit.SECONDS)) {
+          throw new IllegalStateException(
+              "the control thread was busy for %d s".formatted(PATIENCE_SECONDS));
+        }
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new IllegalStateException("stopped while the control thread was busy", e);
+      }
+      control.execute(
+          () -> {
+            try {
+              mesh.update(changes);
+            } catch (RuntimeException e) {
+              done.completeExceptionally(e);
+            } finally {
+              ahead.release();
+            }
+          });
+    }
+  }
+}

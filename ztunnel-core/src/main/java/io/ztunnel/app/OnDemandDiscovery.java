@@ -1,0 +1,79 @@
+package io.ztunnel.app;
+
+import io.netty.channel.EventLoop;
+import io.netty.util.concurrent.Future;
+import io.netty.util.concurrent.Promise;
+import io.netty.util.concurrent.PromiseCombiner;
+import io.ztunnel.dns.ServiceDemand;
+import io.ztunnel.log.Log;
+import io.ztunnel.log.LogLevel;
+import io.ztunnel.mesh.MeshState;
+import io.ztunnel.mesh.NamespacedHostname;
+import io.ztunnel.mesh.NetworkAddress;
+import io.ztunnel.proxy.Discovery;
+import io.ztunnel.xds.DemandOutcome;
+import io.ztunnel.xds.XdsClient;
+import java.util.List;
+import java.util.concurrent.RejectedExecutionException;
+
+/**
+ * Asks for addresses and services when they are first needed ({@code XDS_ON_DEMAND}). Any event
+ * loop.
+ */
+record OnDemandDiscovery(MeshState mesh, XdsClient client) implements Discovery, ServiceDemand {
+  private static final Log LOG = Log.target("ztunnel::xds");
+
+  @Override
+  public void await(EventLoop loop, NetworkAddress address, Runnable then) {
+    String key = address.toString();
+    if (mesh.view().find(address, null) != null) {
+      client.touch(MeshFeed.ADDRESS, key);
+      then.run();
+      return;
+    }
+    client.demand(
+        MeshFeed.ADDRESS,
+        key,
+        outcome -> {
+          report("address", key, outcome);
+          resume(loop, key, then);
+        });
+  }
+
+  @Override
+  public Future<Void> demand(EventLoop loop, List<NamespacedHostname> keys) {
+    var combiner = new PromiseCombiner(loop);
+    for (NamespacedHostname key : keys) {
+      String name = key.toString();
+      Promise<Void> answered = loop.newPromise();
+      client.demand(
+          MeshFeed.ADDRESS,
+          name,
+          outcome -> {
+            report("service", name, outcome);
+            resume(loop, name, () -> answered.trySuccess(null));
+          });
+      combiner.add((Future<Void>) answered);
+    }
+    Promise<Void> all = loop.newPromise();
+    combiner.finish(all);
+    return all;
+  }
+
+  private static void report(String field, String key, DemandOutcome outcome) {
+    if (outcome != DemandOutcome.ANSWERED) {
+      LOG.at(LogLevel.WARN, "going on without an answer of the control plane")
+          .string(field, key)
+          .display("outcome", outcome)
+          .log();
+    }
+  }
+
+  private static void resume(EventLoop loop, String key, Runnable then) {
+    try {
+      loop.execute(then);
+    } catch (RejectedExecutionException _) {
+      LOG.debug("who asked for " + key + " is gone with its loop");
+    }
+  }
+}

@@ -1,0 +1,91 @@
+package io.ztunnel.identity;
+
+import io.ztunnel.log.Log;
+import io.ztunnel.log.LogLevel;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The file with revoked certificates ({@code CRL_PATH}), kept in force as it changes. A file that
+ * does not parse leaves the former content in force, and says so loudly; a file that is not there
+ * yet is waited for. In no case the mesh stops for it.
+ *
+ * <p>Confined to the watch's thread.
+ */
+public final class RevocationFile {
+  private static final Log LOG = Log.target("ztunnel::tls::crl");
+
+  /** A list of a million certificates is a third of this. */
+  private static final int MAX_BYTES = 128 << 20;
+
+  private static final long FIRST_LOAD_SECONDS = 10;
+
+  private final Path path;
+  private final RevokedCertificates target;
+  private byte @Nullable [] loaded;
+
+  private RevocationFile(Path path, RevokedCertificates target) {
+    this.path = path;
+    this.target = target;
+  }
+
+  /**
+   * Puts the file in force, before this returns if it is read within ten seconds, and again
+   * whenever it changes, until the watch is closed.
+   */
+  public static void open(Path path, RevokedCertificates target, FileWatch watch) {
+    RevocationFile file = new RevocationFile(path, target);
+    watch.watch(path, file::load); // first, so that no change is missed
+    watch.thread().submit(file::load).awaitUninterruptibly(FIRST_LOAD_SECONDS, TimeUnit.SECONDS);
+  }
+
+  private void load() {
+    byte[] content;
+    try {
+      content = read();
+      if (Arrays.equals(content, loaded)) {
+        return;
+      }
+      RevocationList list = RevocationList.parse(content);
+      boolean first = loaded == null;
+      loaded = content;
+      target.replace(list);
+      LOG.at(LogLevel.INFO, first ? "CRL loaded" : "CRL loaded again")
+          .string("path", path.toString())
+          .number("lists", list.lists())
+          .number("revoked", list.entries())
+          .log();
+    } catch (NoSuchFileException e) {
+      LOG.at(
+              LogLevel.WARN,
+              loaded == null ? "no CRL yet" : "CRL is gone, the former stays in force")
+          .string("path", path.toString())
+          .log();
+    } catch (IOException e) {
+      LOG.at(
+              LogLevel.ERROR,
+              loaded == null
+                  ? "CRL not loaded, nothing counts as revoked until it is mended"
+                  : "CRL not loaded, the former stays in force")
+          .string("path", path.toString())
+          .string("error", String.valueOf(e.getMessage()))
+          .log();
+    }
+  }
+
+  private byte[] read() throws IOException {
+    try (InputStream in = Files.newInputStream(path)) {
+      byte[] content = in.readNBytes(MAX_BYTES + 1);
+      if (content.length > MAX_BYTES) {
+        throw new IOException("more than %d bytes (expected: at most that)".formatted(MAX_BYTES));
+      }
+      return content;
+    }
+  }
+}

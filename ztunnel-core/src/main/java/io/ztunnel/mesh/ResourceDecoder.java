@@ -1,0 +1,76 @@
+package io.ztunnel.mesh;
+
+import java.io.IOException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Makes the resources of the control plane, {@code istio.workload.Address} and {@code
+ * istio.security.Authorization}, from their bytes. Reads them field by field and makes nothing that
+ * is not kept; texts that repeat are one object. Whatever the bytes are, the end is a value of the
+ * model or a {@link ResourceException}. Confined to the thread that uses it.
+ */
+public final class ResourceDecoder {
+  private final StringCache strings = new StringCache();
+
+  /**
+   * Reads a workload or a service.
+   *
+   * @throws ResourceException when it cannot be used; the others are not concerned
+   */
+  public Addressable address(byte[] message) throws ResourceException {
+    AddressProto address = new AddressProto();
+    read(message, address::read);
+    return address.build();
+  }
+
+  /**
+   * Reads a policy.
+   *
+   * @throws ResourceException when it cannot be used; the others are not concerned
+   */
+  public Authorization authorization(byte[] message) throws ResourceException {
+    PolicyProto policy = new PolicyProto();
+    read(message, policy::read);
+    return policy.build();
+  }
+
+  private void read(byte[] message, ProtoReader.Fields fields) throws ResourceException {
+    try {
+      new ProtoReader(message, strings).all(fields);
+    } catch (IOException e) {
+      throw new ResourceException("decode error: " + e.getMessage());
+    }
+  }
+
+  /** {@code istio.workload.Address}: of the two kinds the last one counts. */
+  private static final class AddressProto {
+    private @Nullable WorkloadProto workload;
+    private @Nullable ServiceProto service;
+
+    void read(ProtoReader in, int tag) throws IOException {
+      switch (ProtoReader.field(tag)) {
+        case 1 -> {
+          service = null;
+          workload = workload == null ? new WorkloadProto() : workload;
+          in.message(tag, workload::read);
+        }
+        case 2 -> {
+          workload = null;
+          service = service == null ? new ServiceProto() : service;
+          in.message(tag, service::read);
+        }
+        default -> in.skip(tag);
+      }
+    }
+
+    Addressable build() throws ResourceException {
+      if (workload != null) {
+        return workload.build();
+      }
+      if (service != null) {
+        return service.build();
+      }
+      throw new ResourceException("unknown type: neither a workload nor a service");
+    }
+  }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package io.ztunnel.dns;
+
+import org.jspecify.annotations.NullMarked;

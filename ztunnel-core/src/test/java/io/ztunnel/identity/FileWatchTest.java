@@ -1,0 +1,177 @@
+package io.ztunnel.identity;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.netty.util.concurrent.DefaultEventExecutor;
+import io.netty.util.concurrent.EventExecutor;
+import io.ztunnel.hbone.KeyMaterial;
+import io.ztunnel.hbone.TestPki;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Files that change, and the list of revoked certificates that is read from one. */
+class FileWatchTest {
+  private static final String ID = "spiffe://cluster.local/ns/shop/sa/web";
+
+  private final FileWatch watch = new FileWatch();
+  private final EventExecutor control = new DefaultEventExecutor();
+  private final BlockingQueue<String> told = new LinkedBlockingQueue<>();
+  private final RevokedCertificates target = new RevokedCertificates(control);
+  private final TestPki root = TestPki.root("root");
+  private final KeyMaterial workload = root.workload(ID);
+  @TempDir private Path directory;
+
+  @AfterEach
+  void stop() {
+    watch.close();
+    control.shutdownGracefully(0, 1, TimeUnit.SECONDS);
+  }
+
+  private void awaitTold(String what) throws InterruptedException {
+    assertNotNull(told.poll(5, TimeUnit.SECONDS), "not told: " + what);
+  }
+
+  /** A volume as the kubelet makes it: the file leads through a link that is swapped. */
+  private Path volume(String content) throws IOException {
+    swap(content, "..1");
+    Path file = directory.resolve("file");
+    Files.createSymbolicLink(file, Path.of("..data", "file"));
+    return file;
+  }
+
+  private void swap(String content, String version) throws IOException {
+    Path next = Files.createDirectory(directory.resolve(version));
+    Files.writeString(next.resolve("file"), content);
+    Path link = directory.resolve("..data_tmp");
+    Files.createSymbolicLink(link, Path.of(version));
+    Files.move(link, directory.resolve("..data"), StandardCopyOption.ATOMIC_MOVE);
+  }
+
+  @Test
+  void aSwappedLinkAWrittenFileAndOneThatGoesAreChanges() throws Exception {
+    Path file = volume("one");
+    watch.watch(file, () -> told.add("changed"));
+    swap("two", "..2");
+    awaitTold("swap");
+    Files.writeString(file, "three!");
+    awaitTold("write");
+    Files.delete(file);
+    awaitTold("gone");
+    assertTrue(told.isEmpty(), "told more often than it changed");
+  }
+
+  @Test
+  void aFileIsWaitedForWithItsDirectory() throws Exception {
+    Path file = directory.resolve("later").resolve("file");
+    watch.watch(file, () -> told.add("changed"));
+    Files.createDirectory(file.getParent());
+    Files.writeString(file, "here");
+    awaitTold("file");
+  }
+
+  @Test
+  void filesInSubdirectoriesOfADirectoryCount() throws Exception {
+    Path set = Files.createDirectory(directory.resolve("set"));
+    watch.watch(directory, () -> told.add("changed"));
+    Files.writeString(set.resolve("tls.crt"), "here");
+    awaitTold("file");
+  }
+
+  @Test
+  void anActionThatFailsDoesNotEndTheWatch() throws Exception {
+    Path file = directory.resolve("file");
+    watch.watch(
+        file,
+        () -> {
+          told.add("changed");
+          throw new IllegalStateException("deliberate");
+        });
+    Files.writeString(file, "one");
+    awaitTold("first");
+    Files.writeString(file, "second");
+    awaitTold("second");
+  }
+
+  private boolean isRevoked() {
+    return target.revoked(workload.chain(), workload.roots()) != null;
+  }
+
+  private void openRevocations(Path file) throws Exception {
+    var _ = target.observe(() -> told.add("revocations"));
+    control.submit(() -> {}).get(5, TimeUnit.SECONDS);
+    RevocationFile.open(file, target, watch);
+  }
+
+  @Test
+  void revocationsAreInForceWhenTheFileIsOpened() throws Exception {
+    openRevocations(volume(root.crl(workload.leaf())));
+    assertTrue(isRevoked());
+    awaitTold("the first list");
+  }
+
+  @Test
+  void revocationsFollowTheFile() throws Exception {
+    openRevocations(volume(root.crl()));
+    awaitTold("the first list");
+    assertNull(target.revoked(workload.chain(), workload.roots()));
+    swap(root.crl(workload.leaf()), "..2");
+    awaitTold("the second");
+    assertTrue(isRevoked());
+    swap(root.crl(), "..3");
+    awaitTold("the third");
+    assertNull(target.revoked(workload.chain(), workload.roots()), "reset");
+  }
+
+  @Test
+  void aBrokenOrMissingFileLeavesTheFormerListInForce() throws Exception {
+    Path file = volume(root.crl(workload.leaf()));
+    openRevocations(file);
+    awaitTold("the first list");
+    swap("garbage", "..2");
+    Files.delete(file);
+    assertNull(told.poll(1, TimeUnit.SECONDS), "taken over");
+    assertTrue(isRevoked());
+    Files.writeString(file, root.crl());
+    awaitTold("mended");
+    assertNull(target.revoked(workload.chain(), workload.roots()));
+  }
+
+  @Test
+  void aListThatIsBrokenAtTheStartCountsOnceItIsMended() throws Exception {
+    Path file = volume("garbage");
+    openRevocations(file);
+    assertNull(target.revoked(workload.chain(), workload.roots()));
+    swap(root.crl(workload.leaf()), "..2");
+    awaitTold("mended");
+    assertTrue(isRevoked());
+  }
+
+  @Test
+  void aListThatIsMissingAtTheStartIsWaitedFor() throws Exception {
+    Path file = directory.resolve("ca-crl.pem");
+    openRevocations(file);
+    Files.writeString(file, root.crl(workload.leaf()));
+    awaitTold("the list");
+    assertTrue(isRevoked());
+  }
+
+  @Test
+  void aFileWrittenAgainWithTheSameContentTellsNobody() throws Exception {
+    String content = root.crl(workload.leaf());
+    openRevocations(volume(content));
+    awaitTold("the first list");
+    swap(content, "..2");
+    assertEquals(null, told.poll(1, TimeUnit.SECONDS));
+  }
+}
