@@ -61,7 +61,7 @@ public final class XdsMetrics {
    */
   public void received(String typeUrl, long payloadBytes) {
     messages.counter(messages.labels(typeUrl)).increment();
-    bytes.counter(bytes.labels(typeUrl)).increment(payloadBytes);
+    bytes.counter(bytes.labels(typeUrl)).increment((double) payloadBytes);
   }
 
   /** Resources of a response were not taken. */

@@ -397,6 +397,10 @@ class TrafficMetricsTest {
     tunnels.floodStopped(TunnelMetrics.Role.SERVER, "resets");
     tunnels.peerRevoked(TunnelMetrics.Role.CLIENT);
     BuildMetrics.register(registry, "unknown");
+    var xds = new XdsMetrics(registry);
+    xds.terminated("Complete");
+    xds.received("type", 1);
+    xds.rejected("type", 1);
     var traffic = traffic(new SeriesBounds(1, Duration.ofHours(1)));
     TrafficSeries series = traffic.series(echo(Reporter.SOURCE, "client"));
     series.opened();

@@ -23,6 +23,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.channels.ServerSocketChannel;
 import java.time.Duration;
@@ -59,6 +60,7 @@ public final class FakeControlPlane implements AutoCloseable {
    *
    * @param companions names of resources that are sent with it to whoever asks for it
    */
+  @SuppressWarnings("ArrayRecordComponent") // never compared
   public record Entry(
       String name, String version, byte[] payload, List<String> aliases, List<String> companions) {
     public static Entry of(String name, byte[] payload) {
@@ -106,7 +108,7 @@ public final class FakeControlPlane implements AutoCloseable {
 
   /** What is to be started: where, and with which certificate. */
   public static final class Options {
-    private InetSocketAddress address = new InetSocketAddress("127.0.0.1", 0);
+    private InetSocketAddress address = new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
     private List<String> names = List.of("localhost", "127.0.0.1");
     private @Nullable Duration connectionAge;
     private SocketOpener sockets = ServerSocketChannel::open;

@@ -20,6 +20,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
@@ -68,11 +69,11 @@ class XdsClientTest {
   }
 
   private XdsClient connect(Subscription.Mode mode, Duration demandTimeout, int maxDemanded) {
-    assertTrue(server != null);
+    int port = Objects.requireNonNull(server, "no server was started").port();
     XdsClient client =
         new XdsClient(
             new ControlPlane(
-                URI.create("https://" + host + ":" + server.port()),
+                URI.create("https://" + host + ":" + port),
                 roots,
                 alternateName,
                 TlsPolicy.defaults(),

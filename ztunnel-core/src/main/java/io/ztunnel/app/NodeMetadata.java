@@ -27,7 +27,7 @@ final class NodeMetadata {
             .putFields("NAMESPACE", text(node.podNamespace()))
             .putFields("INSTANCE_IPS", text(node.instanceIp()))
             .putFields("NODE_NAME", text(node.name() == null ? "" : node.name()));
-    config.metadata().forEach((key, value) -> metadata.putFields(key, text(value)));
+    config.proxyMetadata().forEach((key, value) -> metadata.putFields(key, text(value)));
     config
         .structuredMetadata()
         .forEach(

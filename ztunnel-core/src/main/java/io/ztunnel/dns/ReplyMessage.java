@@ -43,7 +43,7 @@ final class ReplyMessage {
 
   private static byte[] failed(Query.Head head, @Nullable Question question, int code) {
     MessageWriter writer = new MessageWriter(MessageWriter.MAX_BYTES);
-    writer.number16(head.id()).number16(head.responseFlags() | code & 0xf);
+    writer.number16(head.id()).number16(head.responseFlags() | (code & 0xf));
     writer.number16(question == null ? 0 : 1).number16(0).number16(0).number16(0);
     if (question != null) {
       writer.question(question);

@@ -1,10 +1,14 @@
 package io.ztunnel.app;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import com.google.protobuf.Value;
+import io.ztunnel.xds.XdsNode;
 import java.io.IOException;
+import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -48,5 +52,31 @@ class NodeMetadataTest {
   @ValueSource(strings = {"", "{", "[1", "1 2", "nope"})
   void whatIsNoJsonIsRefused(String text) {
     assertThrows(IOException.class, () -> NodeMetadata.parse(text));
+  }
+
+  @Test
+  void nodeSaysWhoWeAreAndOperatorsMayAddToIt() {
+    Config config =
+        Config.from(
+            Map.of(
+                "POD_NAME", "pod",
+                "POD_NAMESPACE", "ns",
+                "INSTANCE_IP", "10.1.2.3",
+                "NODE_NAME", "node",
+                "ISTIO_META_NAMESPACE", "other",
+                "ISTIO_METAJSON_LABELS", "{\"app\": \"web\"}",
+                "ISTIO_METAJSON_BROKEN", "{"),
+            List.of(),
+            new FakeHost(2));
+    XdsNode node = NodeMetadata.node(config);
+    assertEquals("ztunnel~10.1.2.3~pod.ns~ns.svc.cluster.local", node.id());
+    Map<String, Value> metadata = node.metadata().getFieldsMap();
+    assertEquals("pod", metadata.get("NAME").getStringValue());
+    assertEquals("other", metadata.get("NAMESPACE").getStringValue(), "the operator's word");
+    assertEquals("10.1.2.3", metadata.get("INSTANCE_IPS").getStringValue());
+    assertEquals("node", metadata.get("NODE_NAME").getStringValue());
+    assertEquals(
+        "web", metadata.get("LABELS").getStructValue().getFieldsOrThrow("app").getStringValue());
+    assertFalse(metadata.containsKey("BROKEN"), "what is no JSON is left out alone");
   }
 }

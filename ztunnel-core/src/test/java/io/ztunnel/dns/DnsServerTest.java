@@ -447,10 +447,10 @@ class DnsServerTest {
     Question question = DnsClient.question("large.example.com", A);
     byte[] request = DnsClient.request(question, true);
     byte[] udp = DnsClient.udp(address, request);
-    assertEquals(74, (udp[6] & 0xff) << 8 | udp[7] & 0xff);
+    assertEquals(74, ((udp[6] & 0xff) << 8) | (udp[7] & 0xff));
     assertEquals("NOERROR aa tc []", DnsClient.text(udp, question));
     byte[] tcp = DnsClient.tcp(address, request);
-    assertEquals(256, (tcp[6] & 0xff) << 8 | tcp[7] & 0xff);
+    assertEquals(256, ((tcp[6] & 0xff) << 8) | (tcp[7] & 0xff));
     assertTrue(samples("istio_dns_requests_total").contains("request_protocol=\"tcp\""));
   }
 

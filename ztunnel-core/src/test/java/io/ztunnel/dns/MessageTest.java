@@ -116,7 +116,7 @@ class MessageTest {
   @Test
   void forwardedAnswersAreNotOurOwn() {
     assertEquals(
-        ("1234 8180 0001 0001 0000 0000 0161 00 0001 0001 c00c 0001 0001 0000001e 0004 0a000001")
+        "1234 8180 0001 0001 0000 0000 0161 00 0001 0001 c00c 0001 0001 0000001e 0004 0a000001"
             .replace(" ", ""),
         hex(
             ReplyMessage.datagram(
@@ -160,7 +160,7 @@ class MessageTest {
   }
 
   private static int counts(byte[] message, int index) {
-    return (message[index] & 0xff) << 8 | message[index + 1] & 0xff;
+    return ((message[index] & 0xff) << 8) | (message[index + 1] & 0xff);
   }
 
   @ParameterizedTest

@@ -283,7 +283,7 @@ class CaClientTest {
                     new TokenSource.None(),
                     CaSettings.Subject.WORKLOADS,
                     TIMEOUT));
-    assertTrue(refused.getMessage().contains("absent"), refused.getMessage());
+    assertTrue(refused.toString().contains("absent"), refused.toString());
   }
 
   @Test

@@ -52,7 +52,7 @@ class SignedChainTest {
   }
 
   private String refusal(List<String> answer) {
-    return assertThrows(IOException.class, () -> parse(answer)).getMessage();
+    return String.valueOf(assertThrows(IOException.class, () -> parse(answer)).getMessage());
   }
 
   @Test
@@ -141,7 +141,9 @@ class SignedChainTest {
                         WEB,
                         Instant.now().plus(Duration.ofDays(2))))
             .getMessage();
-    assertTrue(later.startsWith("the intermediate certificate CN=upper expired at "), later);
+    assertTrue(
+        later != null && later.startsWith("the intermediate certificate CN=upper expired at "),
+        later);
   }
 
   @Test

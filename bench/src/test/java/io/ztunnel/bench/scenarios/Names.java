@@ -64,7 +64,7 @@ final class Names {
 
     static Question read(byte[] message) {
       ByteBuffer buffer = ByteBuffer.wrap(message).position(HEADER_BYTES);
-      String name = name(buffer);
+      String name = Names.name(buffer);
       int type = buffer.getShort();
       buffer.getShort(); // class
       return new Question(message, name, type, buffer.position());
@@ -98,7 +98,7 @@ final class Names {
     int end = -1;
     for (int length = buffer.get() & 0xff; length > 0; length = buffer.get() & 0xff) {
       if (length >= 0xc0) {
-        int target = (length & 0x3f) << 8 | buffer.get() & 0xff;
+        int target = ((length & 0x3f) << 8) | (buffer.get() & 0xff);
         end = end < 0 ? buffer.position() : end;
         buffer.position(target);
       } else {
@@ -128,7 +128,7 @@ final class Names {
     ByteBuffer message = ByteBuffer.allocate(512);
     message.putShort((short) 0x4711).putShort((short) 0x0100).putShort((short) 1);
     message.position(HEADER_BYTES);
-    for (String label : name.split("\\.")) {
+    for (String label : name.split("\\.", -1)) {
       message.put((byte) label.length()).put(label.getBytes(US_ASCII));
     }
     message.put((byte) 0).putShort((short) type).putShort((short) 1);
