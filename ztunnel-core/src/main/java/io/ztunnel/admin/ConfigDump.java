@@ -3,16 +3,17 @@ package io.ztunnel.admin;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.SortedMap;
-import java.util.TreeMap;
+import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The daemon's state as {@code /config_dump} shows it: named sections, each asked for its value at
- * every request, on the admin server's work thread. Sections are added at start, before the server.
+ * every request, on the admin server's work thread. Any thread; sections are added at start.
  */
 public final class ConfigDump {
-  private final SortedMap<String, Supplier<? extends @Nullable Object>> sections = new TreeMap<>();
+  private final SortedMap<String, Supplier<? extends @Nullable Object>> sections =
+      new ConcurrentSkipListMap<>();
 
   /**
    * Adds a section.

@@ -18,10 +18,10 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A value as JSON the way operators' tools are used to: two spaces, keys sorted, one element a
- * line. A value is a map, an iterable, a stream (whose elements are made as they are written), a
- * string, a number, a truth value or null. What has been begun is kept on a stack, so that the text
- * can be made in pieces; no more of it than a piece is ever held. Confined to the thread that
- * writes.
+ * line. A value is a map, an iterable, a stream or {@link JsonMembers} (whose elements are made as
+ * they are written), a string, a number, a truth value or null. What has been begun is kept on a
+ * stack, so that the text can be made in pieces; no more of it than a piece is ever held. Confined
+ * to the thread that writes.
  */
 final class JsonPieces implements Body.Pieces {
   /** A piece ends at the first element beyond this. */
@@ -110,6 +110,10 @@ final class JsonPieces implements Body.Pieces {
       case Map<?, ?> map -> {
         generator.writeStartObject();
         open.addLast(new Open.Fields(sorted(map).entrySet().iterator()));
+      }
+      case JsonMembers(var members) -> {
+        generator.writeStartObject();
+        open.addLast(new Open.Fields(members.iterator()));
       }
       case Iterable<?> elements -> begin(elements.iterator(), generator);
       case Stream<?> elements -> begin(elements.iterator(), generator);

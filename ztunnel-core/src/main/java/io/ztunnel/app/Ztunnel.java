@@ -14,10 +14,10 @@ import io.ztunnel.admin.MeshSections;
 import io.ztunnel.admin.PodSection;
 import io.ztunnel.admin.Readiness;
 import io.ztunnel.dns.DnsContext;
+import io.ztunnel.explain.Explainer;
 import io.ztunnel.identity.CaClient;
 import io.ztunnel.identity.CertificateAuthority;
 import io.ztunnel.identity.CertificateFiles;
-import io.ztunnel.explain.Explainer;
 import io.ztunnel.identity.CertificateManager;
 import io.ztunnel.identity.FileWatch;
 import io.ztunnel.identity.NoAuthority;
@@ -136,13 +136,8 @@ final class Ztunnel implements AutoCloseable {
     MeshRegistry registry = operations.registry();
     TrafficMetrics traffic =
         new TrafficMetrics(registry, config.metrics(), System::nanoTime, Ztunnel::tooManyLabelSets);
-    this.feed =
-        new MeshFeed(
-            config,
-            mesh,
-            control,
-            controlPlanes,
-            new XdsTelemetry(new XdsMetrics(registry), this::onWarm));
+    XdsTelemetry xds = new XdsTelemetry(new XdsMetrics(registry), this::onWarm);
+    this.feed = new MeshFeed(config, mesh, control, controlPlanes, xds);
     this.context =
         new ProxyContext(
             DataPathSettings.proxy(config),
@@ -161,6 +156,9 @@ final class Ztunnel implements AutoCloseable {
     operations
         .readiness()
         .watch("certificates", () -> Problems.ofCertificates(certificates.states()));
+    if (config.xds().address() != null) {
+      operations.readiness().watch("control plane", xds::problem);
+    }
     operations.pages().explain(explainer()).denials(context.denials());
   }
 
@@ -176,7 +174,8 @@ final class Ztunnel implements AutoCloseable {
         settings.network(),
         settings.outboundRouter(),
         settings.inboundRouter(),
-        context.upstreams().health()::isSetAside);
+        context.upstreams().health()::isSetAside,
+        config.xds().onDemand());
   }
 
   private DnsContext dns(MeshRegistry registry) {
@@ -252,7 +251,9 @@ final class Ztunnel implements AutoCloseable {
 
   private void start() throws StartException {
     Readiness readiness = operations.readiness();
-    readiness.require(STATE);
+    @Nullable URI controlPlane = config.xds().address();
+    readiness.require(
+        STATE, controlPlane == null ? "" : "the first answers of control plane " + controlPlane);
     if (config.listeners().proxy()) {
       readiness.require(PROXY);
     }

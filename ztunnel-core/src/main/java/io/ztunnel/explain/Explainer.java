@@ -52,24 +52,28 @@ public final class Explainer {
   private final OutboundRouter outbound;
   private final InboundRouter inbound;
   private final Predicate<String> setAside;
+  private final boolean onDemand;
 
   /**
    * An explainer.
    *
    * @param network the network of this node
    * @param setAside whether the workload of a uid failed lately and is avoided
+   * @param onDemand whether a real connection has the control plane asked for what is not known
    */
   public Explainer(
       Supplier<MeshView> mesh,
       String network,
       OutboundRouter outbound,
       InboundRouter inbound,
-      Predicate<String> setAside) {
+      Predicate<String> setAside,
+      boolean onDemand) {
     this.mesh = mesh;
     this.network = network;
     this.outbound = outbound;
     this.inbound = inbound;
     this.setAside = setAside;
+    this.onDemand = onDemand;
   }
 
   /**
@@ -139,7 +143,7 @@ public final class Explainer {
       }
       steps.enter(Place.OUTBOUND);
       InetSocketAddress target = destination.target();
-      RouteNarrator narrator = new RouteNarrator(view, steps);
+      RouteNarrator narrator = new RouteNarrator(view, steps, onDemand);
       RouteResult result =
           outbound.route(
               new OutboundCall(client, source.addressFor(target.getAddress()), target),

@@ -29,12 +29,14 @@ final class RouteNarrator implements RouteTrace {
 
   private final MeshView view;
   private final Steps steps;
+  private final boolean onDemand;
   private int endpoints;
   private boolean waypoint;
 
-  RouteNarrator(MeshView view, Steps steps) {
+  RouteNarrator(MeshView view, Steps steps, boolean onDemand) {
     this.view = view;
     this.steps = steps;
+    this.onDemand = onDemand;
   }
 
   /** Whether the connection goes to a waypoint rather than to the destination itself. */
@@ -60,6 +62,9 @@ final class RouteNarrator implements RouteTrace {
       }
       case RouteStep.AddressUnknown(NetworkAddress address, String namespace) -> {
         steps.add("address %s is not known to the mesh".formatted(address));
+        if (onDemand) {
+          steps.detail("a connection would have the control plane asked for it");
+        }
         othersAt(address, namespace, null);
       }
       case RouteStep.ServiceWaypoint(Service service, GatewayAddress gateway) -> {

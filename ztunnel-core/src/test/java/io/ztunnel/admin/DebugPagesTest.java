@@ -58,7 +58,8 @@ class DebugPagesTest {
                       new InboundRouter(
                           new InboundSettings(
                               "", RESERVED, InboundSettings.TunnelDelivery.LOOPBACK)),
-                      _ -> false))
+                      _ -> false,
+                      false))
               .denials(denials),
           LOOPS.group,
           LOOPS.transport);

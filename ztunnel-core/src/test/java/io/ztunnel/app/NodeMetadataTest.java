@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import com.google.protobuf.Struct;
 import com.google.protobuf.Value;
 import io.ztunnel.xds.XdsNode;
 import java.io.IOException;
@@ -70,13 +71,19 @@ class NodeMetadataTest {
             new FakeHost(2));
     XdsNode node = NodeMetadata.node(config);
     assertEquals("ztunnel~10.1.2.3~pod.ns~ns.svc.cluster.local", node.id());
-    Map<String, Value> metadata = node.metadata().getFieldsMap();
-    assertEquals("pod", metadata.get("NAME").getStringValue());
-    assertEquals("other", metadata.get("NAMESPACE").getStringValue(), "the operator's word");
-    assertEquals("10.1.2.3", metadata.get("INSTANCE_IPS").getStringValue());
-    assertEquals("node", metadata.get("NODE_NAME").getStringValue());
+    Struct metadata = node.metadata();
+    assertEquals("pod", metadata.getFieldsOrThrow("NAME").getStringValue());
     assertEquals(
-        "web", metadata.get("LABELS").getStructValue().getFieldsOrThrow("app").getStringValue());
-    assertFalse(metadata.containsKey("BROKEN"), "what is no JSON is left out alone");
+        "other", metadata.getFieldsOrThrow("NAMESPACE").getStringValue(), "the operator's word");
+    assertEquals("10.1.2.3", metadata.getFieldsOrThrow("INSTANCE_IPS").getStringValue());
+    assertEquals("node", metadata.getFieldsOrThrow("NODE_NAME").getStringValue());
+    assertEquals(
+        "web",
+        metadata
+            .getFieldsOrThrow("LABELS")
+            .getStructValue()
+            .getFieldsOrThrow("app")
+            .getStringValue());
+    assertFalse(metadata.containsFields("BROKEN"), "what is no JSON is left out alone");
   }
 }

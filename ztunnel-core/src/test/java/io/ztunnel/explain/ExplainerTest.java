@@ -71,14 +71,18 @@ final class ExplainerTest {
   private static final MeshView VIEW = TestMesh.view(MESH);
   private static final ReservedPorts RESERVED = new ReservedPorts(Set.of(15001, 15006, 15008));
 
-  private final Explainer explainer =
-      new Explainer(
-          () -> VIEW,
-          "n1",
-          new OutboundRouter(new OutboundSettings("n1", 15008, RESERVED), () -> new Random(1)),
-          new InboundRouter(
-              new InboundSettings("n1", RESERVED, InboundSettings.TunnelDelivery.LOOPBACK)),
-          "c//Pod/shop/cart-1"::equals);
+  private final Explainer explainer = explainer(false);
+
+  private static Explainer explainer(boolean onDemand) {
+    return new Explainer(
+        () -> VIEW,
+        "n1",
+        new OutboundRouter(new OutboundSettings("n1", 15008, RESERVED), () -> new Random(1)),
+        new InboundRouter(
+            new InboundSettings("n1", RESERVED, InboundSettings.TunnelDelivery.LOOPBACK)),
+        "c//Pod/shop/cart-1"::equals,
+        onDemand);
+  }
 
   private Explanation explain(String source, String destination, int port) {
     return explainer.explain(
@@ -88,6 +92,19 @@ final class ExplainerTest {
   private Explanation inbound(String source, String destination, int port, Client client) {
     return explainer.explain(
         new Question(source, destination, port, client, Question.Halves.INBOUND));
+  }
+
+  @Test
+  void whatIsNotKnownMayBeAskedFor() {
+    Question question =
+        new Question(
+            "shop/client", "10.99.0.1", 80, new Client.AsKnown(), Question.Halves.OUTBOUND);
+    String unknown = "  address n1/10.99.0.1 is not known to the mesh\n";
+    String asked = "    a connection would have the control plane asked for it\n";
+    String known = explainer.explain(question).text();
+    assertTrue(known.contains(unknown) && !known.contains(asked), known);
+    String onDemand = explainer(true).explain(question).text();
+    assertTrue(onDemand.contains(unknown + asked), onDemand);
   }
 
   @Test
