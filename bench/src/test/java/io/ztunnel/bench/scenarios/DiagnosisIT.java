@@ -7,7 +7,6 @@ import com.google.protobuf.CodedInputStream;
 import io.ztunnel.bench.lab.Daemon;
 import io.ztunnel.redirection.Lab;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -135,9 +134,14 @@ class DiagnosisIT {
             .start(
                 () -> {
                   try {
-                    profile.add(admin("/debug/pprof/profile?seconds=3&frequency=500"));
-                  } catch (IOException e) {
-                    throw new UncheckedIOException(e);
+                    Await.until( // what looks whether it is under way may be first
+                        "no other profile under way",
+                        () -> {
+                          Http answer = admin("/debug/pprof/profile?seconds=3&frequency=500");
+                          return answer.status() != 409 && profile.add(answer);
+                        });
+                  } catch (Exception e) {
+                    throw new IllegalStateException(e);
                   }
                 });
     Await.until("a profile under way", () -> admin("/debug/jfr?seconds=1").status() == 409);
