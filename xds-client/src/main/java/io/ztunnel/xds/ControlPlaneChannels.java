@@ -134,13 +134,15 @@ public final class ControlPlaneChannels implements AutoCloseable {
         GrpcSslContexts.configure(
                 SslContextBuilder.forClient(),
                 switch (policy.provider()) {
-                  case BORINGSSL -> SslProvider.OPENSSL_REFCNT;
+                  case BORINGSSL -> SslProvider.OPENSSL;
                   case JDK -> SslProvider.JDK;
                 })
             .trustManager(verifier)
             .protocols(policy.tls12() ? List.of("TLSv1.3", "TLSv1.2") : List.of("TLSv1.3"))
             .ciphers(suites(policy));
     if (policy.provider() == TlsPolicy.Provider.BORINGSSL) {
+      // grpc-netty knows one of the two names only; this one frees native memory when we say so.
+      builder.sslProvider(SslProvider.OPENSSL_REFCNT);
       builder.option(
           OpenSslContextOption.GROUPS, policy.postQuantumOnly() ? POST_QUANTUM_GROUPS : GROUPS);
     }

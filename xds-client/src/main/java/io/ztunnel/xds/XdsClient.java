@@ -231,12 +231,20 @@ public final class XdsClient implements AutoCloseable {
     ControlPlaneChannel channel;
     try {
       channel = channels.open(controlPlane, this::execute);
-    } catch (IOException e) {
+    } catch (IOException | RuntimeException e) {
       pause(new StreamEnd(StreamEnd.Kind.ERROR, e.toString()));
       return;
     }
-    stream = new DeltaStream(streams, new StreamOwner(), observer, thread, this::execute, channel);
-    stream.start();
+    DeltaStream opened =
+        new DeltaStream(streams, new StreamOwner(), observer, thread, this::execute, channel);
+    stream = opened;
+    try {
+      opened.start();
+    } catch (RuntimeException e) {
+      opened.close();
+      stream = null;
+      pause(new StreamEnd(StreamEnd.Kind.ERROR, "first requests: " + e));
+    }
   }
 
   private void pause(StreamEnd end) {
