@@ -545,7 +545,7 @@ class ConfigTest {
           KEEPALIVE_TIME                  | 0s       | expected: more than 0
           ZTUNNEL_TRANSPORT               | kqueue   | expected: epoll, io_uring or nio
           ZTUNNEL_TLS_PROVIDER            | openssl  | expected: auto, boringssl or jdk
-          CA_ADDRESS                      | ''       | expected: an address, unless FAKE_CA=true
+          CA_ADDRESS                      | ''       | expected: an address, unless FAKE_CA=true or ZTUNNEL_CERTIFICATE_DIR is set
           """)
   void aBadVariableIsNamedWithWhatIsExpected(String name, String value, String reason) {
     assertEquals(
