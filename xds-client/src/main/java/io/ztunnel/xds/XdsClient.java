@@ -268,7 +268,6 @@ public final class XdsClient implements AutoCloseable {
     } catch (RejectedExecutionException _) {
       return; // closed before
     }
-    thread.shutdown();
     try {
       if (!thread.awaitTermination(CLOSE_SECONDS, TimeUnit.SECONDS)) {
         thread.shutdownNow();
@@ -289,6 +288,7 @@ public final class XdsClient implements AutoCloseable {
       stream.close();
     }
     types.values().forEach(type -> type.demands().refuseAll());
+    thread.shutdown(); // not before: those who wait could not be given their time limit
   }
 
   /** What a stream asks of this client. */

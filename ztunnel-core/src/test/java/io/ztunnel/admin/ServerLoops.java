@@ -4,8 +4,8 @@ import io.netty.channel.ChannelFactory;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.ServerChannel;
-import io.netty.channel.epoll.EpollIoHandler;
 import io.netty.channel.epoll.EpollServerSocketChannel;
+import io.ztunnel.redirection.Transport;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.List;
@@ -15,7 +15,8 @@ import org.junit.jupiter.api.extension.ExtensionContext;
 
 /** One event loop for the servers of a test class. */
 final class ServerLoops implements AfterAllCallback {
-  final EventLoopGroup group = new MultiThreadIoEventLoopGroup(1, EpollIoHandler.newFactory());
+  final EventLoopGroup group =
+      new MultiThreadIoEventLoopGroup(1, Transport.EPOLL.ioHandlerFactory());
   final ChannelFactory<ServerChannel> transport = EpollServerSocketChannel::new;
 
   /** Any free port on loopback. */
