@@ -16,8 +16,8 @@ public final class RetryBudget {
   private static final long DEPOSIT_PER_CONNECTION = 2;
   private static final long NANOS_PER_COST = 100_000_000; // ten retries a second
 
-  /** The most that can be saved: a hundred retries in a burst. */
-  private static final long CAP = 100 * COST;
+  /** The most that can be saved: as many as wait for answers when the tunnels to a node break. */
+  private static final long CAP = 1000 * COST;
 
   private final LongSupplier nanoClock;
   private final AtomicLong balance = new AtomicLong(CAP);

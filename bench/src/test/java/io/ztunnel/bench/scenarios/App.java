@@ -41,6 +41,10 @@ final class App implements Closeable {
         }
       };
 
+  /** Hears all that the client has to say, and sends it back in one piece. */
+  static final Talk ECHO_AT_THE_END =
+      client -> client.getOutputStream().write(client.getInputStream().readAllBytes());
+
   /** Says a name, whatever the client says before it ends its side. */
   static Talk saying(String name) {
     return client -> {

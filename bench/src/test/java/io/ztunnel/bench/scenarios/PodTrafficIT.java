@@ -1,12 +1,19 @@
 package io.ztunnel.bench.scenarios;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.ztunnel.bench.lab.Daemon;
 import io.ztunnel.redirection.Lab;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.Inet6Address;
 import java.net.InetAddress;
+import java.net.Socket;
+import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import java.util.TreeMap;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -14,6 +21,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Calls from pod to pod by address: which of them are tunnelled, what the server sees, and what
@@ -22,6 +30,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class PodTrafficIT {
   private static final int PORT = 8080;
+  private static final int LATE_PORT = 8081;
 
   /** Words of the reference's tests: 11 bytes there, 22 back. */
   private static final String REQUEST = "hello world";
@@ -72,6 +81,9 @@ class PodTrafficIT {
     farApp = scene.app(far, PORT, App.ECHO_TWICE);
     bareApp = scene.app(bare, PORT, App.ECHO_TWICE);
     nodeApp = scene.app(farNode, PORT, App.ECHO_TWICE);
+    for (Lab.Pod server : List.of(near, far, bare)) {
+      App _ = scene.app(server, LATE_PORT, App.ECHO_AT_THE_END);
+    }
     daemon1 = scene.daemon(node1, Map.of(), client, near, legacyClient);
     daemon2 = scene.daemon(farNode, Map.of(), far, legacyServer);
   }
@@ -276,6 +288,33 @@ class PodTrafficIT {
             "inbound",
             SENT_22),
         log2.await("direction=\"inbound\""));
+  }
+
+  /** All buffers on the way are full when the client ends its side, and again on the way back. */
+  @ParameterizedTest
+  @ValueSource(strings = {"near", "far", "bare"})
+  void megabytesComeBackWholeAfterTheClientHasEndedItsSide(String name) throws Exception {
+    Lab.Pod server = Map.of("near", near, "far", far, "bare", bare).get(name);
+    byte[] bytes = new byte[12 << 20];
+    new Random(15008).nextBytes(bytes);
+    for (int i = 0; i < 6; i++) {
+      try (Socket socket = PodSockets.connect(client, server.ipv4(), LATE_PORT)) {
+        Thread writer =
+            Thread.ofVirtual()
+                .start(
+                    () -> {
+                      try {
+                        socket.getOutputStream().write(bytes);
+                        socket.shutdownOutput();
+                      } catch (IOException e) {
+                        throw new UncheckedIOException(
+                            e); // the reader sees an end that is too early
+                      }
+                    });
+        assertArrayEquals(bytes, socket.getInputStream().readAllBytes());
+        assertTrue(writer.join(PodSockets.DEADLINE));
+      }
+    }
   }
 
   @Test
