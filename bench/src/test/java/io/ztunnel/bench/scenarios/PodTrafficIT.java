@@ -294,7 +294,13 @@ class PodTrafficIT {
   @ParameterizedTest
   @ValueSource(strings = {"near", "far", "bare"})
   void megabytesComeBackWholeAfterTheClientHasEndedItsSide(String name) throws Exception {
-    Lab.Pod server = Map.of("near", near, "far", far, "bare", bare).get(name);
+    Lab.Pod server =
+        switch (name) {
+          case "near" -> near;
+          case "far" -> far;
+          case "bare" -> bare;
+          default -> throw new IllegalArgumentException(name);
+        };
     byte[] bytes = new byte[12 << 20];
     new Random(15008).nextBytes(bytes);
     for (int i = 0; i < 6; i++) {
