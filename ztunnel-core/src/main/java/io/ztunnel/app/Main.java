@@ -35,7 +35,7 @@ public final class Main {
     }
     try (log) {
       return switch (arguments.isEmpty() ? "proxy" : arguments.getFirst()) {
-        case "proxy" -> proxy(arguments, environment, log, err);
+        case "proxy" -> proxy(arguments, environment, log);
         case "version" -> {
           out.println(Version.current(environment));
           yield 0;
@@ -50,20 +50,17 @@ public final class Main {
           yield 1;
         }
       };
+    } catch (ConfigException
+        | StartException e) { // the log is written by now: this is the last line
+      err.println("ztunnel: " + e.getMessage());
+      return 1;
     }
   }
 
   private static int proxy(
-      List<String> arguments,
-      Map<String, String> environment,
-      Logging.Session log,
-      PrintStream err) {
-    try {
-      Config config = Config.from(environment, arguments, Host.local());
-      return Ztunnel.run(config, Version.current(environment), log);
-    } catch (ConfigException | StartException e) {
-      err.println("ztunnel: " + e.getMessage());
-      return 1;
-    }
+      List<String> arguments, Map<String, String> environment, Logging.Session log)
+      throws StartException {
+    Config config = Config.from(environment, arguments, Host.local());
+    return Ztunnel.run(config, Version.current(environment), log);
   }
 }

@@ -7,7 +7,7 @@ import org.junit.jupiter.api.Assertions;
 
 /** Waiting for what another process does, with a deadline. Stateless. */
 final class Await {
-  private static final Duration DEADLINE = Duration.ofSeconds(10);
+  private static final Duration DEADLINE = Duration.ofSeconds(30);
   private static final Duration POLL = Duration.ofMillis(20);
 
   private Await() {}

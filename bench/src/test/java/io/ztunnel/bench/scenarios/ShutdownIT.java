@@ -136,8 +136,8 @@ class ShutdownIT {
       log.awaitAny(
           "\twarn\t",
           "drain duration expired with pending connections, forcefully shutting down",
-          "connections=",
-          "left=\"outbound " + client.ipv4().getHostAddress());
+          "connections=1",
+          "bound " + client.ipv4().getHostAddress());
       // The first of its two halves to be cut says so; the other may see its end as any other one.
       log.awaitAny(
           "\terror\taccess\tconnection complete\t",
