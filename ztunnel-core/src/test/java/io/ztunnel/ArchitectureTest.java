@@ -51,6 +51,8 @@ class ArchitectureTest {
         .definedBy(
             "io.ztunnel.app..",
             "io.ztunnel.admin..",
+            "io.ztunnel.explain..",
+            "io.ztunnel.profile..",
             "io.ztunnel.proxy..",
             "io.ztunnel.dns..",
             "io.ztunnel.identity..",
@@ -78,6 +80,8 @@ class ArchitectureTest {
         List.of(
             "app",
             "admin",
+            "explain",
+            "profile",
             "proxy",
             "dns",
             "identity",

@@ -10,7 +10,6 @@ import java.io.IOException;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ConcurrentSkipListMap;
@@ -21,7 +20,18 @@ import java.util.function.DoubleSupplier;
  * concurrent collections, their values in the meters.
  */
 final class FamilySeries {
-  private record Series(LabelSet labels, Meter meter) {
+  /** One series. Any thread; removed once. */
+  private static final class Series {
+    final LabelSet labels;
+    final Meter meter;
+    // Set by whoever removes it, read by those who print.
+    volatile boolean removed;
+
+    Series(LabelSet labels, Meter meter) {
+      this.labels = labels;
+      this.meter = meter;
+    }
+
     double value() {
       double value = Double.NaN;
       for (Measurement measurement : meter.measure()) {
@@ -33,7 +43,7 @@ final class FamilySeries {
 
   private final MetricFamily family;
   private final MeterRegistry store;
-  private final Map<LabelSet, Meter> meters = new ConcurrentHashMap<>();
+  private final Map<LabelSet, Series> series = new ConcurrentHashMap<>();
   private final Map<LabelSet, Histogram> histograms =
       new ConcurrentSkipListMap<>(Comparator.comparing(LabelSet::text));
   // In order of first use, so that two scrapes print the series in the same order.
@@ -49,7 +59,7 @@ final class FamilySeries {
   }
 
   int size() {
-    return meters.size();
+    return series.size();
   }
 
   LabelSet labels(String... values) {
@@ -58,16 +68,16 @@ final class FamilySeries {
 
   /** The counter of these labels; the first call makes the series appear. */
   Counter counter(LabelSet labels) {
-    Meter known = meters.get(labels);
+    Series known = series.get(labels);
     if (known == null) {
-      known = meters.computeIfAbsent(labels, l -> add(l, newCounter(l)));
+      known = series.computeIfAbsent(labels, l -> add(l, newCounter(l)));
     }
-    return (Counter) known;
+    return (Counter) known.meter;
   }
 
   /** A counter whose value is kept elsewhere and never falls. */
   void readCounter(LabelSet labels, DoubleSupplier value) {
-    meters.computeIfAbsent(
+    series.computeIfAbsent(
         labels,
         l ->
             add(
@@ -79,7 +89,7 @@ final class FamilySeries {
 
   /** A gauge whose value is asked for at every scrape. */
   void readGauge(LabelSet labels, DoubleSupplier value) {
-    meters.computeIfAbsent(
+    series.computeIfAbsent(
         labels,
         l ->
             add(
@@ -96,24 +106,31 @@ final class FamilySeries {
     return known != null ? known : histograms.computeIfAbsent(labels, _ -> new Histogram(bounds));
   }
 
-  /** Takes these series out of the output; counting them again makes them appear from zero. */
-  void remove(Set<LabelSet> labels) {
-    inOrder.removeIf(series -> labels.contains(series.labels()));
-    for (LabelSet gone : labels) {
-      Meter meter = meters.remove(gone);
-      if (meter != null) {
-        store.remove(meter);
-      }
+  /**
+   * Takes a series out of the output; counting under its labels again makes it appear from zero.
+   * {@link #purge} follows after one or more of these.
+   */
+  void remove(LabelSet labels) {
+    Series gone = series.remove(labels);
+    if (gone != null) {
+      gone.removed = true;
+      store.remove(gone.meter);
     }
+  }
+
+  /** Lets go of what was removed. Passes over all series. */
+  void purge() {
+    inOrder.removeIf(one -> one.removed);
   }
 
   private Meter newCounter(LabelSet labels) {
     return Counter.builder(family.name()).tags(labels.tags()).register(store);
   }
 
-  private Meter add(LabelSet labels, Meter meter) {
-    inOrder.add(new Series(labels, meter));
-    return meter;
+  private Series add(LabelSet labels, Meter meter) {
+    Series added = new Series(labels, meter);
+    inOrder.add(added);
+    return added;
   }
 
   /** Appends the family in OpenMetrics form; nothing if it has no series yet. */
@@ -129,12 +146,12 @@ final class FamilySeries {
       head.append("\n# UNIT ").append(family.name()).append(' ').append(family.unit());
     }
     out.append(head.append('\n'));
-    for (Series series : inOrder) {
+    for (Series one : inOrder) {
       out.append(family.name())
           .append(family.type().sampleSuffix)
-          .append(series.labels().text())
+          .append(one.labels.text())
           .append(' ')
-          .append(number(series.value()))
+          .append(number(one.value()))
           .append('\n');
     }
     for (Map.Entry<LabelSet, Histogram> series : histograms.entrySet()) {

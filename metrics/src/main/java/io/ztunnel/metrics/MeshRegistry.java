@@ -18,6 +18,8 @@ public final class MeshRegistry implements AutoCloseable {
   private final Object declaring = new Object();
   // Replaced under the lock above, read by every scrape.
   private volatile List<FamilySeries> families = List.of();
+  // Replaced under the same lock, read by every scrape.
+  private volatile List<Runnable> chores = List.of();
 
   /** Adds a family behind those of its section; two families of one name are a bug. */
   FamilySeries declare(MetricFamily family) {
@@ -37,11 +39,21 @@ public final class MeshRegistry implements AutoCloseable {
     }
   }
 
+  /** Does this before each scrape, on the thread that scrapes. */
+  void beforeScrape(Runnable chore) {
+    synchronized (declaring) {
+      var next = new ArrayList<>(chores);
+      next.add(chore);
+      chores = List.copyOf(next);
+    }
+  }
+
   /**
    * Appends all families that have a sample, in OpenMetrics text form, ending with {@code # EOF}.
    * Costs a pass over all series; not for an event loop that moves data.
    */
   public void writeTo(Appendable out) throws IOException {
+    chores.forEach(Runnable::run);
     for (FamilySeries family : families) {
       family.writeTo(out);
     }

@@ -2,27 +2,23 @@ package io.ztunnel.metrics;
 
 import io.ztunnel.metrics.MetricFamily.Section;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.LongSupplier;
+import java.util.function.Predicate;
 
 /**
  * The families about user traffic: {@code istio_tcp_*}, sockets, on-demand DNS, and why connections
  * failed. Any thread records; the lock is taken only when there are too many label sets.
  */
 public final class TrafficMetrics {
-  /**
-   * The most label sets kept, about 4 KiB each. Pods come and go for the life of a node, and each
-   * leaves its names in the labels. Beyond this number the ones that rest are taken out; while
-   * there are none, connections are counted without names.
-   */
-  static final int DEFAULT_MAX_LABEL_SETS = 5_000;
-
   /** A sweep passes over all label sets; it is worth it once this part of them was refused. */
   private static final int SWEEP_SHARE = 16;
 
+  /** Lookups beyond so many sources and host names are counted without names. */
   private static final int MAX_HOSTNAMES = 5_000;
 
   final FamilySeries opened;
@@ -32,24 +28,30 @@ public final class TrafficMetrics {
   final FamilySeries sent;
   private final FamilySeries onDemandDns;
   private final FamilySeries failures;
-  private final int maxLabelSets;
+  private final FamilySeries refused;
+  private final SeriesBounds bounds;
+  private final LongSupplier nanoTime;
+  private final Runnable onOverflow;
+  private final AtomicBoolean overflowTold = new AtomicBoolean();
   private final Map<TrafficLabels, TrafficSeries> series = new ConcurrentHashMap<>();
-  private final TrafficSeries unnamedSource =
-      new TrafficSeries(this, TrafficLabels.overflow(Reporter.SOURCE));
-  private final TrafficSeries unnamedDestination =
-      new TrafficSeries(this, TrafficLabels.overflow(Reporter.DESTINATION));
+  private final TrafficSeries unnamedSource;
+  private final TrafficSeries unnamedDestination;
   private final Object sweeping = new Object();
   private int refusedUntilSweep; // guarded by sweeping
   private final OpenSockets sourceSockets;
   private final OpenSockets destinationSockets;
 
-  /** Declares the families; once per registry. */
-  public TrafficMetrics(MeshRegistry registry) {
-    this(registry, DEFAULT_MAX_LABEL_SETS);
-  }
-
-  TrafficMetrics(MeshRegistry registry, int maxLabelSets) {
-    this.maxLabelSets = maxLabelSets;
+  /**
+   * Declares the families; once per registry.
+   *
+   * @param nanoTime a clock as {@code System.nanoTime}
+   * @param onOverflow is told once when there are more label sets than the bound; by any thread
+   */
+  public TrafficMetrics(
+      MeshRegistry registry, SeriesBounds bounds, LongSupplier nanoTime, Runnable onOverflow) {
+    this.bounds = bounds;
+    this.nanoTime = nanoTime;
+    this.onOverflow = onOverflow;
     opened = declare(registry, "connections_opened", "The total number of TCP connections opened.");
     closed = declare(registry, "connections_closed", "The total number of TCP connections closed.");
     failed =
@@ -99,6 +101,21 @@ public final class TrafficMetrics {
                 "Failed and refused connections by what caused it (unstable)",
                 "reporter",
                 "reason"));
+    refused =
+        registry.declare(
+            MetricFamily.counter(
+                Section.RUNTIME,
+                "ztunnel_metric_label_sets_refused",
+                "Connections counted without names because there were too many label sets (unstable)"));
+    unnamedSource = new TrafficSeries(this, TrafficLabels.overflow(Reporter.SOURCE));
+    unnamedDestination = new TrafficSeries(this, TrafficLabels.overflow(Reporter.DESTINATION));
+    if (!bounds.idle().isZero()) {
+      registry.beforeScrape(this::expire);
+    }
+  }
+
+  long nanoTime() {
+    return nanoTime.getAsLong();
   }
 
   private static FamilySeries declare(MeshRegistry registry, String name, String help) {
@@ -114,19 +131,28 @@ public final class TrafficMetrics {
 
   /** The series of these labels. A connection asks once and keeps the answer. */
   public TrafficSeries series(TrafficLabels labels) {
-    TrafficSeries known = series.get(labels);
-    if (known == null) {
-      // The size may be passed by a few when threads race; it is a bound on memory, not a count.
-      known =
-          hasRoom()
-              ? series.computeIfAbsent(labels, l -> new TrafficSeries(this, l))
-              : unnamed(labels.reporter());
+    TrafficSeries known = series.computeIfPresent(labels, (_, one) -> touched(one));
+    if (known != null) {
+      return known;
     }
-    known.touch();
-    return known;
+    // The size may be passed by a few when threads race; it is a bound on memory, not a count.
+    return hasRoom()
+        ? series.compute(
+            labels, (l, one) -> touched(one == null ? new TrafficSeries(this, l) : one))
+        : unnamed(labels.reporter());
+  }
+
+  /** Within the map's own exclusion of the key, so that no sweep takes it out in between. */
+  private static TrafficSeries touched(TrafficSeries one) {
+    one.touch();
+    return one;
   }
 
   private TrafficSeries unnamed(Reporter reporter) {
+    refused.counter(LabelSet.NONE).increment();
+    if (overflowTold.compareAndSet(false, true)) {
+      onOverflow.run();
+    }
     return switch (reporter) {
       case SOURCE -> unnamedSource;
       case DESTINATION -> unnamedDestination;
@@ -134,7 +160,7 @@ public final class TrafficMetrics {
   }
 
   private boolean hasRoom() {
-    if (series.size() < maxLabelSets) {
+    if (series.size() < bounds.maxLabelSets()) {
       return true;
     }
     synchronized (sweeping) {
@@ -142,25 +168,51 @@ public final class TrafficMetrics {
         sweep();
       }
     }
-    return series.size() < maxLabelSets;
+    return series.size() < bounds.maxLabelSets();
   }
 
   private void sweep() {
-    refusedUntilSweep = maxLabelSets / SWEEP_SHARE;
-    var gone = new HashSet<LabelSet>();
-    series
-        .values()
-        .removeIf(
-            one -> {
-              boolean quiet = one.isQuiet();
-              if (quiet) {
-                one.addLabelSetsTo(gone);
-              }
-              return quiet;
-            });
-    for (FamilySeries family : List.of(opened, closed, failed, received, sent)) {
-      family.remove(gone);
+    refusedUntilSweep = bounds.maxLabelSets() / SWEEP_SHARE;
+    remove(TrafficSeries::isQuiet);
+  }
+
+  /** Takes out what has not been used for long; it starts again at zero if it comes back. */
+  private void expire() {
+    long now = nanoTime();
+    long idle = bounds.idle().toNanos();
+    synchronized (sweeping) {
+      remove(one -> one.hasExpired(now, idle));
     }
+  }
+
+  private void remove(Predicate<TrafficSeries> condition) {
+    boolean any = false;
+    for (TrafficLabels labels : series.keySet()) {
+      // Looked at and taken out in one step: nobody gets a series that is on its way out.
+      any |=
+          null
+              == series.computeIfPresent(
+                  labels,
+                  (_, one) -> {
+                    if (!condition.test(one)) {
+                      return one;
+                    }
+                    one.remove();
+                    return null;
+                  });
+    }
+    if (any) {
+      families().forEach(FamilySeries::purge);
+    }
+  }
+
+  /** Takes a label set out of all families that have these labels. */
+  void remove(LabelSet labels) {
+    families().forEach(family -> family.remove(labels));
+  }
+
+  private List<FamilySeries> families() {
+    return List.of(opened, closed, failed, received, sent);
   }
 
   /** The sockets of one side. */
@@ -174,8 +226,9 @@ public final class TrafficMetrics {
   /** A workload that is known only by its host name was looked up for this source. */
   public void onDemandDns(TrafficLabels.Peer source, String hostname) {
     var values = new ArrayList<String>();
-    source.addTo(values);
-    values.add(onDemandDns.size() < MAX_HOSTNAMES ? hostname : "");
+    boolean named = onDemandDns.size() < MAX_HOSTNAMES;
+    (named ? source : TrafficLabels.Peer.UNKNOWN).addTo(values);
+    values.add(named ? hostname : "");
     onDemandDns.counter(new LabelSet(onDemandDns.family().labels(), values)).increment();
   }
 

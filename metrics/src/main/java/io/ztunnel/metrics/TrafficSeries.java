@@ -2,7 +2,6 @@ package io.ztunnel.metrics;
 
 import io.micrometer.core.instrument.Counter;
 import java.util.Map;
-import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
@@ -30,16 +29,25 @@ public final class TrafficSeries {
   // Written by whoever looks the series up and by the sweep, which takes out what rested since the
   // sweep before.
   private volatile boolean used = true;
+  // When it was looked up last or a connection ended; written by any thread, read by the expiry.
+  private volatile long usedNanos;
 
   TrafficSeries(TrafficMetrics metrics, TrafficLabels labels) {
     this.metrics = metrics;
     this.labels = labels;
     this.unflagged = labels.withResponseFlag(NO_FLAG);
+    this.usedNanos = metrics.nanoTime();
   }
 
   /** The series was looked up. */
   void touch() {
     used = true;
+    usedNanos = metrics.nanoTime();
+  }
+
+  /** Whether nothing is open and it has not been used for this long. */
+  boolean hasExpired(long nowNanos, long idleNanos) {
+    return open.get() == 0 && nowNanos - usedNanos >= idleNanos;
   }
 
   /** Whether nothing is open and nobody has asked since the last call. */
@@ -49,10 +57,10 @@ public final class TrafficSeries {
     return quiet;
   }
 
-  /** Adds all label sets that this has counted under. */
-  void addLabelSetsTo(Set<LabelSet> labelSets) {
-    labelSets.add(unflagged);
-    labelSets.addAll(flagged.values());
+  /** Takes all that this has counted out of the families. */
+  void remove() {
+    metrics.remove(unflagged);
+    flagged.values().forEach(metrics::remove);
   }
 
   /** The connection was opened. */
@@ -83,6 +91,7 @@ public final class TrafficSeries {
 
   /** The connection ended; any flag but {@link #NO_FLAG} counts as failed. */
   public void closed(String responseFlag) {
+    usedNanos = metrics.nanoTime(); // before it may be taken for idle
     open.decrementAndGet();
     if (responseFlag.equals(NO_FLAG)) {
       metrics.closed.counter(unflagged).increment();

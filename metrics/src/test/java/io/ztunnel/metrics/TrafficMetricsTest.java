@@ -15,6 +15,7 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -22,6 +23,8 @@ import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -43,6 +46,12 @@ class TrafficMetricsTest {
       Pattern.compile("\\| `([a-z0-9_]+)` \\| (counter|gauge|histogram) \\| .*");
 
   private final MeshRegistry registry = new MeshRegistry();
+  private final AtomicLong nanos = new AtomicLong(-5); // such a clock may well be negative
+  private final AtomicInteger overflows = new AtomicInteger();
+
+  private TrafficMetrics traffic(SeriesBounds bounds) {
+    return new TrafficMetrics(registry, bounds, nanos::get, overflows::incrementAndGet);
+  }
 
   @AfterEach
   void close() {
@@ -77,7 +86,7 @@ class TrafficMetricsTest {
 
   @Test
   void aConnectionCountsOnceInEachFamily() throws Exception {
-    var traffic = new TrafficMetrics(registry);
+    var traffic = traffic(SeriesBounds.DEFAULT);
     TrafficSeries series = traffic.series(echo(Reporter.SOURCE, "client"));
     series.opened();
     series.received(4);
@@ -96,7 +105,7 @@ class TrafficMetricsTest {
 
   @Test
   void aFlagOnCloseCountsAsFailedAndLeavesTheOtherFamiliesUnflagged() throws Exception {
-    TrafficSeries series = new TrafficMetrics(registry).series(echo(Reporter.DESTINATION, "c"));
+    TrafficSeries series = traffic(SeriesBounds.DEFAULT).series(echo(Reporter.DESTINATION, "c"));
     series.opened();
     series.sent(1);
     series.closed("DENY");
@@ -111,7 +120,7 @@ class TrafficMetricsTest {
 
   @Test
   void localityLabelsAreAbsentWhenNoWorkloadIsKnown() throws Exception {
-    new TrafficMetrics(registry).series(TrafficLabels.overflow(Reporter.SOURCE)).opened();
+    traffic(SeriesBounds.DEFAULT).series(TrafficLabels.overflow(Reporter.SOURCE)).opened();
     List<String> names =
         List.copyOf(
             Scrape.of(registry)
@@ -125,14 +134,14 @@ class TrafficMetricsTest {
 
   @Test
   void equalLabelsShareOneSeries() {
-    var traffic = new TrafficMetrics(registry);
+    var traffic = traffic(SeriesBounds.DEFAULT);
     assertSame(
         traffic.series(echo(Reporter.SOURCE, "a")), traffic.series(echo(Reporter.SOURCE, "a")));
   }
 
   @Test
   void beyondTheBoundConnectionsAreCountedWithoutNames() throws Exception {
-    var traffic = new TrafficMetrics(registry, 2);
+    var traffic = traffic(new SeriesBounds(2, Duration.ZERO));
     for (String client : List.of("a", "b", "c", "d")) {
       traffic.series(echo(Reporter.SOURCE, client)).opened();
     }
@@ -147,7 +156,7 @@ class TrafficMetricsTest {
 
   @Test
   void atTheBoundSeriesThatRestMakeRoomAndThoseInUseStay() throws Exception {
-    var traffic = new TrafficMetrics(registry, 2);
+    var traffic = traffic(new SeriesBounds(2, Duration.ZERO));
     TrafficSeries gone = traffic.series(echo(Reporter.SOURCE, "gone"));
     gone.opened();
     gone.received(1);
@@ -173,8 +182,109 @@ class TrafficMetricsTest {
   }
 
   @Test
+  void tooManyLabelSetsAreCountedAndToldOnce() throws Exception {
+    var traffic = traffic(new SeriesBounds(2, Duration.ofHours(1)));
+    for (String client : List.of("a", "b")) {
+      traffic.series(echo(Reporter.SOURCE, client)).opened();
+    }
+    assertEquals(0, overflows.get());
+    for (String client : List.of("c", "d", "e")) {
+      traffic.series(echo(Reporter.DESTINATION, client)).opened();
+    }
+    assertEquals(1, overflows.get());
+    assertEquals(3, Scrape.of(registry).value("ztunnel_metric_label_sets_refused_total", Map.of()));
+  }
+
+  private double opened(String client) throws Exception {
+    return Scrape.of(registry)
+        .value("istio_tcp_connections_opened_total", Map.of("source_workload", client));
+  }
+
+  @Test
+  void aSeriesThatRestsExpiresAndStartsAgainAtZero() throws Exception {
+    var traffic = traffic(new SeriesBounds(100, Duration.ofMinutes(10)));
+    for (int i = 0; i < 3; i++) {
+      TrafficSeries series = traffic.series(echo(Reporter.SOURCE, "a"));
+      series.opened();
+      series.received(7);
+      series.sent(8);
+      series.closed("CONNECT");
+    }
+    nanos.addAndGet(Duration.ofMinutes(10).toNanos() - 1);
+    assertEquals(3, opened("a"));
+    nanos.addAndGet(1);
+    assertFalse(Scrape.of(registry).families().keySet().stream().anyMatch(n -> n.contains("tcp")));
+    TrafficSeries again = traffic.series(echo(Reporter.SOURCE, "a"));
+    again.opened();
+    again.received(7);
+    assertEquals(1, opened("a"));
+    assertEquals(
+        7,
+        Scrape.of(registry)
+            .value("istio_tcp_received_bytes_total", Map.of("source_workload", "a")));
+  }
+
+  @Test
+  void anOpenConnectionKeepsItsSeriesHoweverQuietItIs() throws Exception {
+    var traffic = traffic(new SeriesBounds(100, Duration.ofMinutes(10)));
+    TrafficSeries open = traffic.series(echo(Reporter.SOURCE, "open"));
+    open.opened();
+    nanos.addAndGet(Duration.ofDays(30).toNanos());
+    assertEquals(1, opened("open"));
+    open.closed(TrafficSeries.NO_FLAG);
+    nanos.addAndGet(Duration.ofMinutes(10).toNanos() - 1);
+    assertEquals(1, opened("open")); // the time counts from its end
+    nanos.addAndGet(1);
+    assertEquals(0, opened("open"));
+  }
+
+  @Test
+  void withoutAnIdleTimeNothingExpires() throws Exception {
+    var traffic = traffic(new SeriesBounds(100, Duration.ZERO));
+    traffic.series(echo(Reporter.SOURCE, "a")).opened();
+    traffic.series(echo(Reporter.SOURCE, "a")).closed(TrafficSeries.NO_FLAG);
+    nanos.addAndGet(Duration.ofDays(30).toNanos());
+    assertEquals(1, opened("a"));
+  }
+
+  @Test
+  void nothingThatIsOpenIsLostWhileOthersExpire() throws Exception {
+    var traffic = traffic(new SeriesBounds(100, Duration.ofNanos(1)));
+    int threads = 4;
+    int rounds = 2_000;
+    try (var pool = Executors.newFixedThreadPool(threads)) {
+      var work = new ArrayList<Callable<Void>>();
+      for (int t = 0; t < threads; t++) {
+        String client = "c" + t % 2;
+        work.add(
+            () -> {
+              for (int i = 0; i < rounds; i++) {
+                TrafficSeries series = traffic.series(echo(Reporter.SOURCE, client));
+                series.opened();
+                nanos.incrementAndGet();
+                series.closed(TrafficSeries.NO_FLAG);
+                nanos.incrementAndGet();
+                registry.writeTo(new StringBuilder());
+              }
+              return null;
+            });
+      }
+      for (Future<Void> done : pool.invokeAll(work)) {
+        done.get();
+      }
+    }
+    TrafficSeries last = traffic.series(echo(Reporter.SOURCE, "c0"));
+    last.opened();
+    double before = opened("c0");
+    traffic.series(echo(Reporter.SOURCE, "c0")).opened();
+    assertTrue(before >= 1, "opened: " + before);
+    assertEquals(before + 1, opened("c0"));
+    assertSame(last, traffic.series(echo(Reporter.SOURCE, "c0")));
+  }
+
+  @Test
   void socketsAppearWithTheFirstAndGoBackToZero() throws Exception {
-    var traffic = new TrafficMetrics(registry);
+    var traffic = traffic(SeriesBounds.DEFAULT);
     traffic.sockets(Reporter.SOURCE).opened();
     traffic.sockets(Reporter.SOURCE).opened();
     traffic.sockets(Reporter.SOURCE).closed();
@@ -188,7 +298,7 @@ class TrafficMetricsTest {
 
   @Test
   void onDemandLookupsAreCountedByHostname() throws Exception {
-    var traffic = new TrafficMetrics(registry);
+    var traffic = traffic(SeriesBounds.DEFAULT);
     traffic.onDemandDns(echo(Reporter.SOURCE, "client").source(), "payments.example.com");
     traffic.onDemandDns(echo(Reporter.SOURCE, "client").source(), "payments.example.com");
     assertEquals(
@@ -199,7 +309,7 @@ class TrafficMetricsTest {
 
   @Test
   void concurrentRecordingLosesNothing() throws Exception {
-    var traffic = new TrafficMetrics(registry);
+    var traffic = traffic(SeriesBounds.DEFAULT);
     int threads = 4;
     int connections = 2_000;
     try (var pool = Executors.newFixedThreadPool(threads)) {
@@ -292,7 +402,7 @@ class TrafficMetricsTest {
     xds.terminated("Complete");
     xds.received("type", 1);
     xds.rejected("type", 1);
-    var traffic = new TrafficMetrics(registry);
+    var traffic = traffic(new SeriesBounds(1, Duration.ofHours(1)));
     TrafficSeries series = traffic.series(echo(Reporter.SOURCE, "client"));
     series.opened();
     series.received(1);
@@ -301,6 +411,7 @@ class TrafficMetricsTest {
     traffic.sockets(Reporter.SOURCE).opened();
     traffic.onDemandDns(Peer.UNKNOWN, "h");
     traffic.connectionFailed(Reporter.SOURCE, "connect_refused");
+    traffic.series(echo(Reporter.SOURCE, "one too many"));
     DnsMetrics dns = new DnsMetrics(registry);
     DnsMetrics.Labels labels = new DnsMetrics.Labels("a", "udp", "till", "v1");
     dns.request(labels);

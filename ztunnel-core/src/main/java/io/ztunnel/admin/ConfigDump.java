@@ -1,22 +1,19 @@
 package io.ztunnel.admin;
 
-import io.netty.buffer.ByteBuf;
-import io.netty.buffer.Unpooled;
-import java.io.ByteArrayOutputStream;
-import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.SortedMap;
-import java.util.TreeMap;
+import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The daemon's state as {@code /config_dump} shows it: named sections, each asked for its value at
- * every request, on the admin server's thread. Sections are added at start, before the server.
+ * every request, on the admin server's work thread. Any thread; sections are added at start.
  */
 public final class ConfigDump {
-  private final SortedMap<String, Supplier<? extends @Nullable Object>> sections = new TreeMap<>();
+  private final SortedMap<String, Supplier<? extends @Nullable Object>> sections =
+      new ConcurrentSkipListMap<>();
 
   /**
    * Adds a section.
@@ -31,11 +28,10 @@ public final class ConfigDump {
     return this;
   }
 
-  ByteBuf json() throws IOException {
+  /** The sections' values of this moment; their elements are made as they are printed. */
+  Map<String, @Nullable Object> values() {
     Map<String, @Nullable Object> values = new LinkedHashMap<>();
     sections.forEach((name, value) -> values.put(name, value.get()));
-    var out = new ByteArrayOutputStream();
-    JsonText.write(values, out);
-    return Unpooled.wrappedBuffer(out.toByteArray());
+    return values;
   }
 }

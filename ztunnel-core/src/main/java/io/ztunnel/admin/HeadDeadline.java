@@ -36,11 +36,19 @@ final class HeadDeadline extends ChannelInboundHandlerAdapter {
     ctx.fireChannelRead(bytes);
   }
 
-  /** A whole request has arrived. */
+  /** A whole request has arrived; nobody is in a hurry until it is answered. */
   void onRequest(ChannelHandlerContext ctx) {
     assert ctx.executor().inEventLoop();
     receiving = false;
-    arm(ctx, REST);
+    disarm();
+  }
+
+  /** All requests that have arrived are answered: the client may rest for a while. */
+  void onAnswered(ChannelHandlerContext ctx) {
+    assert ctx.executor().inEventLoop();
+    if (!receiving) {
+      arm(ctx, REST);
+    }
   }
 
   private void arm(ChannelHandlerContext ctx, Duration limit) {

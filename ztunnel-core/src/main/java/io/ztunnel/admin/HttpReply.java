@@ -5,16 +5,19 @@ import io.netty.buffer.Unpooled;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
- * The answer to one request. Whoever writes it releases the body.
+ * The reply to one request.
  *
  * @param headers more than content type and length
  * @param contentType empty for none
  */
 record HttpReply(
-    HttpResponseStatus status, String contentType, ByteBuf body, Map<String, String> headers) {
+    HttpResponseStatus status, String contentType, Body body, Map<String, String> headers)
+    implements Answer {
   private static final String TEXT = "text/plain";
+  private static final String JSON = "application/json";
 
   static final HttpReply NOT_FOUND = empty(HttpResponseStatus.NOT_FOUND);
   static final HttpReply METHOD_NOT_ALLOWED = empty(HttpResponseStatus.METHOD_NOT_ALLOWED);
@@ -24,7 +27,7 @@ record HttpReply(
   }
 
   static HttpReply empty(HttpResponseStatus status) {
-    return new HttpReply(status, "", Unpooled.EMPTY_BUFFER, Map.of());
+    return bytes(status, "", Unpooled.EMPTY_BUFFER);
   }
 
   static HttpReply text(HttpResponseStatus status, String body) {
@@ -32,7 +35,24 @@ record HttpReply(
   }
 
   static HttpReply of(HttpResponseStatus status, String contentType, String body) {
+    return bytes(status, contentType, Unpooled.copiedBuffer(body, StandardCharsets.UTF_8));
+  }
+
+  static HttpReply bytes(HttpResponseStatus status, String contentType, ByteBuf body) {
+    return new HttpReply(status, contentType, new Body.Whole(body), Map.of());
+  }
+
+  /** A value that is printed while it is sent; see {@link JsonPieces}. */
+  static HttpReply json(@Nullable Object value) {
     return new HttpReply(
-        status, contentType, Unpooled.copiedBuffer(body, StandardCharsets.UTF_8), Map.of());
+        HttpResponseStatus.OK, JSON, new Body.Streamed(new JsonPieces(value)), Map.of());
+  }
+
+  /** Nobody will take the body. */
+  void discard() {
+    switch (body) {
+      case Body.Whole(ByteBuf bytes) -> bytes.release();
+      case Body.Streamed(Body.Pieces pieces) -> Body.close(pieces);
+    }
   }
 }

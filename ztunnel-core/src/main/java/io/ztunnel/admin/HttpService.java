@@ -9,5 +9,5 @@ interface HttpService {
    *
    * @param path the path without the query, not decoded
    */
-  HttpReply answer(String path, HttpRequest request) throws Exception;
+  Answer answer(String path, HttpRequest request) throws Exception;
 }

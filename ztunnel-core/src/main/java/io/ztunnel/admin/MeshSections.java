@@ -59,9 +59,14 @@ public final class MeshSections {
   private static Map<String, @Nullable Object> staticConfig(@Nullable LocalConfig local) {
     return new JsonFields()
         .with(
-            "workloads", local == null ? List.of() : map(local.workloads(), MeshSections::workload))
-        .with("policies", local == null ? List.of() : map(local.policies(), MeshSections::policy))
-        .with("services", local == null ? List.of() : map(local.services(), MeshSections::service))
+            "workloads",
+            local == null ? List.of() : local.workloads().stream().map(MeshSections::workload))
+        .with(
+            "policies",
+            local == null ? List.of() : local.policies().stream().map(MeshSections::policy))
+        .with(
+            "services",
+            local == null ? List.of() : local.services().stream().map(MeshSections::service))
         .map();
   }
 
@@ -142,10 +147,11 @@ public final class MeshSections {
         .map();
   }
 
-  private static Map<String, Object> endpoints(EndpointSet endpoints) {
-    var byUid = new LinkedHashMap<String, Object>();
-    endpoints.forEach(endpoint -> byUid.put(endpoint.workloadUid(), endpoint(endpoint)));
-    return byUid;
+  /** By uid; there may be as many as workloads. */
+  private static JsonMembers endpoints(EndpointSet endpoints) {
+    return new JsonMembers(
+        endpoints.sorted().stream()
+            .map(endpoint -> Map.entry(endpoint.workloadUid(), endpoint(endpoint))));
   }
 
   private static Map<String, @Nullable Object> endpoint(Endpoint endpoint) {

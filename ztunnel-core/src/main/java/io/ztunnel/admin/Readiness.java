@@ -4,13 +4,15 @@ import io.ztunnel.log.Log;
 import io.ztunnel.log.LogLevel;
 import java.math.BigDecimal;
 import java.util.List;
-import java.util.SortedSet;
-import java.util.TreeSet;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 
 /**
- * What must be done before the daemon is ready, by name. Any thread; one lock, held for moments
- * only.
+ * What must be done before the daemon is ready, by name; and, for those who look closer, how the
+ * parts are that may be ill while the daemon is ready. Any thread; one lock, held for moments only.
  */
 public final class Readiness {
   private static final Log LOG = Log.target("ztunnel::readiness");
@@ -21,7 +23,18 @@ public final class Readiness {
   private final LongSupplier nanoTime;
   private final long startNanos;
   private final Object lock = new Object();
-  private final SortedSet<String> pending = new TreeSet<>(); // guarded by lock
+  private final SortedMap<String, Task> tasks = new TreeMap<>(); // guarded by lock
+  private final SortedMap<String, Supplier<String>> watched = new TreeMap<>(); // guarded by lock
+
+  /** One task. Immutable. */
+  private sealed interface Task {
+    /**
+     * @param waitsFor what it needs from elsewhere; empty: nothing
+     */
+    record Pending(long sinceNanos, String waitsFor) implements Task {}
+
+    record Done(long atNanos) implements Task {}
+  }
 
   /**
    * Ready until something is registered.
@@ -35,32 +48,94 @@ public final class Readiness {
 
   /** The daemon is not ready until {@link #complete} of this name; again after each call. */
   public void require(String task) {
+    require(task, "");
+  }
+
+  /**
+   * The same, for a task that depends on somebody else.
+   *
+   * @param waitsFor what it waits for, for people
+   */
+  public void require(String task, String waitsFor) {
     synchronized (lock) {
-      pending.add(task);
+      if (!(tasks.get(task) instanceof Task.Pending)) {
+        tasks.put(task, new Task.Pending(nanoTime.getAsLong(), waitsFor));
+      }
     }
   }
 
   /** The task is done; nothing if it was not pending. */
   public void complete(String task) {
-    int left;
+    long now = nanoTime.getAsLong();
+    long left;
     synchronized (lock) {
-      if (!pending.remove(task)) {
+      if (!(tasks.get(task) instanceof Task.Pending)) {
         return;
       }
-      left = pending.size();
+      tasks.put(task, new Task.Done(now));
+      left = tasks.values().stream().filter(Task.Pending.class::isInstance).count();
     }
-    String after = duration(nanoTime.getAsLong() - startNanos);
+    String after = duration(now - startNanos);
     String rest = left == 0 ? "marking server ready" : "still awaiting " + left + " tasks";
     if (LOG.isEnabled(LogLevel.INFO)) {
       LOG.info("Task '" + task + "' complete (" + after + "), " + rest);
     }
   }
 
+  /**
+   * Shows how a part is beside the tasks. It does not make the daemon unready.
+   *
+   * @param problem what is wrong with it now, in one line; empty: nothing. Called by any thread, at
+   *     each look; must not wait
+   */
+  public void watch(String part, Supplier<String> problem) {
+    synchronized (lock) {
+      watched.put(part, problem);
+    }
+  }
+
   /** The tasks that are not done, by name. */
   List<String> pending() {
     synchronized (lock) {
-      return List.copyOf(pending);
+      return tasks.entrySet().stream()
+          .filter(task -> task.getValue() instanceof Task.Pending)
+          .map(Map.Entry::getKey)
+          .toList();
     }
+  }
+
+  /** A line for each task and for each part: {@code +} is well, {@code -} is missing or ill. */
+  String verbose() {
+    SortedMap<String, Task> allTasks;
+    SortedMap<String, Supplier<String>> allParts;
+    synchronized (lock) {
+      allTasks = new TreeMap<>(tasks);
+      allParts = new TreeMap<>(watched);
+    }
+    long now = nanoTime.getAsLong();
+    var text = new StringBuilder();
+    allTasks.forEach(
+        (name, task) ->
+            text.append(
+                switch (task) {
+                  case Task.Done(long at) ->
+                      "[+] %s: done after %s\n".formatted(name, duration(at - startNanos));
+                  case Task.Pending(long since, String waitsFor) ->
+                      "[-] %s: pending for %s%s\n"
+                          .formatted(
+                              name,
+                              duration(now - since),
+                              waitsFor.isEmpty() ? "" : ", waits for " + waitsFor);
+                }));
+    allParts.forEach(
+        (name, problem) -> {
+          String wrong = problem.get();
+          text.append(
+              wrong.isEmpty()
+                  ? "[+] %s: well\n".formatted(name)
+                  : "[-] %s: %s\n".formatted(name, wrong));
+        });
+    return text.toString();
   }
 
   /** As {@code 40.087053ms}: the largest unit of which there is at least one. */

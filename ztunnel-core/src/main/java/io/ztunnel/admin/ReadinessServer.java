@@ -6,13 +6,15 @@ import io.netty.channel.ServerChannel;
 import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponseStatus;
+import io.netty.handler.codec.http.QueryStringDecoder;
 import io.netty.util.concurrent.Future;
 import java.net.InetSocketAddress;
 import java.util.List;
 
 /**
- * Tells the node whether the daemon is ready: {@code /healthz/ready}. Runs on the loops of the data
- * path, so that one that hangs is noticed.
+ * Tells the node whether the daemon is ready: {@code /healthz/ready}, or {@code /readyz}; with
+ * {@code ?verbose} also what is missing and since when. Runs on the loops of the data path, so that
+ * one that hangs is noticed.
  */
 public final class ReadinessServer {
   private final HttpServer server;
@@ -28,18 +30,20 @@ public final class ReadinessServer {
   }
 
   private HttpReply answer(String path, HttpRequest request) {
-    if (!path.equals("/healthz/ready")) {
+    if (!path.equals("/healthz/ready") && !path.equals("/readyz")) {
       return HttpReply.NOT_FOUND;
     }
     if (!request.method().equals(HttpMethod.GET)) {
       return HttpReply.METHOD_NOT_ALLOWED;
     }
     List<String> pending = readiness.pending();
+    boolean verbose = new QueryStringDecoder(request.uri()).parameters().containsKey("verbose");
+    String detail = verbose ? readiness.verbose() : "";
     return pending.isEmpty()
-        ? HttpReply.text(HttpResponseStatus.OK, "ready\n")
+        ? HttpReply.text(HttpResponseStatus.OK, detail + "ready\n")
         : HttpReply.text(
             HttpResponseStatus.INTERNAL_SERVER_ERROR,
-            "not ready, pending: " + String.join(", ", pending) + "\n");
+            detail + "not ready, pending: " + String.join(", ", pending) + "\n");
   }
 
   /** Binds; waits for the system, so not on an event loop. Returns the addresses bound. */

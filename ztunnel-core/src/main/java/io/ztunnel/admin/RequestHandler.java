@@ -1,5 +1,6 @@
 package io.ztunnel.admin;
 
+import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
@@ -7,29 +8,62 @@ import io.netty.channel.SimpleChannelInboundHandler;
 import io.netty.channel.socket.ChannelInputShutdownEvent;
 import io.netty.handler.codec.DecoderResult;
 import io.netty.handler.codec.http.DefaultFullHttpResponse;
+import io.netty.handler.codec.http.DefaultHttpContent;
+import io.netty.handler.codec.http.DefaultHttpResponse;
 import io.netty.handler.codec.http.FullHttpRequest;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpHeaderValues;
 import io.netty.handler.codec.http.HttpRequest;
+import io.netty.handler.codec.http.HttpResponse;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpUtil;
 import io.netty.handler.codec.http.HttpVersion;
+import io.netty.handler.codec.http.LastHttpContent;
 import io.netty.handler.codec.http.TooLongHttpHeaderException;
 import io.netty.handler.codec.http.TooLongHttpLineException;
+import io.netty.util.concurrent.Future;
 import io.ztunnel.log.Log;
 import io.ztunnel.log.LogLevel;
+import java.util.ArrayDeque;
+import java.util.Queue;
 
 /**
- * Answers the requests of one connection, and is the last handler of its pipeline: errors end here.
- * A half-closed client gets its answers before the connection is closed. Releases each request.
- * Confined to its event loop.
+ * Answers the requests of one connection one after the other, and is the last handler of its
+ * pipeline: errors end here. A half-closed client gets its answers before the connection is closed.
+ * Releases each request. Requests that arrive while an answer is being made or sent wait, a few of
+ * them. Confined to its event loop.
  */
 final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> {
   private static final Log LOG = Log.target("ztunnel::hyper_util");
 
+  /** More than this many requests ahead of their answers end the connection. */
+  private static final int MAX_WAITING = 16;
+
+  /** After so many pieces of a streamed answer the loop turns to others. */
+  private static final int PIECES_PER_TURN = 4;
+
+  private static final int FIRST_PIECE_BYTES = 40 << 10;
+
+  private sealed interface State {
+    record Idle() implements State {}
+
+    record Awaiting(Future<HttpReply> reply) implements State {}
+
+    record Streaming(Body.Pieces pieces, boolean keepAlive) implements State {}
+
+    record Closed() implements State {}
+  }
+
   private final HttpService service;
   private final HeadDeadline deadline;
-  private boolean draining;
+  private final Queue<FullHttpRequest> waiting = new ArrayDeque<>();
+  private State state = new State.Idle();
+
+  /** No more requests are to be answered than have arrived. */
+  private boolean ending;
+
+  /** A turn of {@link #pump} is waiting for the loop. */
+  private boolean turnAsked;
 
   RequestHandler(HttpService service, HeadDeadline deadline) {
     this.service = service;
@@ -39,12 +73,49 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
   @Override
   protected void channelRead0(ChannelHandlerContext ctx, FullHttpRequest request) {
     deadline.onRequest(ctx);
+    switch (state) {
+      case State.Idle _ -> serve(ctx, request);
+      case State.Awaiting _, State.Streaming _ -> {
+        if (waiting.size() == MAX_WAITING) {
+          ctx.close();
+        } else {
+          waiting.add(request.retain());
+        }
+      }
+      case State.Closed _ -> {} // it arrived with what ended the connection
+    }
+  }
+
+  private void serve(ChannelHandlerContext ctx, FullHttpRequest request) {
     DecoderResult decoded = request.decoderResult();
     if (decoded.isFailure()) {
-      write(ctx, HttpReply.empty(statusOf(decoded.cause())), false);
+      send(ctx, HttpReply.empty(statusOf(decoded.cause())), request.protocolVersion(), false);
       return;
     }
-    write(ctx, answer(request), HttpUtil.isKeepAlive(request) && !draining);
+    HttpVersion version = request.protocolVersion();
+    boolean keepAlive = HttpUtil.isKeepAlive(request);
+    String path = pathOf(request.uri());
+    switch (answer(path, request)) {
+      case HttpReply reply -> send(ctx, reply, version, keepAlive);
+      case Answer.Later(Future<HttpReply> later) -> {
+        state = new State.Awaiting(later);
+        later.addListener(
+            (Future<HttpReply> done) ->
+                ctx.executor()
+                    .execute(
+                        () -> {
+                          if (state instanceof State.Awaiting) {
+                            send(
+                                ctx,
+                                done.isSuccess() ? done.getNow() : failed(path, done.cause()),
+                                version,
+                                keepAlive);
+                          } else if (done.isSuccess()) {
+                            done.getNow().discard(); // the client has gone
+                          }
+                        }));
+      }
+    }
   }
 
   private static HttpResponseStatus statusOf(Throwable cause) {
@@ -55,18 +126,22 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
     };
   }
 
-  private HttpReply answer(HttpRequest request) {
+  private Answer answer(String path, HttpRequest request) {
     try {
-      return service.answer(pathOf(request.uri()), request);
+      return service.answer(path, request);
     } catch (Exception e) {
-      LOG.at(LogLevel.ERROR, "request failed")
-          .display("path", pathOf(request.uri()))
-          .string("error", e.toString())
-          .log();
-      String message = e.getMessage();
-      return HttpReply.text(
-          HttpResponseStatus.INTERNAL_SERVER_ERROR, message == null ? e.toString() : message);
+      return failed(path, e);
     }
+  }
+
+  private static HttpReply failed(String path, Throwable cause) {
+    LOG.at(LogLevel.ERROR, "request failed")
+        .display("path", path)
+        .string("error", cause.toString())
+        .log();
+    String message = cause.getMessage();
+    return HttpReply.text(
+        HttpResponseStatus.INTERNAL_SERVER_ERROR, message == null ? cause.toString() : message);
   }
 
   private static String pathOf(String uri) {
@@ -74,36 +149,135 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
     return query < 0 ? uri : uri.substring(0, query);
   }
 
-  private static void write(ChannelHandlerContext ctx, HttpReply reply, boolean keepAlive) {
-    var response = new DefaultFullHttpResponse(HttpVersion.HTTP_1_1, reply.status(), reply.body());
+  private void send(
+      ChannelHandlerContext ctx, HttpReply reply, HttpVersion version, boolean wanted) {
+    boolean keepAlive = wanted && !(ending && waiting.isEmpty());
+    switch (reply.body()) {
+      case Body.Whole(ByteBuf bytes) -> {
+        var response = new DefaultFullHttpResponse(HttpVersion.HTTP_1_1, reply.status(), bytes);
+        head(response, reply, keepAlive);
+        response.headers().set(HttpHeaderNames.CONTENT_LENGTH, bytes.readableBytes());
+        ctx.writeAndFlush(response);
+        onAnswered(ctx, keepAlive);
+      }
+      case Body.Streamed(Body.Pieces pieces) -> {
+        // Without chunks only the end of the connection says where the body ends.
+        boolean chunked = version.compareTo(HttpVersion.HTTP_1_1) >= 0;
+        boolean reusable = keepAlive && chunked;
+        var response = new DefaultHttpResponse(HttpVersion.HTTP_1_1, reply.status());
+        head(response, reply, reusable);
+        HttpUtil.setTransferEncodingChunked(response, chunked);
+        ctx.write(response);
+        state = new State.Streaming(pieces, reusable);
+        pump(ctx);
+      }
+    }
+  }
+
+  private static void head(HttpResponse response, HttpReply reply, boolean keepAlive) {
     if (!reply.contentType().isEmpty()) {
       response.headers().set(HttpHeaderNames.CONTENT_TYPE, reply.contentType());
     }
-    response.headers().set(HttpHeaderNames.CONTENT_LENGTH, reply.body().readableBytes());
     reply.headers().forEach((name, value) -> response.headers().set(name, value));
-    if (keepAlive) {
-      ctx.writeAndFlush(response, ctx.voidPromise());
-    } else {
+    if (!keepAlive) {
       response.headers().set(HttpHeaderNames.CONNECTION, HttpHeaderValues.CLOSE);
-      ctx.writeAndFlush(response).addListener(ChannelFutureListener.CLOSE);
     }
+  }
+
+  /** Sends pieces while the client takes them, and lets others have their turn in between. */
+  private void pump(ChannelHandlerContext ctx) {
+    turnAsked = false;
+    if (!(state instanceof State.Streaming(Body.Pieces pieces, boolean keepAlive))) {
+      return; // it has ended since this turn was asked for
+    }
+    for (int i = 0; i < PIECES_PER_TURN && ctx.channel().isWritable(); i++) {
+      ByteBuf piece = ctx.alloc().buffer(FIRST_PIECE_BYTES);
+      boolean more;
+      try {
+        more = pieces.writeNext(piece);
+      } catch (Exception e) {
+        // The status is on its way: only a body without an end can still tell.
+        piece.release(); // the pieces are closed with the connection
+        LOG.at(LogLevel.ERROR, "answer broken off").string("error", e.toString()).log();
+        ctx.close();
+        return;
+      }
+      ctx.write(new DefaultHttpContent(piece));
+      if (!more) {
+        Body.close(pieces);
+        ctx.writeAndFlush(LastHttpContent.EMPTY_LAST_CONTENT);
+        onAnswered(ctx, keepAlive);
+        return;
+      }
+    }
+    ctx.flush();
+    askForTurn(ctx);
+  }
+
+  private void askForTurn(ChannelHandlerContext ctx) {
+    if (!turnAsked && state instanceof State.Streaming && ctx.channel().isWritable()) {
+      turnAsked = true;
+      ctx.executor().execute(() -> pump(ctx));
+    }
+  }
+
+  private void onAnswered(ChannelHandlerContext ctx, boolean keepAlive) {
+    if (!keepAlive) {
+      close(ctx);
+      return;
+    }
+    state = new State.Idle();
+    FullHttpRequest next = waiting.poll();
+    if (next == null) {
+      deadline.onAnswered(ctx);
+      return;
+    }
+    try {
+      serve(ctx, next);
+    } finally {
+      next.release();
+    }
+  }
+
+  private void close(ChannelHandlerContext ctx) {
+    state = new State.Closed();
+    ctx.writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(ChannelFutureListener.CLOSE);
+  }
+
+  @Override
+  public void channelWritabilityChanged(ChannelHandlerContext ctx) {
+    askForTurn(ctx);
+    ctx.fireChannelWritabilityChanged();
   }
 
   @Override
   public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
     switch (event) {
-      // Answers are written as requests arrive, so whatever was asked for is on its way.
       case ChannelInputShutdownEvent _ -> closeAfterAnswers(ctx);
-      case HttpServer.Drain _ -> {
-        draining = true;
-        closeAfterAnswers(ctx);
-      }
+      case HttpServer.Drain _ -> closeAfterAnswers(ctx);
       default -> ctx.fireUserEventTriggered(event);
     }
   }
 
-  private static void closeAfterAnswers(ChannelHandlerContext ctx) {
-    ctx.writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(ChannelFutureListener.CLOSE);
+  private void closeAfterAnswers(ChannelHandlerContext ctx) {
+    ending = true;
+    if (state instanceof State.Idle) {
+      close(ctx);
+    }
+  }
+
+  @Override
+  public void channelInactive(ChannelHandlerContext ctx) {
+    State before = state;
+    state = new State.Closed();
+    switch (before) {
+      case State.Awaiting(Future<HttpReply> reply) -> reply.cancel(false);
+      case State.Streaming(Body.Pieces pieces, boolean _) -> Body.close(pieces);
+      case State.Idle _, State.Closed _ -> {}
+    }
+    waiting.forEach(FullHttpRequest::release);
+    waiting.clear();
+    ctx.fireChannelInactive();
   }
 
   @Override

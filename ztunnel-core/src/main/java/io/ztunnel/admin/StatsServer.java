@@ -62,7 +62,7 @@ public final class StatsServer {
     return new HttpReply(
         negotiated == null ? HttpResponseStatus.NOT_ACCEPTABLE : HttpResponseStatus.OK,
         contentType(request.headers().getAll(HttpHeaderNames.ACCEPT)),
-        body(coding),
+        new Body.Whole(body(coding)),
         headers);
   }
 

@@ -1,6 +1,7 @@
 package io.ztunnel.app;
 
 import io.netty.util.NetUtil;
+import io.ztunnel.metrics.SeriesBounds;
 import java.net.InetSocketAddress;
 import java.net.URI;
 import java.net.URISyntaxException;
@@ -40,6 +41,7 @@ public record Config(
     LocalMesh localMesh,
     Security security,
     Engine engine,
+    SeriesBounds metrics,
     Map<String, String> proxyMetadata,
     Map<String, String> structuredMetadata,
     String arguments) {
@@ -48,6 +50,9 @@ public record Config(
   private static final String METAJSON = "ISTIO_METAJSON_";
   private static final Pattern HEADER_NAME = Pattern.compile("[a-z0-9!#$%&'*+.^_`|~-]+");
   private static final long MAX_U32 = 0xffff_ffffL;
+
+  /** At 4 KiB each these are 400 MiB. */
+  private static final int MAX_METRIC_LABEL_SETS = 100_000;
 
   public Config {
     proxyMetadata = Collections.unmodifiableMap(new TreeMap<>(proxyMetadata));
@@ -338,6 +343,7 @@ public record Config(
         localMesh(env),
         security(env),
         engine(env, proxyConfig, host),
+        metrics(env),
         metadata,
         structuredMetadata(env),
         String.join(" ", arguments));
@@ -664,6 +670,16 @@ public record Config(
         env.text("COMPLIANCE_POLICY", "").equals("pqc"),
         crl == null ? null : Path.of(crl),
         env.text("AUTHZ_POLICY_INFO_LOGGING", "").equals("true"));
+  }
+
+  private static SeriesBounds metrics(Environment env) {
+    return new SeriesBounds(
+        env.number(
+            "ZTUNNEL_METRIC_LABEL_SETS",
+            SeriesBounds.DEFAULT.maxLabelSets(),
+            1,
+            MAX_METRIC_LABEL_SETS),
+        env.duration("ZTUNNEL_METRIC_IDLE", SeriesBounds.DEFAULT.idle()));
   }
 
   private static Engine engine(Environment env, ProxyConfig proxyConfig, Host host) {

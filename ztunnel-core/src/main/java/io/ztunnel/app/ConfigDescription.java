@@ -208,6 +208,8 @@ public final class ConfigDescription {
     fields.put("handshakeTimeout", duration(config.hbone().handshakeTimeout()));
     fields.put("hboneAnswerTimeout", duration(config.hbone().answerTimeout()));
     fields.put("halfCloseProbe", duration(config.sockets().halfCloseProbe()));
+    fields.put("metricLabelSets", config.metrics().maxLabelSets());
+    fields.put("metricIdle", duration(config.metrics().idle()));
   }
 
   private static String name(Enum<?> value) {

@@ -6,8 +6,11 @@ import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.ReflectiveChannelFactory;
 import io.netty.channel.ServerChannel;
+import io.netty.util.concurrent.DefaultEventExecutor;
 import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.Future;
+import io.netty.util.concurrent.RejectedExecutionHandlers;
+import io.ztunnel.admin.AdminPages;
 import io.ztunnel.admin.AdminServer;
 import io.ztunnel.admin.BindFailedException;
 import io.ztunnel.admin.ConfigDump;
@@ -19,8 +22,10 @@ import io.ztunnel.metrics.BuildMetrics;
 import io.ztunnel.metrics.MeshRegistry;
 import io.ztunnel.metrics.ProcessMetrics;
 import io.ztunnel.metrics.RuntimeMetrics;
+import io.ztunnel.profile.Profiler;
 import io.ztunnel.redirection.Transport;
 import io.ztunnel.telemetry.EventLoopLag;
+import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -29,18 +34,29 @@ import java.util.concurrent.TimeUnit;
  * What operators talk to: metrics, readiness, the state dump, and the three servers that show them.
  *
  * <p>Belongs to the main thread. The readiness server runs on the loops of the data path, so that
- * one that hangs shows; admin and stats have a loop of their own, because a dump may take long.
+ * one that hangs shows; admin and stats have a loop of their own, because a scrape passes over all
+ * series, and answers that pass over the whole state are made on a thread beside it.
  */
 final class Operations implements AutoCloseable {
   private static final long DRAIN_SECONDS = 2;
 
+  /** Operators are few; who sends more than this wants something else. */
+  private static final int MAX_WAITING_WORK = 64;
+
   private final EventLoopGroup ownLoop;
+  private final EventExecutor worker;
+
+  /** Its thread starts with the first profile. */
+  private final EventExecutor profiling = new DefaultEventExecutor(new NamedThreads("profiling"));
+
+  private final Profiler profiler = new Profiler(profiling, Clock.systemUTC());
   private final MeshRegistry registry = new MeshRegistry();
   private final Readiness readiness = new Readiness(System::nanoTime);
   private final ConfigDump dump = new ConfigDump();
   private final List<EventLoopLag> lags = new ArrayList<>();
   private final ReadinessServer readinessServer;
   private final StatsServer statsServer;
+  private final AdminPages pages;
   private final AdminServer adminServer;
   private final Config.Listeners listeners;
 
@@ -58,11 +74,23 @@ final class Operations implements AutoCloseable {
     this.ownLoop =
         new MultiThreadIoEventLoopGroup(
             1, new NamedThreads("main-io"), transport.ioHandlerFactory());
+    this.worker =
+        new DefaultEventExecutor(
+            null,
+            new NamedThreads("admin-work"),
+            MAX_WAITING_WORK,
+            RejectedExecutionHandlers.reject());
     ChannelFactory<? extends ServerChannel> channels =
         new ReflectiveChannelFactory<>(transport.serverChannelClass());
     this.readinessServer = new ReadinessServer(readiness, loops, channels);
     this.statsServer = new StatsServer(registry, ownLoop, channels);
-    this.adminServer = new AdminServer(dump, log.initialFilter(), end, ownLoop, channels);
+    this.pages =
+        new AdminPages(worker)
+            .dump(dump)
+            .logging(log.initialFilter())
+            .shutdown(end)
+            .profiles(profiler);
+    this.adminServer = new AdminServer(pages, ownLoop, channels);
     ProcessMetrics.register(registry);
     BuildMetrics.register(registry, version.istioVersion());
     RuntimeMetrics runtime =
@@ -93,6 +121,10 @@ final class Operations implements AutoCloseable {
     return dump;
   }
 
+  AdminPages pages() {
+    return pages;
+  }
+
   /** First of all: whoever waits for the daemon can ask from now on. */
   void startReadiness() throws StartException {
     try {
@@ -116,6 +148,12 @@ final class Operations implements AutoCloseable {
     for (Future<Void> drain :
         List.of(adminServer.drain(), statsServer.drain(), readinessServer.drain())) {
       drain.awaitUninterruptibly(DRAIN_SECONDS, TimeUnit.SECONDS);
+    }
+    profiler.close();
+    for (EventExecutor thread : List.of(profiling, worker)) {
+      thread
+          .shutdownGracefully(0, 1, TimeUnit.SECONDS)
+          .awaitUninterruptibly(DRAIN_SECONDS, TimeUnit.SECONDS);
     }
     lags.forEach(EventLoopLag::close);
     ownLoop

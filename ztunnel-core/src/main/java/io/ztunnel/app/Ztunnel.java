@@ -14,6 +14,7 @@ import io.ztunnel.admin.MeshSections;
 import io.ztunnel.admin.PodSection;
 import io.ztunnel.admin.Readiness;
 import io.ztunnel.dns.DnsContext;
+import io.ztunnel.explain.Explainer;
 import io.ztunnel.identity.CaClient;
 import io.ztunnel.identity.CertificateAuthority;
 import io.ztunnel.identity.CertificateFiles;
@@ -41,6 +42,7 @@ import io.ztunnel.proxy.Drains;
 import io.ztunnel.proxy.HostResolver;
 import io.ztunnel.proxy.PodProxy;
 import io.ztunnel.proxy.ProxyContext;
+import io.ztunnel.proxy.ProxySettings;
 import io.ztunnel.proxy.Upstreams;
 import io.ztunnel.proxy.WorkloadProxies;
 import io.ztunnel.redirection.FileDescriptorLimit;
@@ -50,6 +52,7 @@ import io.ztunnel.redirection.SocketFactory;
 import io.ztunnel.redirection.Transport;
 import io.ztunnel.redirection.ZdsClient;
 import io.ztunnel.telemetry.ConnectionTelemetry;
+import io.ztunnel.telemetry.Denials;
 import io.ztunnel.telemetry.TunnelTelemetry;
 import io.ztunnel.telemetry.XdsTelemetry;
 import io.ztunnel.xds.ControlPlaneChannels;
@@ -105,6 +108,10 @@ final class Ztunnel implements AutoCloseable {
   private final AtomicInteger status = new AtomicInteger();
   private final Operations operations;
   private @Nullable WorkloadProxies workloads;
+
+  /** Set by the main thread before the agent's client starts, which the observer hears later. */
+  private String podsWaitFor = "";
+
   private @Nullable ZdsClient agent;
 
   private Ztunnel(Config config, Version version, Logging.Session log) throws StartException {
@@ -128,14 +135,10 @@ final class Ztunnel implements AutoCloseable {
             new SplittableRandom());
     this.resolver = new HostResolver(datagramChannel(), config.sockets().ipv6());
     MeshRegistry registry = operations.registry();
-    TrafficMetrics traffic = new TrafficMetrics(registry);
-    this.feed =
-        new MeshFeed(
-            config,
-            mesh,
-            control,
-            controlPlanes,
-            new XdsTelemetry(new XdsMetrics(registry), this::onWarm));
+    TrafficMetrics traffic =
+        new TrafficMetrics(registry, config.metrics(), System::nanoTime, Ztunnel::tooManyLabelSets);
+    XdsTelemetry xds = new XdsTelemetry(new XdsMetrics(registry), this::onWarm);
+    this.feed = new MeshFeed(config, mesh, control, controlPlanes, xds);
     this.context =
         new ProxyContext(
             DataPathSettings.proxy(config),
@@ -146,11 +149,35 @@ final class Ztunnel implements AutoCloseable {
             Upstreams.create(resolver, System::nanoTime),
             new ConnectionTelemetry(traffic, System::nanoTime),
             traffic,
+            new Denials(Clock.systemUTC()),
             new TunnelTelemetry(new TunnelMetrics(registry)),
             new Drains(registry),
             config.dns().proxy() ? dns(registry) : null);
     MeshSections.add(operations.dump(), mesh::view, this::localMeshNow);
     CertificateSection.add(operations.dump(), certificates::states);
+    operations
+        .readiness()
+        .watch("certificates", () -> Problems.ofCertificates(certificates.states()));
+    if (config.xds().address() != null) {
+      operations.readiness().watch("control plane", xds::problem);
+    }
+    operations.pages().explain(explainer()).denials(context.denials());
+  }
+
+  private static void tooManyLabelSets() {
+    APP.warn(
+        "more label sets of metrics than ZTUNNEL_METRIC_LABEL_SETS: connections are counted without names, see ztunnel_metric_label_sets_refused");
+  }
+
+  private Explainer explainer() {
+    ProxySettings settings = context.settings();
+    return new Explainer(
+        mesh::view,
+        settings.network(),
+        settings.outboundRouter(),
+        settings.inboundRouter(),
+        context.upstreams().health()::isSetAside,
+        config.xds().onDemand());
   }
 
   private DnsContext dns(MeshRegistry registry) {
@@ -226,7 +253,9 @@ final class Ztunnel implements AutoCloseable {
 
   private void start() throws StartException {
     Readiness readiness = operations.readiness();
-    readiness.require(STATE);
+    @Nullable URI controlPlane = config.xds().address();
+    readiness.require(
+        STATE, controlPlane == null ? "" : "the first answers of control plane " + controlPlane);
     if (config.listeners().proxy()) {
       readiness.require(PROXY);
     }
@@ -332,7 +361,8 @@ final class Ztunnel implements AutoCloseable {
     } catch (IOException e) {
       throw new StartException(e);
     }
-    operations.readiness().require(PODS);
+    podsWaitFor = "the snapshot of the CNI agent on " + shared.agentSocket();
+    operations.readiness().require(PODS, podsWaitFor);
     WorkloadProxies proxies =
         new WorkloadProxies(
             control,
@@ -346,6 +376,7 @@ final class Ztunnel implements AutoCloseable {
             new PodObserver(new WorkloadManagerMetrics(operations.registry())));
     workloads = proxies;
     PodSection.add(operations.dump(), proxies::states);
+    operations.readiness().watch("pods", () -> Problems.of(proxies.pending()));
     ZdsClient client = new ZdsClient(shared.agentSocket(), proxies, new SplittableRandom());
     client.start();
     agent = client;
@@ -479,7 +510,7 @@ final class Ztunnel implements AutoCloseable {
 
     @Override
     public void onNotReady() {
-      operations.readiness().require(PODS);
+      operations.readiness().require(PODS, podsWaitFor);
     }
 
     @Override

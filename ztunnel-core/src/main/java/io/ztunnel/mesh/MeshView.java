@@ -6,6 +6,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
@@ -143,6 +144,11 @@ public final class MeshView {
 
   public int workloadCount() {
     return workloads.size();
+  }
+
+  /** All workloads, in no order. */
+  public void forEachWorkload(Consumer<? super Workload> action) {
+    workloads.forEach(action);
   }
 
   /** All workloads in the order of their uids, for display. */

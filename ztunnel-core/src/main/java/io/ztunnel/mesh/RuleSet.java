@@ -81,8 +81,8 @@ public final class RuleSet {
         : new Hit(rules.get(first).policy(), rules.get(first).index());
   }
 
-  /** All policies that match, in order. */
-  public List<Authorization> allMatches(PolicySubject subject) {
+  /** All policies that match, in order, each with the first of its rules that does. */
+  public List<Hit> allMatches(PolicySubject subject) {
     if (rules.isEmpty()) {
       return List.of();
     }
@@ -94,7 +94,14 @@ public final class RuleSet {
         }
       }
     }
-    return matching.stream().map(rule -> rules.get(rule).policy()).distinct().toList();
+    List<Hit> hits = new ArrayList<>(matching.size());
+    for (int rule : matching) {
+      Hit hit = new Hit(rules.get(rule).policy(), rules.get(rule).index());
+      if (hits.isEmpty() || !hits.getLast().policy().fullName().equals(hit.policy().fullName())) {
+        hits.add(hit); // the rules of one policy follow each other
+      }
+    }
+    return hits;
   }
 
   /**

@@ -67,7 +67,7 @@ public final class PolicyEngine {
       for (PolicyGroup group : groups) {
         RuleSet.Hit hit = group.denies().firstMatch(subject);
         if (hit != null) {
-          note(PolicyNote.Kind.DENY_MATCH, hit.policy());
+          note(PolicyNote.Kind.DENY_MATCH, hit);
           return new Decision.ExplicitlyDenied(hit.policy().fullName(), hit.rule(), notes);
         }
       }
@@ -83,7 +83,7 @@ public final class PolicyEngine {
       for (PolicyGroup group : groups) {
         RuleSet.Hit hit = group.allows().firstMatch(subject);
         if (hit != null) {
-          note(PolicyNote.Kind.ALLOW_MATCH, hit.policy());
+          note(PolicyNote.Kind.ALLOW_MATCH, hit);
           return new Decision.Allow(new Permit(connection), notes);
         }
       }
@@ -95,8 +95,8 @@ public final class PolicyEngine {
     private boolean noteDryRuns(Part part, PolicyNote.Kind kind) {
       boolean matched = false;
       for (PolicyGroup group : groups) {
-        for (Authorization policy : part.of(group).allMatches(subject)) {
-          note(kind, policy);
+        for (RuleSet.Hit hit : part.of(group).allMatches(subject)) {
+          note(kind, hit);
           matched = true;
         }
       }
@@ -129,8 +129,8 @@ public final class PolicyEngine {
           : new Miss.Clause(policy.fullName(), miss.rule(), miss.clause(), miss.attribute());
     }
 
-    private void note(PolicyNote.Kind kind, Authorization policy) {
-      notes.add(new PolicyNote(kind, policy.fullName()));
+    private void note(PolicyNote.Kind kind, RuleSet.Hit hit) {
+      notes.add(new PolicyNote(kind, hit.policy().fullName(), hit.rule()));
     }
   }
 

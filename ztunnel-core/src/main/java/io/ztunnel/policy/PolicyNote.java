@@ -5,8 +5,17 @@ package io.ztunnel.policy;
  *
  * @param policy {@code namespace/name}, or for an unknown policy its key; empty where no policy is
  *     meant
+ * @param rule the index of the rule that matched; {@link #NO_RULE} where none did
  */
-public record PolicyNote(Kind kind, String policy) {
+public record PolicyNote(Kind kind, String policy, int rule) {
+  /** Stands for the rule where no rule is meant. */
+  public static final int NO_RULE = -1;
+
+  /** Says something about no rule in particular. */
+  PolicyNote(Kind kind, String policy) {
+    this(kind, policy, NO_RULE);
+  }
+
   /** What is said. */
   public enum Kind {
     UNKNOWN_POLICY("skipping unknown policy"),

@@ -23,10 +23,11 @@ import java.net.InetSocketAddress;
 import java.util.List;
 
 /** Translates what decisions and leaves report into the one list of failures. Stateless. */
-final class Failures {
+public final class Failures {
   private Failures() {}
 
-  static ConnectionFailure of(RouteFailure failure) {
+  /** Why an outbound connection goes nowhere. */
+  public static ConnectionFailure of(RouteFailure failure) {
     return switch (failure) {
       case RouteFailure.SelfCall _ -> new ConnectionFailure.SelfCall();
       case RouteFailure.NoHealthyUpstream(InetSocketAddress target) ->
@@ -47,7 +48,8 @@ final class Failures {
     };
   }
 
-  static ConnectionFailure of(InboundFailure failure) {
+  /** Why an inbound connection ends nowhere. */
+  public static ConnectionFailure of(InboundFailure failure) {
     return switch (failure) {
       case InboundFailure.IpMismatch(InetAddress local, InetAddress requested) ->
           new ConnectionFailure.AddressMismatch(
@@ -181,7 +183,8 @@ final class Failures {
     return text.contains("Too many open files");
   }
 
-  static ConnectionFailure denied(Decision.Deny denial) {
+  /** What policies do not allow. */
+  public static ConnectionFailure denied(Decision.Deny denial) {
     return new ConnectionFailure.PolicyDenied(denial.reason(), denial.detail());
   }
 

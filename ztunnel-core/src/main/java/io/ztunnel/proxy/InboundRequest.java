@@ -216,6 +216,7 @@ final class InboundRequest implements LiveConnection {
   private Decision decide(Workload local, Connection connection) {
     Decision decision = PolicyEngine.decide(proxy().context().mesh().view(), local, connection);
     ProxyLog.decided(decision, proxy().settings().policyInfoLogs());
+    proxy().context().denials().onDecision(local, connection, decision);
     return decision;
   }
 

@@ -159,6 +159,7 @@ final class PassthroughConnection implements LiveConnection {
   private Decision decide(Workload local) {
     Decision decision = PolicyEngine.decide(proxy.context().mesh().view(), local, judged);
     ProxyLog.decided(decision, proxy.settings().policyInfoLogs());
+    proxy.context().denials().onDecision(local, judged, decision);
     return decision;
   }
 

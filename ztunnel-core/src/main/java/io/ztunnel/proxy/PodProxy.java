@@ -22,9 +22,7 @@ import io.ztunnel.mesh.WorkloadInfo;
 import io.ztunnel.redirection.ListenerSettings;
 import io.ztunnel.redirection.SocketFactory;
 import io.ztunnel.routing.InboundRouter;
-import io.ztunnel.routing.InboundSettings;
 import io.ztunnel.routing.OutboundRouter;
-import io.ztunnel.routing.OutboundSettings;
 import io.ztunnel.telemetry.ConnectionFailure;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -35,7 +33,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
 import java.util.stream.Stream;
@@ -117,16 +114,8 @@ public final class PodProxy implements WorkloadProxy {
     this.role = role;
     this.connections = new ConnectionTable(context.drains());
     this.workload = new LocalWorkload(context.mesh(), info);
-    ProxySettings settings = context.settings();
-    this.router =
-        new OutboundRouter(
-            new OutboundSettings(
-                settings.network(), ProxySettings.HBONE_PORT, settings.reservedPorts()),
-            ThreadLocalRandom::current);
-    this.inboundRouter =
-        new InboundRouter(
-            new InboundSettings(
-                settings.network(), settings.reservedPorts(), settings.tunnelDelivery()));
+    this.router = context.settings().outboundRouter();
+    this.inboundRouter = context.settings().inboundRouter();
     this.drained = control.newPromise();
   }
 

@@ -7,6 +7,7 @@ import io.ztunnel.identity.CertificateManager;
 import io.ztunnel.mesh.MeshState;
 import io.ztunnel.metrics.TrafficMetrics;
 import io.ztunnel.telemetry.ConnectionTelemetry;
+import io.ztunnel.telemetry.Denials;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,6 +25,7 @@ public record ProxyContext(
     Upstreams upstreams,
     ConnectionTelemetry telemetry,
     TrafficMetrics metrics,
+    Denials denials,
     HboneObserver hboneObserver,
     Drains drains,
     @Nullable DnsContext dns) {}

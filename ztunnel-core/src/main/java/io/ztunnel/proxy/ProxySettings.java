@@ -1,9 +1,13 @@
 package io.ztunnel.proxy;
 
 import io.ztunnel.hbone.HboneSettings;
+import io.ztunnel.routing.InboundRouter;
 import io.ztunnel.routing.InboundSettings;
+import io.ztunnel.routing.OutboundRouter;
+import io.ztunnel.routing.OutboundSettings;
 import io.ztunnel.routing.ReservedPorts;
 import java.time.Duration;
+import java.util.concurrent.ThreadLocalRandom;
 
 /**
  * What the data path needs to know of the configuration. Immutable.
@@ -44,4 +48,15 @@ public record ProxySettings(
 
   /** Where local applications may speak SOCKS5. */
   public static final int SOCKS5_PORT = 15_080;
+
+  /** What decides where connections go that local applications open. Any thread. */
+  public OutboundRouter outboundRouter() {
+    return new OutboundRouter(
+        new OutboundSettings(network, HBONE_PORT, reservedPorts), ThreadLocalRandom::current);
+  }
+
+  /** What decides where connections to local applications end. Any thread. */
+  public InboundRouter inboundRouter() {
+    return new InboundRouter(new InboundSettings(network, reservedPorts, tunnelDelivery));
+  }
 }

@@ -150,6 +150,17 @@ public final class WorkloadProxies implements ZdsHandler {
     return states;
   }
 
+  /** The pods whose proxies could not be started, with the reason, by namespace and name. */
+  public SortedMap<String, String> pending() {
+    SortedMap<String, String> pending = new TreeMap<>();
+    for (Pod pod : pods.values()) {
+      if (pod instanceof Pod.Pending(PodInfo info, NetworkNamespace _, String reason, long _)) {
+        pending.put(info.namespace() + "/" + info.name(), reason);
+      }
+    }
+    return pending;
+  }
+
   /** Drains every proxy, and waits for those that drain already. Nothing is started any more. */
   public Future<Void> drain() {
     Promise<Void> done = control.newPromise();

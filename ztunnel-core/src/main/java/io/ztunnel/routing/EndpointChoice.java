@@ -33,6 +33,7 @@ final class EndpointChoice {
   private static final int DRAWS = 8;
 
   private final MeshView view;
+  private final RouteTrace trace;
   private final Workload source;
   private final Service service;
   private final EndpointSet endpoints;
@@ -44,12 +45,13 @@ final class EndpointChoice {
   private final Draw usable;
   private final Draw aside;
   private final Draw last;
-  private boolean isServed;
+  private final boolean isServed;
   private boolean isCounted;
 
   EndpointChoice(
       Scene scene, Service service, int port, ResolutionMode mode, RandomGenerator random) {
     this.view = scene.view();
+    this.trace = scene.trace();
     this.source = scene.call().source();
     this.setAside = scene.setAside();
     this.failed = scene.call().failed();
@@ -58,6 +60,7 @@ final class EndpointChoice {
     this.random = random;
     this.port = port;
     this.mode = mode;
+    isServed = mode == ResolutionMode.WAYPOINT || service.ports().contains(port);
     usable = new Draw(random);
     aside = new Draw(random);
     last = new Draw(random);
@@ -65,7 +68,6 @@ final class EndpointChoice {
 
   /** The workload drawn; null when the service has no endpoint that can be used. */
   @Nullable Workload choose() {
-    isServed = mode == ResolutionMode.WAYPOINT || service.ports().contains(port);
     if (!isServed) {
       return null;
     }
@@ -102,6 +104,44 @@ final class EndpointChoice {
         : Math.max(endpoints.size() - 1 - failed.size(), 0);
   }
 
+  /** Tells the trace of each endpoint by the rules of the choice. Looks at all there are. */
+  void explain() {
+    trace.step(new RouteStep.ServiceEntered(service, port));
+    if (!isServed) {
+      trace.step(new RouteStep.PortUnknown(service, port));
+      return;
+    }
+    for (Endpoint endpoint : endpoints.sorted()) {
+      Workload workload = view.workload(endpoint.workloadUid());
+      int rank = workload == null ? -1 : rank(workload);
+      trace.step(
+          new RouteStep.EndpointJudged(
+              endpoint.workloadUid(), fate(endpoint, workload, rank), rank));
+    }
+  }
+
+  private EndpointFate fate(Endpoint endpoint, @Nullable Workload workload, int rank) {
+    if (workload == null) {
+      return EndpointFate.WORKLOAD_UNKNOWN;
+    }
+    if (!isReachable(workload)) {
+      return EndpointFate.UNREACHABLE;
+    }
+    if (!servesPort(workload, endpoint.ports())) {
+      return EndpointFate.PORT_NOT_SERVED;
+    }
+    if (rank < 0) {
+      return EndpointFate.TOO_FAR;
+    }
+    if (workload.capacity() == 0) {
+      return EndpointFate.NO_CAPACITY;
+    }
+    if (failed.contains(workload.uid())) {
+      return EndpointFate.FAILED_ALREADY;
+    }
+    return setAside.test(workload.uid()) ? EndpointFate.SET_ASIDE : EndpointFate.USABLE;
+  }
+
   /** One of the nearest that can be used; null when it was not met in a few draws. */
   private @Nullable Workload drawNearest() {
     Nearest nearest = new Nearest();
@@ -131,11 +171,15 @@ final class EndpointChoice {
   }
 
   private void consider(Workload workload, PortMap ports) {
-    LoadBalancer balancer = service.loadBalancer();
-    int rank = balancer == null ? 0 : rank(balancer, balancer.place(workload));
+    int rank = rank(workload);
     if (rank >= 0 && canServe(workload, ports)) {
       draw(workload).offer(workload, rank);
     }
+  }
+
+  private int rank(Workload workload) {
+    LoadBalancer balancer = service.loadBalancer();
+    return balancer == null ? 0 : rank(balancer, balancer.place(workload));
   }
 
   private boolean canServe(Workload workload, PortMap ports) {

@@ -70,13 +70,12 @@ final class OutboundDecision {
   private @Nullable Service addressedService() {
     NetworkAddress address = new NetworkAddress(settings.network(), target.getAddress());
     Addressable found = view.find(address, source.namespace());
-    trace.step(
-        () ->
-            switch (found) {
-              case null -> address + " is not known";
-              case Workload workload -> address + " is " + workload;
-              case Service service -> address + " is service " + service.key();
-            });
+    if (trace.isOn()) {
+      trace.step(
+          found == null
+              ? new RouteStep.AddressUnknown(address, source.namespace())
+              : new RouteStep.AddressKnown(address, source.namespace(), found));
+    }
     return found instanceof Service service ? service : null;
   }
 
@@ -101,7 +100,9 @@ final class OutboundDecision {
   }
 
   private RouteResult toServiceWaypoint(Service addressed, GatewayAddress waypoint) {
-    trace.step(() -> "service has waypoint " + waypoint.destination());
+    if (trace.isOn()) {
+      trace.step(new RouteStep.ServiceWaypoint(addressed, waypoint));
+    }
     Upstream.Chosen chosen = upstreams.gateway(waypoint, ResolutionMode.WAYPOINT);
     if (chosen == null) {
       return new RouteFailure.UnknownWaypoint(waypoint.destination());
@@ -119,8 +120,17 @@ final class OutboundDecision {
           : throughGateway(addressed, upstream);
     }
     GatewayAddress waypoint = workload.waypoint();
-    if (addressed == null && waypoint != null && !isSourceTheWaypoint(waypoint)) {
-      trace.step(() -> "workload has waypoint " + waypoint.destination());
+    if (addressed == null && waypoint != null) {
+      boolean fromThere = isSourceTheWaypoint(waypoint);
+      if (trace.isOn()) {
+        trace.step(
+            fromThere
+                ? new RouteStep.FromTheWaypoint(workload, waypoint)
+                : new RouteStep.WorkloadWaypoint(workload, waypoint));
+      }
+      if (fromThere) {
+        return direct(upstream);
+      }
       Upstream.Chosen chosen = upstreams.gateway(waypoint, ResolutionMode.WAYPOINT);
       return chosen == null
           ? new RouteFailure.UnknownWaypoint(waypoint.destination())
@@ -162,11 +172,9 @@ final class OutboundDecision {
     if (gateway == null) {
       return new RouteFailure.NoValidDestination(upstream.workload());
     }
-    trace.step(
-        () ->
-            "%s is in network %s, behind gateway %s"
-                .formatted(
-                    upstream.workload(), upstream.workload().network(), gateway.destination()));
+    if (trace.isOn()) {
+      trace.step(new RouteStep.ThroughGateway(upstream.workload(), gateway));
+    }
     Upstream.Chosen chosen = upstreams.gateway(gateway, ResolutionMode.STANDARD);
     if (chosen == null) {
       return new RouteFailure.UnknownNetworkGateway(gateway.destination());
@@ -219,6 +227,9 @@ final class OutboundDecision {
   private RouteResult withAddress(Upstream.Chosen upstream, Function<InetAddress, Route> route) {
     InetAddress ip = selectedAddress(upstream);
     if (ip != null) {
+      if (trace.isOn()) {
+        trace.step(new RouteStep.AddressSelected(upstream.workload(), ip));
+      }
       return route.apply(ip);
     }
     return upstream.workload().hostname().isEmpty()

@@ -34,8 +34,6 @@ public final class OutboundRouter {
   public RouteResult route(
       OutboundCall call, MeshView view, Predicate<String> setAside, RouteTrace trace) {
     Scene scene = new Scene(view, call, setAside, trace);
-    RouteResult result = new OutboundDecision(settings, scene, random.get()).decide();
-    trace.step(() -> "result: " + result);
-    return result;
+    return new OutboundDecision(settings, scene, random.get()).decide();
   }
 }

@@ -1,13 +1,28 @@
 package io.ztunnel.routing;
 
-import java.util.function.Supplier;
-
-/** Is told each step of a decision, for those who want to know why. */
-@FunctionalInterface
+/**
+ * Is told each step of a decision, for those who want to know why. Whoever decides asks {@link
+ * #isOn} before it makes a step, so that a decision that nobody follows pays nothing. Confined to
+ * the thread that decides.
+ */
 public interface RouteTrace {
-  /** Tells nobody, and makes no text. */
-  RouteTrace OFF = _ -> {};
+  /** Nobody follows. */
+  RouteTrace OFF =
+      new RouteTrace() {
+        @Override
+        public boolean isOn() {
+          return false;
+        }
 
-  /** A step that was taken; the text is made only if it is asked for. */
-  void step(Supplier<String> text);
+        @Override
+        public void step(RouteStep step) {
+          throw new IllegalStateException("step: " + step + " (expected: none, nobody follows)");
+        }
+      };
+
+  /** Whether steps are wanted. */
+  boolean isOn();
+
+  /** A step that was taken. */
+  void step(RouteStep step);
 }

@@ -31,9 +31,13 @@ final class UpstreamFinder {
           ? new Upstream.Missing()
           : new Upstream.Chosen(workload, port, null, address.ip(), 0);
     }
-    return service.mode() == LoadBalancer.Mode.PASSTHROUGH
-        ? new Upstream.OriginalDestination()
-        : endpoint(service, port, mode, address.ip());
+    if (service.mode() == LoadBalancer.Mode.PASSTHROUGH) {
+      if (scene.trace().isOn()) {
+        scene.trace().step(new RouteStep.OriginalDestinationKept(service));
+      }
+      return new Upstream.OriginalDestination();
+    }
+    return endpoint(service, port, mode, address.ip());
   }
 
   /** A waypoint or a gateway; null when there is none. */
@@ -60,19 +64,17 @@ final class UpstreamFinder {
   private Upstream endpoint(Service service, int port, ResolutionMode mode, InetAddress wanted) {
     EndpointChoice choice = new EndpointChoice(scene, service, port, mode, random);
     Workload workload = choice.choose();
-    scene
-        .trace()
-        .step(
-            () ->
-                "service %s port %d: %d endpoints, %d can be used, %d of them avoided; chosen: %s"
-                    .formatted(
-                        service.key(),
-                        port,
-                        service.endpoints().size(),
-                        choice.candidates(),
-                        choice.avoided(),
-                        workload == null ? "none" : workload.uid()));
     int targetPort = workload == null ? PortMap.ABSENT : choice.targetPort(workload);
+    if (scene.trace().isOn()) {
+      choice.explain();
+      scene
+          .trace()
+          .step(
+              workload == null || targetPort == PortMap.ABSENT
+                  ? new RouteStep.NoEndpointChosen(service, port)
+                  : new RouteStep.EndpointChosen(
+                      service, port, workload, targetPort, choice.candidates(), choice.avoided()));
+    }
     return workload == null || targetPort == PortMap.ABSENT
         ? new Upstream.Missing()
         : new Upstream.Chosen(workload, targetPort, service, wanted, choice.others());

@@ -10,7 +10,10 @@ import io.ztunnel.xds.XdsObserver;
 import java.time.Duration;
 import java.util.List;
 
-/** Logs and counts what the client of the control plane does. Stateless but for the counters. */
+/**
+ * Logs and counts what the client of the control plane does, and remembers how it is. Told by the
+ * thread of the client, asked by any.
+ */
 public final class XdsTelemetry implements XdsObserver {
   private static final Log LOG = Log.target("ztunnel::xds::client");
   private static final int MAX_REJECTIONS_LOGGED = 20;
@@ -20,6 +23,7 @@ public final class XdsTelemetry implements XdsObserver {
 
   private final XdsMetrics metrics;
   private final Runnable onWarm;
+  private volatile String problem = "no answer yet";
 
   /**
    * An observer.
@@ -31,6 +35,11 @@ public final class XdsTelemetry implements XdsObserver {
     this.onWarm = onWarm;
   }
 
+  /** What is wrong with the stream now, in one line; empty: nothing. */
+  public String problem() {
+    return problem;
+  }
+
   /** What lines about a stream belong to. */
   public static Span span(long stream) {
     return Span.of("xds", new Span.Field("id", stream));
@@ -38,6 +47,7 @@ public final class XdsTelemetry implements XdsObserver {
 
   @Override
   public void onEstablished(long stream) {
+    problem = "";
     LOG.at(LogLevel.INFO, span(stream), "Stream established").log();
   }
 
@@ -109,6 +119,7 @@ public final class XdsTelemetry implements XdsObserver {
           case RECONNECT -> "XDS client reconnects";
           case COMPLETE -> "XDS client complete";
         };
+    problem = end.detail().isEmpty() ? message : message + ": " + end.detail();
     LOG.at(level, span(stream), message)
         .string("error", end.detail())
         .number("retry_ms", pause.toMillis())

@@ -27,7 +27,12 @@ class AdminServerTest {
   private final LogFilter oldFilter = Logging.filter();
   private final AdminServer server =
       new AdminServer(
-          dump, LogFilter.initial(null), shutdowns::incrementAndGet, LOOPS.group, LOOPS.transport);
+          new AdminPages(LOOPS.group.next())
+              .dump(dump)
+              .logging(LogFilter.initial(null))
+              .shutdown(shutdowns::incrementAndGet),
+          LOOPS.group,
+          LOOPS.transport);
   private int port;
 
   @BeforeEach

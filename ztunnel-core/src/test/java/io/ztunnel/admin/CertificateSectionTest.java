@@ -3,7 +3,6 @@ package io.ztunnel.admin;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.netty.util.CharsetUtil;
 import io.ztunnel.hbone.ClientTls;
 import io.ztunnel.hbone.KeyMaterial;
 import io.ztunnel.hbone.ServerTls;
@@ -48,7 +47,7 @@ class CertificateSectionTest {
   private static String json(SortedMap<String, CertificateState> states) throws Exception {
     ConfigDump dump = new ConfigDump();
     CertificateSection.add(dump, () -> states);
-    return dump.json().toString(CharsetUtil.UTF_8);
+    return Printed.json(dump.values());
   }
 
   private static Map<String, @Nullable Object> entry(CertificateState state) {

@@ -41,6 +41,10 @@ class HeadDeadlineTest {
     deadline.onRequest(channel.pipeline().context(deadline));
   }
 
+  private void answer() {
+    deadline.onAnswered(channel.pipeline().context(deadline));
+  }
+
   @Test
   void aSilentConnectionIsClosed() {
     pass(1_999);
@@ -61,9 +65,11 @@ class HeadDeadlineTest {
   @Test
   void betweenRequestsAConnectionMayRestLonger() {
     wholeRequest();
+    answer();
     pass(100_000);
     assertTrue(channel.isOpen());
     wholeRequest();
+    answer();
     pass(119_999);
     assertTrue(channel.isOpen());
     pass(1);
@@ -71,8 +77,16 @@ class HeadDeadlineTest {
   }
 
   @Test
+  void anAnswerMayTakeItsTime() {
+    wholeRequest();
+    pass(600_000);
+    assertTrue(channel.isOpen());
+  }
+
+  @Test
   void aSecondRequestThatStallsIsClosed() {
     wholeRequest();
+    answer();
     pass(10_000);
     someBytes();
     pass(2_000);

@@ -6,10 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.util.concurrent.Future;
+import io.netty.util.concurrent.Promise;
 import io.ztunnel.log.LogCapture;
 import java.io.IOException;
 import java.net.ConnectException;
@@ -17,10 +19,13 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -38,15 +43,49 @@ class HttpServerTest {
     new Random(1).nextBytes(BIG);
   }
 
+  private static final AtomicReference<Promise<HttpReply>> LATER = new AtomicReference<>();
+  private static final AtomicInteger MADE = new AtomicInteger();
+
+  /** Makes an array in pieces and counts what it has made. */
+  private static final class Counting implements Body.Pieces {
+    private final byte[] bytes;
+    private int next;
+
+    Counting(byte[] bytes) {
+      this.bytes = bytes;
+      MADE.set(0);
+    }
+
+    @Override
+    public boolean writeNext(ByteBuf out) {
+      int length = Math.min(32 << 10, bytes.length - next);
+      out.writeBytes(bytes, next, length);
+      next += length;
+      MADE.set(next);
+      return next < bytes.length;
+    }
+  }
+
   private final HttpServer server =
       new HttpServer("test", HttpServerTest::answer, LOOPS.group, LOOPS.transport);
   private int port;
 
-  private static HttpReply answer(String path, HttpRequest request) {
+  private static Answer answer(String path, HttpRequest request) {
     return switch (path) {
       case "/hello" -> HttpReply.text(HttpResponseStatus.OK, "hello " + request.method());
-      case "/big" ->
-          new HttpReply(HttpResponseStatus.OK, "", Unpooled.wrappedBuffer(BIG), Map.of());
+      case "/big" -> HttpReply.bytes(HttpResponseStatus.OK, "", Unpooled.wrappedBuffer(BIG));
+      case "/later" -> new Answer.Later(LATER.get());
+      case "/streamed" ->
+          new HttpReply(HttpResponseStatus.OK, "", new Body.Streamed(new Counting(BIG)), Map.of());
+      case "/cut" ->
+          new HttpReply(
+              HttpResponseStatus.OK,
+              "",
+              new Body.Streamed(
+                  out -> {
+                    throw new IllegalStateException("deliberately broken off");
+                  }),
+              Map.of());
       case "/broken" -> throw new IllegalStateException("deliberately broken");
       default -> HttpReply.NOT_FOUND;
     };
@@ -227,6 +266,94 @@ class HttpServerTest {
       assertArrayEquals(BIG, busy.reply().body());
       assertTrue(busy.isEnded());
       assertTrue(drained.awaitUninterruptibly(10, TimeUnit.SECONDS));
+    }
+  }
+
+  @Test
+  void anAnswerThatTakesTimeKeepsTheOrderAndLetsOthersGoOn() throws Exception {
+    Promise<HttpReply> later = LOOPS.group.next().newPromise();
+    LATER.set(later);
+    try (var waiting = new TestClient(port);
+        var other = new TestClient(port)) {
+      waiting.send("GET", "/later");
+      waiting.send("POST", "/hello");
+      waiting.shutdownOutput();
+      other.send("GET", "/hello");
+      assertEquals("hello GET", other.reply().text());
+      later.setSuccess(HttpReply.text(HttpResponseStatus.OK, "at last"));
+      assertEquals("at last", waiting.reply().text());
+      assertEquals("hello POST", waiting.reply().text());
+      assertTrue(waiting.isEnded());
+    }
+  }
+
+  @Test
+  void anAnswerThatFailsLaterIsA500WithItsReason() throws Exception {
+    LATER.set(LOOPS.group.next().newPromise());
+    LATER.get().setFailure(new IllegalStateException("deliberately late"));
+    TestClient.Reply reply = TestClient.request(port, "GET", "/later");
+    assertEquals(500, reply.status());
+    assertEquals("deliberately late", reply.text());
+  }
+
+  @Test
+  void aClientThatLeavesCancelsItsAnswer() throws Exception {
+    Promise<HttpReply> later = LOOPS.group.next().newPromise();
+    LATER.set(later);
+    try (var client = new TestClient(port)) {
+      client.send("GET", "/later");
+      client.reset();
+    }
+    assertTrue(later.await(10, TimeUnit.SECONDS));
+    assertTrue(later.isCancelled());
+  }
+
+  @Test
+  void whoAsksTooFarAheadIsCutOff() throws Exception {
+    LATER.set(LOOPS.group.next().newPromise());
+    try (var client = new TestClient(port)) {
+      client.send("GET", "/later");
+      for (int i = 0; i < 20; i++) {
+        client.send("GET", "/hello");
+      }
+      assertThrows(IOException.class, client::reply);
+    }
+  }
+
+  @Test
+  void aStreamedAnswerIsMadeAsFastAsItIsTaken() throws Exception {
+    try (var client = new TestClient(port)) {
+      client.send("GET", "/streamed");
+      long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
+      int before = -1;
+      while (MADE.get() != before && System.nanoTime() < deadline) {
+        before = MADE.get();
+        Thread.sleep(100); // what is in flight comes to rest
+      }
+      assertTrue(before > 0 && before < BIG.length, "made without a reader: " + before);
+      TestClient.Reply reply = client.reply();
+      assertEquals("chunked", reply.header("transfer-encoding"));
+      assertArrayEquals(BIG, reply.body());
+      client.send("GET", "/hello");
+      assertEquals("hello GET", client.reply().text());
+    }
+  }
+
+  @Test
+  void aStreamedAnswerToAnOldClientEndsWithTheConnection() throws Exception {
+    try (var client = new TestClient(port)) {
+      client.raw("GET /streamed HTTP/1.0\r\n\r\n");
+      byte[] all = client.rest();
+      assertTrue(all.length > BIG.length && all.length < BIG.length + 200, "" + all.length);
+      assertArrayEquals(BIG, Arrays.copyOfRange(all, all.length - BIG.length, all.length));
+    }
+  }
+
+  @Test
+  void aStreamThatBreaksOffHasNoEnd() throws Exception {
+    try (var client = new TestClient(port)) {
+      client.send("GET", "/cut");
+      assertThrows(IOException.class, client::reply);
     }
   }
 }

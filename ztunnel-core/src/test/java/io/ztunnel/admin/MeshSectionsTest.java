@@ -10,10 +10,8 @@ import io.ztunnel.mesh.Workload;
 import io.ztunnel.proxy.ConnectionSummary;
 import io.ztunnel.proxy.PodState;
 import io.ztunnel.redirection.PodInfo;
-import java.io.ByteArrayOutputStream;
 import java.io.InputStream;
 import java.net.InetSocketAddress;
-import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
@@ -27,10 +25,7 @@ import org.yaml.snakeyaml.constructor.SafeConstructor;
 class MeshSectionsTest {
   /** JSON is YAML. */
   private static Object parsed(@Nullable Object value) throws Exception {
-    var out = new ByteArrayOutputStream();
-    JsonText.write(value, out);
-    return new Yaml(new SafeConstructor(new LoaderOptions()))
-        .load(out.toString(StandardCharsets.UTF_8));
+    return new Yaml(new SafeConstructor(new LoaderOptions())).load(Printed.json(value));
   }
 
   @SuppressWarnings("unchecked") // the reference's dump

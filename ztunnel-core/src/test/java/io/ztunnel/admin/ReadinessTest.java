@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.ztunnel.log.LogCapture;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -63,6 +64,46 @@ class ReadinessTest {
     assertEquals(500, TestClient.request(port, "GET", "/healthz/ready").status());
     assertEquals(405, TestClient.request(port, "POST", "/healthz/ready").status());
     assertEquals(404, TestClient.request(port, "GET", "/healthz").status());
+    assertTrue(server.drain().awaitUninterruptibly(10, TimeUnit.SECONDS));
+  }
+
+  @Test
+  void whoLooksCloserIsToldWhatIsMissingSinceWhenAndWhatIsIll() throws Exception {
+    var server = new ReadinessServer(readiness, LOOPS.group, LOOPS.transport);
+    int port = server.start(ServerLoops.anyPort()).getFirst().getPort();
+    var problem = new AtomicReference<>("");
+    readiness.watch("certificates", problem::get);
+    readiness.require("state manager");
+    readiness.require("workload proxy manager", "the CNI agent");
+    nanos += 2_000_000;
+    readiness.complete("state manager");
+    nanos += 3_000_000_000L;
+    readiness.require("workload proxy manager", "the CNI agent"); // it was pending all the time
+    for (String path : List.of("/healthz/ready?verbose", "/readyz?verbose=1")) {
+      TestClient.Reply reply = TestClient.request(port, "GET", path);
+      assertEquals(500, reply.status());
+      assertEquals(
+          """
+          [+] state manager: done after 2ms
+          [-] workload proxy manager: pending for 3.002s, waits for the CNI agent
+          [+] certificates: well
+          not ready, pending: workload proxy manager
+          """,
+          reply.text());
+    }
+    readiness.complete("workload proxy manager");
+    problem.set("the CA is silent");
+    TestClient.Reply ready = TestClient.request(port, "GET", "/readyz?verbose");
+    assertEquals(200, ready.status()); // ill, and ready all the same
+    assertEquals(
+        """
+        [+] state manager: done after 2ms
+        [+] workload proxy manager: done after 3.002s
+        [-] certificates: the CA is silent
+        ready
+        """,
+        ready.text());
+    assertEquals("ready\n", TestClient.request(port, "GET", "/readyz").text());
     assertTrue(server.drain().awaitUninterruptibly(10, TimeUnit.SECONDS));
   }
 }

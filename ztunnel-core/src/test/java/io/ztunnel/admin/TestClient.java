@@ -1,6 +1,7 @@
 package io.ztunnel.admin;
 
 import java.io.BufferedInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
@@ -89,17 +90,49 @@ final class TestClient implements AutoCloseable {
     String[] status = line().split(" ", 3);
     var headers = new ArrayList<String>();
     int length = 0;
+    boolean chunked = false;
     for (String header = line(); !header.isEmpty(); header = line()) {
       headers.add(header);
       if (header.toLowerCase(Locale.ROOT).startsWith("content-length: ")) {
         length = Integer.parseInt(header.substring("content-length: ".length()));
       }
+      chunked |= header.equalsIgnoreCase("transfer-encoding: chunked");
     }
-    byte[] body = in.readNBytes(length);
-    if (body.length < length) {
-      throw new EOFException("body: " + body.length + " bytes of " + length);
-    }
+    byte[] body = chunked ? chunks() : bytes(length);
     return new Reply(Integer.parseInt(status[1]), headers, body);
+  }
+
+  private byte[] bytes(int length) throws IOException {
+    byte[] bytes = in.readNBytes(length);
+    if (bytes.length < length) {
+      throw new EOFException("body: " + bytes.length + " bytes of " + length);
+    }
+    return bytes;
+  }
+
+  private byte[] chunks() throws IOException {
+    var body = new ByteArrayOutputStream();
+    for (int length = chunk(); length > 0; length = chunk()) {
+      body.writeBytes(bytes(length));
+      line();
+    }
+    line();
+    return body.toByteArray();
+  }
+
+  private int chunk() throws IOException {
+    return Integer.parseInt(line(), 16);
+  }
+
+  /** All that is left, up to the end of the connection. */
+  byte[] rest() throws IOException {
+    return in.readAllBytes();
+  }
+
+  /** Ends the connection so that the server notices at once. */
+  void reset() throws IOException {
+    socket.setSoLinger(true, 0);
+    socket.close();
   }
 
   private String line() throws IOException {

@@ -219,6 +219,10 @@ class ConfigTest {
                 "5s",
                 c -> c.sockets().halfCloseProbe(),
                 Duration.ofSeconds(5)),
+            new Setting("ZTUNNEL_METRIC_LABEL_SETS", "70", c -> c.metrics().maxLabelSets(), 70),
+            new Setting(
+                "ZTUNNEL_METRIC_IDLE", "5m", c -> c.metrics().idle(), Duration.ofMinutes(5)),
+            new Setting("ZTUNNEL_METRIC_IDLE", "0s", c -> c.metrics().idle(), Duration.ZERO),
             new Setting(
                 "LOCALHOST_APP_TUNNEL", "false", c -> c.sockets().localhostAppTunnel(), false),
             new Setting("IPV6_ENABLED", "false", c -> c.sockets().ipv6(), false),
@@ -658,7 +662,9 @@ class ConfigTest {
             "connectTimeout",
             "handshakeTimeout",
             "hboneAnswerTimeout",
-            "halfCloseProbe"),
+            "halfCloseProbe",
+            "metricLabelSets",
+            "metricIdle"),
         ours);
   }
 

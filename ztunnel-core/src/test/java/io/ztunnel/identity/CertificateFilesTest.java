@@ -11,6 +11,7 @@ import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.hbone.TestPki;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.math.BigInteger;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -97,21 +98,22 @@ class CertificateFilesTest {
     assertTrue(open().sign(WEB).isSuccess());
   }
 
+  private static BigInteger secret(PrivateKey key) {
+    return ((java.security.interfaces.ECPrivateKey) key).getS();
+  }
+
   @Test
   void aKeyMayHaveTheOlderFormOfItsKind() throws IOException {
     KeyMaterial web = PKI.workload(WEB.toString());
     certManager(directory, web);
-    byte[] der =
-        new ECPrivateKey(256, ((java.security.interfaces.ECPrivateKey) web.key()).getS(), secp256r1)
-            .getEncoded();
+    byte[] der = new ECPrivateKey(256, secret(web.key()), secp256r1).getEncoded();
     Files.writeString(
         directory.resolve("tls.key"),
         "-----BEGIN EC PRIVATE KEY-----\n%s\n-----END EC PRIVATE KEY-----\n"
             .formatted(Base64.getMimeEncoder().encodeToString(der)));
     Future<KeyMaterial> signed = open().sign(WEB);
     assertNull(signed.cause());
-    assertTrue(signed.getNow().key() instanceof java.security.interfaces.ECPrivateKey key);
-    assertEquals(((java.security.interfaces.ECPrivateKey) web.key()).getS(), key.getS());
+    assertEquals(secret(web.key()), secret(signed.getNow().key()));
   }
 
   @Test

@@ -18,6 +18,7 @@ import io.ztunnel.mesh.MeshState;
 import io.ztunnel.mesh.TestMesh;
 import io.ztunnel.mesh.WorkloadInfo;
 import io.ztunnel.metrics.MeshRegistry;
+import io.ztunnel.metrics.SeriesBounds;
 import io.ztunnel.metrics.TrafficMetrics;
 import io.ztunnel.redirection.NetworkNamespace;
 import io.ztunnel.redirection.SocketFactory;
@@ -26,10 +27,12 @@ import io.ztunnel.redirection.Transport;
 import io.ztunnel.routing.InboundSettings;
 import io.ztunnel.routing.ReservedPorts;
 import io.ztunnel.telemetry.ConnectionTelemetry;
+import io.ztunnel.telemetry.Denials;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.InstantSource;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.Set;
@@ -53,7 +56,8 @@ final class InProcessNode implements AutoCloseable {
       new MultiThreadIoEventLoopGroup(1, Transport.EPOLL.ioHandlerFactory());
   private final HostResolver resolver = new HostResolver(EpollDatagramChannel.class, true);
   private final MeshRegistry registry = new MeshRegistry();
-  private final TrafficMetrics metrics = new TrafficMetrics(registry);
+  private final TrafficMetrics metrics =
+      new TrafficMetrics(registry, SeriesBounds.DEFAULT, System::nanoTime, () -> {});
   private final Drains drains = new Drains(registry);
   private final CertificateManager certificates;
 
@@ -127,6 +131,7 @@ final class InProcessNode implements AutoCloseable {
             Upstreams.create(resolver, System::nanoTime),
             new ConnectionTelemetry(metrics, System::nanoTime),
             metrics,
+            new Denials(InstantSource.system()),
             HboneObserver.NONE,
             drains,
             null);

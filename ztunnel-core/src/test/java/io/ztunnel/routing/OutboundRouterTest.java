@@ -5,10 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.ztunnel.mesh.IpText;
 import io.ztunnel.mesh.MeshView;
+import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.ServiceName;
 import io.ztunnel.mesh.TestMesh;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
 import java.util.function.Predicate;
@@ -588,16 +590,49 @@ final class OutboundRouterTest {
 
   @Test
   void tellsItsSteps() {
-    List<String> steps = new ArrayList<>();
+    List<RouteStep> steps = new ArrayList<>();
+    RouteTrace trace =
+        new RouteTrace() {
+          @Override
+          public boolean isOn() {
+            return true;
+          }
+
+          @Override
+          public void step(RouteStep step) {
+            steps.add(step);
+          }
+        };
     MeshView view =
-        TestMesh.view(mesh(pod("a", "10.0.0.2", "{ns/svc: {}}"), service("", "80: 8080")));
-    decide(view, "10.1.0.1:80", _ -> false, step -> steps.add(step.get()));
-    assertEquals("n1/10.1.0.1 is service ns/svc", steps.get(0));
+        TestMesh.view(
+            mesh(
+                pod("a", "10.0.0.2", "{ns/svc: {}}")
+                    + pod("b", "10.0.0.3", "{ns/svc: {}}")
+                    + pod("c", "10.0.0.4", "{ns/svc: {}}"),
+                service("", "80: 8080")));
+    RouteResult result =
+        router()
+            .route(
+                new OutboundCall(
+                    TestMesh.workload(view, "source"),
+                    TestMesh.ip("10.0.0.1"),
+                    TestMesh.socket("10.1.0.1:80"),
+                    Set.of("b")),
+                view,
+                Set.of("c")::contains,
+                trace);
+    assertEquals("a", chosen(result));
+    Service service = Objects.requireNonNull(view.service(TestMesh.key("ns/svc")));
     assertEquals(
-        "service ns/svc port 80: 1 endpoints, 1 can be used, 0 of them avoided; chosen: a",
-        steps.get(1));
-    assertTrue(steps.get(2).startsWith("result: Hbone["), steps.get(2));
-    assertEquals(3, steps.size());
+        List.of(
+            new RouteStep.AddressKnown(TestMesh.address("n1/10.1.0.1"), "ns", service),
+            new RouteStep.ServiceEntered(service, 80),
+            new RouteStep.EndpointJudged("a", EndpointFate.USABLE, 0),
+            new RouteStep.EndpointJudged("b", EndpointFate.FAILED_ALREADY, 0),
+            new RouteStep.EndpointJudged("c", EndpointFate.SET_ASIDE, 0),
+            new RouteStep.EndpointChosen(service, 80, TestMesh.workload(view, "a"), 8080, 3, 2),
+            new RouteStep.AddressSelected(TestMesh.workload(view, "a"), TestMesh.ip("10.0.0.2"))),
+        steps);
   }
 
   private static Random seeded() {

@@ -8,6 +8,7 @@ import io.netty.util.concurrent.ImmediateEventExecutor;
 import io.ztunnel.log.LogCapture;
 import io.ztunnel.metrics.MeshRegistry;
 import io.ztunnel.metrics.Reporter;
+import io.ztunnel.metrics.SeriesBounds;
 import io.ztunnel.metrics.TrafficLabels;
 import io.ztunnel.metrics.TrafficLabels.Peer;
 import io.ztunnel.metrics.TrafficLabels.SecurityPolicy;
@@ -43,7 +44,8 @@ class ConnectionTelemetryTest {
           "east");
 
   private final MeshRegistry registry = new MeshRegistry();
-  private final TrafficMetrics metrics = new TrafficMetrics(registry);
+  private final TrafficMetrics metrics =
+      new TrafficMetrics(registry, SeriesBounds.DEFAULT, System::nanoTime, () -> {});
   private long nanos = 1_000;
   private final ConnectionTelemetry telemetry = new ConnectionTelemetry(metrics, () -> nanos);
 

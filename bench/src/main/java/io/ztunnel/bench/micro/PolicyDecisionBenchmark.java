@@ -75,7 +75,8 @@ public class PolicyDecisionBenchmark {
         });
     view = state.view();
     List<PolicyNote> notes = PolicyEngine.decide(view, destination, connection).notes();
-    if (!notes.equals(List.of(new PolicyNote(PolicyNote.Kind.ALLOW_MATCH, NAMESPACE + "/allow")))) {
+    PolicyNote expected = new PolicyNote(PolicyNote.Kind.ALLOW_MATCH, NAMESPACE + "/allow", 0);
+    if (!notes.equals(List.of(expected))) {
       throw new IllegalStateException(notes + " (expected: the last policy allows)");
     }
   }

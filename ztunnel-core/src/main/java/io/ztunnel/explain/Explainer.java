@@ -1,0 +1,394 @@
+package io.ztunnel.explain;
+
+import io.ztunnel.explain.Explanation.Outcome;
+import io.ztunnel.explain.Explanation.Place;
+import io.ztunnel.explain.Explanation.Verdict;
+import io.ztunnel.hbone.Authority;
+import io.ztunnel.hbone.SpiffeId;
+import io.ztunnel.mesh.Authorization;
+import io.ztunnel.mesh.IpText;
+import io.ztunnel.mesh.MeshView;
+import io.ztunnel.mesh.NetworkAddress;
+import io.ztunnel.mesh.PolicyGroup;
+import io.ztunnel.mesh.Service;
+import io.ztunnel.mesh.Workload;
+import io.ztunnel.policy.Connection;
+import io.ztunnel.policy.Decision;
+import io.ztunnel.policy.Miss;
+import io.ztunnel.policy.PolicyEngine;
+import io.ztunnel.policy.PolicyNote;
+import io.ztunnel.proxy.Failures;
+import io.ztunnel.routing.Hop;
+import io.ztunnel.routing.InboundCall;
+import io.ztunnel.routing.InboundFailure;
+import io.ztunnel.routing.InboundResult;
+import io.ztunnel.routing.InboundRoute;
+import io.ztunnel.routing.InboundRouter;
+import io.ztunnel.routing.OutboundCall;
+import io.ztunnel.routing.OutboundRouter;
+import io.ztunnel.routing.Route;
+import io.ztunnel.routing.RouteFailure;
+import io.ztunnel.routing.RouteResult;
+import io.ztunnel.routing.UnresolvedRoute;
+import io.ztunnel.telemetry.ConnectionFailure;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.util.List;
+import java.util.function.Predicate;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Answers what would become of a connection, by the router and the policy engine of the data path
+ * and the mesh of the moment. Nothing is dialled. Any thread; costs a pass over all workloads and
+ * services, so not for a thread that moves data.
+ */
+public final class Explainer {
+  /** Of one kind of policy only so many are named. */
+  private static final int MAX_POLICIES = 50;
+
+  private final Supplier<MeshView> mesh;
+  private final String network;
+  private final OutboundRouter outbound;
+  private final InboundRouter inbound;
+  private final Predicate<String> setAside;
+  private final boolean onDemand;
+
+  /**
+   * An explainer.
+   *
+   * @param network the network of this node
+   * @param setAside whether the workload of a uid failed lately and is avoided
+   * @param onDemand whether a real connection has the control plane asked for what is not known
+   */
+  public Explainer(
+      Supplier<MeshView> mesh,
+      String network,
+      OutboundRouter outbound,
+      InboundRouter inbound,
+      Predicate<String> setAside,
+      boolean onDemand) {
+    this.mesh = mesh;
+    this.network = network;
+    this.outbound = outbound;
+    this.inbound = inbound;
+    this.setAside = setAside;
+    this.onDemand = onDemand;
+  }
+
+  /**
+   * Explains.
+   *
+   * @throws QuestionException if the words of the question stand for nothing
+   */
+  public Explanation explain(Question question) {
+    return new Answer(question, mesh.get()).give();
+  }
+
+  /** One explanation in the making. Confined to the thread that explains. */
+  private final class Answer {
+    private final Question question;
+    private final MeshView view;
+    private final Steps steps = new Steps();
+    private final Names.Source source;
+    private final Names.Destination destination;
+
+    Answer(Question question, MeshView view) {
+      this.question = question;
+      this.view = view;
+      Names names = new Names(view, network);
+      this.source = names.source(question.source());
+      this.destination = names.destination(question.destination(), question.port(), source);
+    }
+
+    Explanation give() {
+      steps.add("from " + describe(source));
+      steps.add("to " + describe(destination));
+      Verdict verdict =
+          switch (question.halves()) {
+            case BOTH, OUTBOUND -> leave();
+            case INBOUND -> arrive(namedWorkload());
+          };
+      return new Explanation(steps.list(), verdict);
+    }
+
+    private Workload namedWorkload() {
+      return switch (destination.named()) {
+        case Workload workload -> workload;
+        case Service service ->
+            throw new QuestionException(
+                "dst: %s is a service (expected: a workload, for the inbound half)"
+                    .formatted(service.key()));
+        case null -> {
+          Workload workload =
+              view.workload(new NetworkAddress(network, destination.target().getAddress()));
+          if (workload == null) {
+            throw new QuestionException(
+                "dst: %s is no workload of the mesh (expected: a workload, for the inbound half)"
+                    .formatted(question.destination()));
+          }
+          yield workload;
+        }
+      };
+    }
+
+    // The half at the client's node.
+
+    private Verdict leave() {
+      Workload client = source.workload();
+      if (client == null) {
+        throw new QuestionException(
+            "src: %s is no workload of the mesh, so its connections pass no proxy on their way out (expected: a workload, or direction=inbound)"
+                .formatted(question.source()));
+      }
+      steps.enter(Place.OUTBOUND);
+      InetSocketAddress target = destination.target();
+      RouteNarrator narrator = new RouteNarrator(view, steps, onDemand);
+      RouteResult result =
+          outbound.route(
+              new OutboundCall(client, source.addressFor(target.getAddress()), target),
+              view,
+              setAside,
+              narrator);
+      return switch (result) {
+        case RouteFailure failure -> failed(Failures.of(failure));
+        case UnresolvedRoute unresolved -> {
+          steps.add(
+              "workload %s has no address, its host name %s is asked for"
+                  .formatted(unresolved.workload().uid(), unresolved.hostname()));
+          yield Verdict.of(
+              Outcome.ELSEWHERE, "the name service has the next word on " + unresolved.hostname());
+        }
+        case Route.Passthrough(InetSocketAddress address) -> {
+          steps.add("route: plain TCP to " + IpText.of(address) + ", as the application asked");
+          yield Verdict.of(
+              Outcome.UNGUARDED, "it leaves the mesh: passed through, without identity");
+        }
+        case Route.DirectTcp(Hop hop, var _) -> {
+          steps.add(
+              "route: plain TCP to %s (%s does not speak HBONE)"
+                  .formatted(IpText.of(hop.address()), hop.workload().uid()));
+          yield Verdict.of(
+              Outcome.UNGUARDED,
+              "the destination is not in the mesh: no policy of ours is asked, and no identity is shown");
+        }
+        case Route.Hbone(Hop hop, String authority, var _) -> {
+          steps.add(
+              "route: tunnel to %s (%s), CONNECT %s, peer must be %s"
+                  .formatted(
+                      IpText.of(hop.address()),
+                      hop.workload().uid(),
+                      authority,
+                      hop.acceptedIdentities()));
+          yield afterTunnel(client, hop, authority, narrator.isToWaypoint());
+        }
+        case Route.DoubleHbone twice -> {
+          steps.add(
+              "route: tunnel to gateway %s (%s), peer must be %s; in it a second one, CONNECT %s, peer must be %s"
+                  .formatted(
+                      IpText.of(twice.gateway().address()),
+                      twice.gateway().workload().uid(),
+                      twice.gateway().acceptedIdentities(),
+                      twice.authority(),
+                      twice.innerIdentities()));
+          yield Verdict.of(
+              Outcome.ELSEWHERE, "the other network chooses the endpoint and asks its policies");
+        }
+      };
+    }
+
+    private Verdict afterTunnel(Workload client, Hop hop, String authority, boolean toWaypoint) {
+      if (question.halves() == Question.Halves.OUTBOUND) {
+        return Verdict.of(Outcome.ROUTED, "to %s".formatted(hop.workload().uid()));
+      }
+      if (toWaypoint) {
+        return Verdict.of(
+            Outcome.ELSEWHERE,
+            "waypoint %s asks the policies and calls the destination"
+                .formatted(hop.workload().uid()));
+      }
+      if (hop.workload().nativeTunnel()) {
+        return Verdict.of(
+            Outcome.ELSEWHERE, hop.workload().uid() + " ends the tunnel and asks policies itself");
+      }
+      InetSocketAddress from =
+          new InetSocketAddress(source.addressFor(hop.address().getAddress()), 0);
+      return tunnelled(
+          hop.workload(),
+          hop.address().getAddress(),
+          authority,
+          from,
+          switch (question.client()) {
+            case Client.AsKnown _, Client.Plain _ -> client.identity();
+            case Client.Identified(SpiffeId identity) -> identity;
+          });
+    }
+
+    // The half at the destination's node.
+
+    /** It comes in without the half before. */
+    private Verdict arrive(Workload local) {
+      InetAddress address = destination.target().getAddress();
+      InetSocketAddress from = new InetSocketAddress(source.addressFor(address), 0);
+      SpiffeId identity =
+          switch (question.client()) {
+            case Client.AsKnown _ -> source.identity();
+            case Client.Plain _ -> null;
+            case Client.Identified(SpiffeId given) -> given;
+          };
+      return identity == null
+          ? plain(local, from)
+          : tunnelled(local, address, IpText.of(destination.target()), from, identity);
+    }
+
+    private Verdict plain(Workload local, InetSocketAddress from) {
+      steps.enter(Place.INBOUND);
+      steps.add("plain TCP from %s, without an identity".formatted(IpText.of(from.getAddress())));
+      return judge(inbound.passthrough(local, destination.target(), view), from, null);
+    }
+
+    private Verdict tunnelled(
+        Workload local,
+        InetAddress address,
+        String authority,
+        InetSocketAddress from,
+        SpiffeId identity) {
+      steps.enter(Place.INBOUND);
+      steps.add(
+          "CONNECT %s from %s, identity %s"
+              .formatted(authority, IpText.of(from.getAddress()), identity));
+      Authority parsed =
+          Authority.parse(authority)
+              .orElseThrow(() -> new IllegalStateException("authority: " + authority));
+      return judge(
+          inbound.route(new InboundCall(local, address, parsed, identity), view), from, identity);
+    }
+
+    private Verdict judge(
+        InboundResult result, InetSocketAddress from, @Nullable SpiffeId identity) {
+      return switch (result) {
+        case InboundFailure failure -> failed(Failures.of(failure));
+        case InboundRoute route -> {
+          steps.add(
+              "delivered to %s, application at %s%s"
+                  .formatted(
+                      route.local().uid(),
+                      IpText.of(route.dial()),
+                      route.announced() == null
+                          ? ""
+                          : ", with a PROXY header for " + IpText.of(route.announced())));
+          yield ask(route, new Connection(from, route.destination(), identity, network));
+        }
+      };
+    }
+
+    private Verdict ask(InboundRoute route, Connection connection) {
+      Workload local = route.local();
+      steps.add("policies of " + local.uid() + ":");
+      group("namespace " + local.namespace(), view.namespacePolicies(local.namespace()));
+      group("all namespaces", view.globalPolicies());
+      for (String key : local.authorizationPolicies()) {
+        PolicyGroup selected = view.policyGroup(key);
+        if (selected != null) {
+          group("selecting the workload", selected);
+        }
+      }
+      Decision decision = PolicyEngine.decide(view, local, connection);
+      for (PolicyNote note : decision.notes()) {
+        steps.detail(
+            note.kind().message()
+                + (note.policy().isEmpty() ? "" : " " + note.policy())
+                + (note.rule() == PolicyNote.NO_RULE ? "" : " rule " + note.rule()));
+      }
+      return switch (decision) {
+        case Decision.Allow allow -> allowed(allow);
+        case Decision.ExplicitlyDenied denied ->
+            new Verdict(
+                Outcome.DENIED,
+                denied.detail(),
+                Failures.denied(denied).reason(),
+                denied.policy(),
+                denied.rule());
+        case Decision.NotAllowed denied -> {
+          for (Miss miss : denied.misses()) {
+            steps.detail("does not match: " + miss);
+          }
+          yield new Verdict(
+              Outcome.DENIED, denied.detail(), Failures.denied(denied).reason(), "", -1);
+        }
+      };
+    }
+
+    private void group(String where, PolicyGroup group) {
+      list(where, "deny", group.denies().policies());
+      list(where, "allow", group.allows().policies());
+      list(where, "deny, dry run", group.dryRunDenies().policies());
+      list(where, "allow, dry run", group.dryRunAllows().policies());
+    }
+
+    private void list(String where, String action, List<Authorization> policies) {
+      if (!policies.isEmpty()) {
+        steps.detail(
+            "%s (%s): %s%s"
+                .formatted(
+                    where,
+                    action,
+                    String.join(
+                        ", ",
+                        policies.stream()
+                            .limit(MAX_POLICIES)
+                            .map(Authorization::fullName)
+                            .toList()),
+                    policies.size() > MAX_POLICIES
+                        ? " and %d more".formatted(policies.size() - MAX_POLICIES)
+                        : ""));
+      }
+    }
+
+    private static Verdict allowed(Decision.Allow allow) {
+      for (PolicyNote note : allow.notes()) {
+        if (note.kind() == PolicyNote.Kind.ALLOW_MATCH) {
+          return new Verdict(
+              Outcome.ALLOWED,
+              "by %s rule %d".formatted(note.policy(), note.rule()),
+              "",
+              note.policy(),
+              note.rule());
+        }
+      }
+      return Verdict.of(Outcome.ALLOWED, "no policy that allows is there, and none denies");
+    }
+
+    private static Verdict failed(ConnectionFailure failure) {
+      return Verdict.failed(
+          failure.reason(),
+          failure.detail().isEmpty()
+              ? failure.message()
+              : failure.message() + " (" + failure.detail() + ")");
+    }
+
+    private static String describe(Names.Source source) {
+      Workload workload = source.workload();
+      InetAddress address = source.address();
+      if (workload == null) {
+        return (address == null ? "nowhere" : IpText.of(address)) + ", not in the mesh";
+      }
+      return "%s at %s, identity %s"
+          .formatted(
+              workload.uid(),
+              address == null
+                  ? String.join(", ", workload.ips().stream().map(IpText::of).toList())
+                  : IpText.of(address),
+              workload.identity());
+    }
+
+    private static String describe(Names.Destination destination) {
+      String target = IpText.of(destination.target());
+      return switch (destination.named()) {
+        case null -> target;
+        case Service service -> "%s, an address of service %s".formatted(target, service.key());
+        case Workload workload -> "%s, an address of workload %s".formatted(target, workload.uid());
+      };
+    }
+  }
+}

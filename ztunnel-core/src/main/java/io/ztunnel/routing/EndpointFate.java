@@ -1,0 +1,24 @@
+package io.ztunnel.routing;
+
+/** What became of an endpoint when one was chosen. */
+public enum EndpointFate {
+  USABLE("can be used"),
+  SET_ASIDE("avoided: it failed lately"),
+  FAILED_ALREADY("avoided: it failed for this connection"),
+  WORKLOAD_UNKNOWN("dropped: its workload is not known"),
+  UNREACHABLE("dropped: no address, no host name, no gateway"),
+  PORT_NOT_SERVED("dropped: it does not serve the port"),
+  TOO_FAR("dropped: it does not meet all preferences of a Strict service"),
+  NO_CAPACITY("dropped: its capacity is 0");
+
+  private final String text;
+
+  EndpointFate(String text) {
+    this.text = text;
+  }
+
+  /** For people. */
+  public String text() {
+    return text;
+  }
+}

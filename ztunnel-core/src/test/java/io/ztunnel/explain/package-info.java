@@ -1,0 +1,4 @@
+@NullMarked
+package io.ztunnel.explain;
+
+import org.jspecify.annotations.NullMarked;

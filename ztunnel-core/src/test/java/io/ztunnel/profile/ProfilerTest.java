@@ -1,0 +1,140 @@
+package io.ztunnel.profile;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.netty.util.concurrent.DefaultEventExecutor;
+import io.netty.util.concurrent.EventExecutor;
+import io.netty.util.concurrent.Future;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+import jdk.jfr.consumer.RecordingFile;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+/** The real flight recorder of this JVM. */
+final class ProfilerTest {
+  private final EventExecutor executor = new DefaultEventExecutor();
+  private final Profiler profiler = new Profiler(executor, InstantSource.system());
+
+  @AfterEach
+  void close() {
+    profiler.close();
+    executor.shutdownGracefully(0, 5, TimeUnit.SECONDS).awaitUninterruptibly(10, TimeUnit.SECONDS);
+  }
+
+  private static <T> T result(Future<T> future) {
+    assertTrue(future.awaitUninterruptibly(30, TimeUnit.SECONDS));
+    assertTrue(future.isSuccess(), () -> String.valueOf(future.cause()));
+    return future.getNow();
+  }
+
+  /** So that the compiler cannot do without what adds to it. */
+  private static final AtomicLong SINK = new AtomicLong();
+
+  /** Something to find: costs time and memory. */
+  private static void spend(AtomicBoolean stop) {
+    while (!stop.get()) {
+      byte[] wasted = new byte[1 << 16];
+      long sum = 0;
+      for (int i = 0; i < wasted.length; i++) {
+        sum += wasted[i] * (long) i + SINK.get();
+      }
+      SINK.addAndGet(sum);
+    }
+  }
+
+  private interface Profiling<T> {
+    T take() throws Exception;
+  }
+
+  private static <T> T whileSpending(Profiling<T> profiling) throws Exception {
+    var stop = new AtomicBoolean();
+    Thread spender = Thread.ofPlatform().name("spender").start(() -> spend(stop));
+    try {
+      return profiling.take();
+    } finally {
+      stop.set(true);
+      spender.join();
+    }
+  }
+
+  private static boolean names(DecodedProfile.Sample sample) {
+    return sample.frames().stream()
+        .anyMatch(f -> f.startsWith(ProfilerTest.class.getName() + ".spend:"));
+  }
+
+  @Test
+  void cpuTimeIsFoundWhereItIsSpent() throws Exception {
+    DecodedProfile profile =
+        new DecodedProfile(whileSpending(() -> result(profiler.cpu(Duration.ofSeconds(1), 200))));
+    List<DecodedProfile.Sample> spent =
+        profile.samples().stream().filter(ProfilerTest::names).toList();
+    assertFalse(spent.isEmpty(), "no sample of the thread that spends");
+    assertTrue(spent.stream().allMatch(s -> "spender".equals(s.labels().get("thread"))));
+    assertTrue(
+        spent.getFirst().frames().stream()
+            .anyMatch(f -> f.endsWith("(io/ztunnel/profile/ProfilerTest.java)")));
+    assertEquals(5_000_000, profile.period());
+    assertTrue(spent.stream().mapToLong(s -> s.values().getLast()).sum() > 10_000_000);
+  }
+
+  @Test
+  void onlyOneIsTakenAtATimeAndOneThatIsGivenUpMakesRoom() {
+    Future<byte[]> first = profiler.cpu(Duration.ofSeconds(60), 10);
+    Future<Path> second = profiler.flight(Duration.ofSeconds(1));
+    assertTrue(second.awaitUninterruptibly(10, TimeUnit.SECONDS));
+    assertInstanceOf(ProfilerBusyException.class, second.cause());
+    assertTrue(first.cancel(false));
+    executor.submit(() -> {}).awaitUninterruptibly(10, TimeUnit.SECONDS); // its listeners have run
+    Future<byte[]> third = profiler.cpu(Duration.ofMillis(10), 10);
+    assertTrue(third.awaitUninterruptibly(30, TimeUnit.SECONDS));
+    assertTrue(third.isSuccess(), () -> String.valueOf(third.cause()));
+  }
+
+  @Test
+  void aFlightRecordingIsAFileForWhoeverGetsIt() throws Exception {
+    Path file = result(profiler.flight(Duration.ofMillis(200)));
+    try {
+      assertTrue(
+          RecordingFile.readAllEvents(file).stream()
+              .anyMatch(event -> event.getEventType().getName().equals("jdk.JVMInformation")));
+    } finally {
+      Files.delete(file);
+    }
+  }
+
+  @Test
+  void allocationsAreSampledBetweenOnAndOff() throws Exception {
+    Future<byte[]> before = profiler.heap();
+    assertTrue(before.awaitUninterruptibly(10, TimeUnit.SECONDS));
+    assertInstanceOf(NotActiveException.class, before.cause());
+    assertTrue(result(profiler.heapActive(true)));
+    assertTrue(result(profiler.heapActive(true))); // as it was
+    assertTrue(profiler.isHeapActive());
+    DecodedProfile profile =
+        new DecodedProfile(
+            whileSpending(
+                () -> {
+                  result(profiler.cpu(Duration.ofSeconds(1), 10)); // both at once
+                  return result(profiler.heap());
+                }));
+    assertEquals("alloc_space", profile.defaultSampleType());
+    assertTrue(
+        profile.samples().stream()
+                .filter(ProfilerTest::names)
+                .mapToLong(s -> s.values().getLast())
+                .sum()
+            > 1 << 20);
+    assertFalse(result(profiler.heapActive(false)));
+    assertFalse(profiler.isHeapActive());
+  }
+}

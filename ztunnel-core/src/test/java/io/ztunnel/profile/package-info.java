@@ -1,0 +1,4 @@
+@NullMarked
+package io.ztunnel.profile;
+
+import org.jspecify.annotations.NullMarked;
