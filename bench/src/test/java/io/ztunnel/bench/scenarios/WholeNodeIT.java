@@ -77,6 +77,7 @@ class WholeNodeIT {
     controlRoots = volume("xds-roots", "root-cert.pem", firstPki.rootPem());
     revocations = volume("crl", "ca-crl.pem", "garbage");
     Map<String, String> variables = new TreeMap<>(controlPlane.environment());
+    variables.remove("AUTH_TOKEN"); // the file that the CA has too
     variables.put("XDS_ROOT_CA", controlRoots.file().toString());
     variables.put("CRL_PATH", revocations.file().toString());
     variables.put("RUST_LOG", "info,ztunnel::xds=debug");
