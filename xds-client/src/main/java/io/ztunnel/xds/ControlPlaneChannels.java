@@ -3,7 +3,6 @@ package io.ztunnel.xds;
 import io.grpc.netty.GrpcSslContexts;
 import io.grpc.netty.NettyChannelBuilder;
 import io.netty.buffer.ByteBufAllocator;
-import io.netty.buffer.UnpooledByteBufAllocator;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
@@ -70,12 +69,7 @@ public final class ControlPlaneChannels implements AutoCloseable {
   private static final String[] GROUPS = {"X25519", "P-256", "P-384", "X25519MLKEM768"};
   private static final String[] POST_QUANTUM_GROUPS = {"X25519MLKEM768"};
 
-  /**
-   * Exact buffers: a response is held in them as it came, a TLS record each, until the last byte
-   * has come, and a pool's next larger size would make twice the response of it. What is given back
-   * is free memory, not a pool's.
-   */
-  private final ByteBufAllocator allocator = new UnpooledByteBufAllocator(true);
+  private final ByteBufAllocator allocator;
 
   private final EventLoopGroup loops =
       new MultiThreadIoEventLoopGroup(
@@ -94,6 +88,11 @@ public final class ControlPlaneChannels implements AutoCloseable {
 
   /** Starts no thread before it is needed. */
   public ControlPlaneChannels() {
+    this(new ExactBufferAllocator());
+  }
+
+  ControlPlaneChannels(ByteBufAllocator allocator) {
+    this.allocator = allocator;
     blocking.allowCoreThreadTimeOut(true);
   }
 
