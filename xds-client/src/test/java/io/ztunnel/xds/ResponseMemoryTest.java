@@ -19,7 +19,9 @@ class ResponseMemoryTest {
   private static final int RESOURCES = 96;
   private static final int RESOURCE_BYTES = 256 << 10;
 
-  /** A TLS record is kept for the end of one frame beside the copy of the next frame's beginning. */
+  /**
+   * A TLS record is kept for the end of one frame beside the copy of the next frame's beginning.
+   */
   private static final double OVERHEAD = 1.9;
 
   /** Says how much is held when a response of many resources has come. */
