@@ -2,6 +2,7 @@ package io.ztunnel.xds;
 
 import io.grpc.netty.GrpcSslContexts;
 import io.grpc.netty.NettyChannelBuilder;
+import io.netty.buffer.ByteBufAllocator;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
@@ -68,6 +69,8 @@ public final class ControlPlaneChannels implements AutoCloseable {
   private static final String[] GROUPS = {"X25519", "P-256", "P-384", "X25519MLKEM768"};
   private static final String[] POST_QUANTUM_GROUPS = {"X25519MLKEM768"};
 
+  private final ByteBufAllocator allocator;
+
   private final EventLoopGroup loops =
       new MultiThreadIoEventLoopGroup(
           1, new DefaultThreadFactory("grpc", true), NioIoHandler.newFactory());
@@ -85,6 +88,11 @@ public final class ControlPlaneChannels implements AutoCloseable {
 
   /** Starts no thread before it is needed. */
   public ControlPlaneChannels() {
+    this(new ExactBufferAllocator());
+  }
+
+  ControlPlaneChannels(ByteBufAllocator allocator) {
+    this.allocator = allocator;
     blocking.allowCoreThreadTimeOut(true);
   }
 
@@ -105,6 +113,7 @@ public final class ControlPlaneChannels implements AutoCloseable {
             .eventLoopGroup(loops)
             .channelType(NioSocketChannel.class)
             .withOption(ChannelOption.CONNECT_TIMEOUT_MILLIS, CONNECT_TIMEOUT_MILLIS)
+            .withOption(ChannelOption.ALLOCATOR, allocator)
             .withOption(ChannelOption.SO_KEEPALIVE, true)
             .withOption(
                 NioChannelOption.of(ExtendedSocketOptions.TCP_KEEPIDLE), KEEPALIVE_IDLE_SECONDS)

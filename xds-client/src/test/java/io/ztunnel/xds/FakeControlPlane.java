@@ -37,13 +37,16 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
+import java.util.function.Supplier;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A control plane for tests: a real gRPC server over TLS that speaks delta ADS as istiod does, on
- * whatever resources it is given. All methods may come from any thread; state is guarded by this.
+ * A control plane for tests, labs and the demo: a real gRPC server over TLS that speaks delta ADS
+ * as istiod does, on whatever resources it is given. All methods may come from any thread; state is
+ * guarded by this.
  */
 public final class FakeControlPlane implements AutoCloseable {
   /** The types that ztunnel subscribes to. */
@@ -86,13 +89,14 @@ public final class FakeControlPlane implements AutoCloseable {
   private final EventLoopGroup loops =
       new MultiThreadIoEventLoopGroup(
           1, new DefaultThreadFactory("control-plane", true), NioIoHandler.newFactory());
-  private final SslContext tls;
+  private final List<String> names;
   private final Map<String, Map<String, Entry>> resources = new HashMap<>();
   private final List<Received> received = new ArrayList<>();
   private final List<Metadata> headers = new ArrayList<>();
   private final Set<Stream> streams = new LinkedHashSet<>();
   private final @Nullable Duration connectionAge;
   private final SocketOpener sockets;
+  private SslContext tls;
   private InetSocketAddress address;
   private @Nullable Server server;
   private @Nullable Status refusal;
@@ -147,20 +151,29 @@ public final class FakeControlPlane implements AutoCloseable {
   }
 
   private FakeControlPlane(Options options, ControlPlanePki pki) {
-    ControlPlanePki.ServerKey key = pki.server(options.names);
+    this.names = options.names;
     this.address = options.address;
     this.connectionAge = options.connectionAge;
     this.sockets = options.sockets;
+    this.tls = tls(pki, names);
+    listen();
+  }
+
+  private static SslContext tls(ControlPlanePki pki, List<String> names) {
+    ControlPlanePki.ServerKey key = pki.server(names);
     try {
-      tls =
-          GrpcSslContexts.configure(
-                  SslContextBuilder.forServer(key.key(), key.chain()), SslProvider.JDK)
-              .protocols("TLSv1.3", "TLSv1.2")
-              .build();
+      return GrpcSslContexts.configure(
+              SslContextBuilder.forServer(key.key(), key.chain()), SslProvider.JDK)
+          .protocols("TLSv1.3", "TLSv1.2")
+          .build();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
-    listen();
+  }
+
+  /** Shows a certificate of this root from the next {@link #listen} on. */
+  public synchronized void certifyBy(ControlPlanePki pki) {
+    tls = tls(pki, names);
   }
 
   /** Listens again, where it did, after {@link #stopListening}. */
@@ -299,16 +312,27 @@ public final class FakeControlPlane implements AutoCloseable {
 
   /** The next request that is as wanted, among those that have come and those to come. */
   public synchronized Received await(String what, Predicate<Received> wanted) {
+    awaitState(
+        () -> received.stream().anyMatch(wanted), () -> "no " + what + " among " + summary());
+    return received.stream().filter(wanted).findFirst().orElseThrow();
+  }
+
+  /**
+   * Waits until every client that is connected has answered all that was put and removed so far:
+   * then it is in effect there.
+   */
+  public synchronized void awaitAnswers() {
+    awaitState(
+        () -> streams.stream().allMatch(stream -> stream.unanswered.isEmpty()),
+        () -> "no answer to " + streams.stream().map(stream -> stream.unanswered).toList());
+  }
+
+  private synchronized void awaitState(BooleanSupplier reached, Supplier<String> otherwise) {
     long end = System.nanoTime() + PATIENCE.toNanos();
-    while (true) {
-      for (Received one : received) {
-        if (wanted.test(one)) {
-          return one;
-        }
-      }
+    while (!reached.getAsBoolean()) {
       long left = end - System.nanoTime();
       if (left <= 0) {
-        throw new AssertionError("no " + what + " among " + summary());
+        throw new AssertionError(otherwise.get());
       }
       try {
         TimeUnit.NANOSECONDS.timedWait(this, Math.min(left, TimeUnit.SECONDS.toNanos(1)));
@@ -384,6 +408,9 @@ public final class FakeControlPlane implements AutoCloseable {
     private final ServerCall<DeltaDiscoveryRequest, byte[]> call;
     private final Map<String, Watch> watches = new HashMap<>();
 
+    /** Nonces of responses that were neither acknowledged nor rejected yet. */
+    private final Set<String> unanswered = new LinkedHashSet<>();
+
     Stream(int number, ServerCall<DeltaDiscoveryRequest, byte[]> call) {
       this.number = number;
       this.call = call;
@@ -393,6 +420,7 @@ public final class FakeControlPlane implements AutoCloseable {
     public void onMessage(DeltaDiscoveryRequest request) {
       synchronized (FakeControlPlane.this) {
         received.add(new Received(number, request));
+        unanswered.remove(request.getResponseNonce());
         FakeControlPlane.this.notifyAll();
         call.request(1);
         if (!silent && streams.contains(this)) {
@@ -410,6 +438,7 @@ public final class FakeControlPlane implements AutoCloseable {
     public void onCancel() {
       synchronized (FakeControlPlane.this) {
         streams.remove(this);
+        FakeControlPlane.this.notifyAll();
       }
     }
 
@@ -417,6 +446,7 @@ public final class FakeControlPlane implements AutoCloseable {
       synchronized (FakeControlPlane.this) {
         if (streams.remove(this)) {
           call.close(status, new Metadata());
+          FakeControlPlane.this.notifyAll();
         }
       }
     }
@@ -503,7 +533,9 @@ public final class FakeControlPlane implements AutoCloseable {
           }
         }
       }
-      stream.call.sendMessage(response(typeUrl, "nonce-" + ++nonces, changed, gone, !wildcard));
+      String nonce = "nonce-" + ++nonces;
+      stream.unanswered.add(nonce);
+      stream.call.sendMessage(response(typeUrl, nonce, changed, gone, !wildcard));
     }
 
     private @Nullable Entry find(Map<String, Entry> all, String key) {

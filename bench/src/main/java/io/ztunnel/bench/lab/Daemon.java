@@ -74,6 +74,12 @@ public final class Daemon implements AutoCloseable {
     return start(lab, node, nodeName(node), launcher, meshFile, environment);
   }
 
+  /** As above, for a daemon that knows the mesh from a control plane alone. */
+  static Daemon start(Lab lab, Lab.Node node, Path launcher, LabControlPlane controlPlane)
+      throws IOException {
+    return startIn(lab, node, nodeName(node), launcher, controlPlane.environment());
+  }
+
   /**
    * As above, for one of several daemons of a node.
    *
@@ -87,6 +93,19 @@ public final class Daemon implements AutoCloseable {
       Path meshFile,
       Map<String, String> environment)
       throws IOException {
+    return startIn(lab, node, name, launcher, withMesh(meshFile, environment));
+  }
+
+  private static Map<String, String> withMesh(Path meshFile, Map<String, String> environment) {
+    Map<String, String> variables = new TreeMap<>();
+    variables.put("LOCAL_XDS_PATH", meshFile.toString());
+    variables.putAll(environment);
+    return variables;
+  }
+
+  private static Daemon startIn(
+      Lab lab, Lab.Node node, String name, Path launcher, Map<String, String> environment)
+      throws IOException {
     Path socket = lab.directory().resolve(name + ".sock");
     Path log = lab.directory().resolve(name + ".log");
     Map<String, String> variables = new TreeMap<>();
@@ -98,7 +117,7 @@ public final class Daemon implements AutoCloseable {
     Process process = null;
     try {
       namespace = node.open();
-      process = node.spawn(log, command(lab, node, launcher, meshFile, variables));
+      process = node.spawn(log, command(lab, node, launcher, variables));
       return new Daemon(
           node, name, log, namespace, process, new Agent(agent, accept(agent, process, log)));
     } catch (IOException | RuntimeException e) {
@@ -127,11 +146,11 @@ public final class Daemon implements AutoCloseable {
     Map<String, String> variables = new TreeMap<>();
     variables.put("PROXY_MODE", "dedicated");
     variables.put("PROXY_WORKLOAD_INFO", podNamespace + "/" + pod.name() + "/" + serviceAccount);
-    variables.putAll(environment);
+    variables.putAll(withMesh(meshFile, environment));
     NetworkNamespace namespace = pod.open();
     Process process = null;
     try {
-      process = pod.spawn(log, command(lab, pod.node(), launcher, meshFile, variables));
+      process = pod.spawn(log, command(lab, pod.node(), launcher, variables));
       Daemon daemon = new Daemon(pod.node(), pod.name(), log, namespace, process, null);
       daemon.awaitReady();
       return daemon;
@@ -145,13 +164,12 @@ public final class Daemon implements AutoCloseable {
   }
 
   private static String[] command(
-      Lab lab, Lab.Node node, Path launcher, Path meshFile, Map<String, String> environment) {
+      Lab lab, Lab.Node node, Path launcher, Map<String, String> environment) {
     Map<String, String> variables = new TreeMap<>();
     variables.put("PATH", System.getenv("PATH"));
     variables.put("JAVA_HOME", System.getProperty("java.home"));
     variables.put("ZTUNNEL_BUILD", "never");
     variables.put("NODE_NAME", nodeName(node));
-    variables.put("LOCAL_XDS_PATH", meshFile.toString());
     variables.put("XDS_ADDRESS", "");
     variables.put("FAKE_CA", "true");
     variables.put("FAKE_CA_DIR", trialAuthority(lab).toString());

@@ -1,26 +1,34 @@
 package io.ztunnel.bench.lab;
 
 import io.ztunnel.redirection.Lab;
+import io.ztunnel.redirection.NetworkNamespace;
+import io.ztunnel.xds.ControlPlanePki;
+import io.ztunnel.xds.FakeControlPlane;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.net.SocketException;
+import java.net.SocketTimeoutException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * The main job on real input: two nodes with a daemon each, pods whose traffic is redirected, real
- * programs, and what can be seen of it all. For one thread.
+ * The main job on real input: two nodes with a daemon each, fed by a control plane on a third, pods
+ * whose traffic is redirected, real programs, and what can be seen of it all. For one thread.
  */
 public final class Demo implements AutoCloseable {
   private static final Duration PROGRAM_DEADLINE = Duration.ofSeconds(30);
   private static final Duration LOG_DEADLINE = Duration.ofSeconds(5);
-  private static final String NAMESPACE = "shop";
+  private static final Duration CUT_DEADLINE = Duration.ofSeconds(5);
+  private static final String NAMESPACE = WireMesh.NAMESPACE;
   private static final String VIP = "10.96.0.20";
   private static final int SERVICE_PORT = 80;
   private static final int WEB_PORT = 8080;
@@ -45,6 +53,7 @@ public final class Demo implements AutoCloseable {
   private final Lab.Pod crawler;
   private final Lab.Pod cart;
   private final List<Daemon> daemons = new ArrayList<>();
+  private final LabControlPlane controlPlane;
 
   private Demo(Path launcher, PrintStream out) throws IOException {
     this.launcher = launcher;
@@ -56,6 +65,8 @@ public final class Demo implements AutoCloseable {
       this.web = first.addPod("web");
       this.crawler = first.addPod("crawler");
       this.cart = second.addPod("cart");
+      this.controlPlane =
+          LabControlPlane.startForAll(lab, lab.addNode(), ControlPlanePki.create("control plane"));
     } catch (IOException | RuntimeException e) {
       lab.close();
       throw e;
@@ -74,6 +85,7 @@ public final class Demo implements AutoCloseable {
       demo.buildMesh();
       demo.callService();
       demo.denyCall();
+      demo.pushPolicy();
       demo.moveBulk();
       demo.showLogs();
       demo.showCounters();
@@ -86,23 +98,27 @@ public final class Demo implements AutoCloseable {
   }
 
   private void buildMesh() throws IOException {
-    story.chapter("Two nodes, each with its own daemon");
-    Path meshFile = lab.directory().resolve("mesh.yaml");
-    new MeshFile()
-        .workload(web, NAMESPACE, "web", List.of(), List.of())
-        .workload(crawler, NAMESPACE, "crawler", List.of(), List.of())
-        .workload(
-            cart,
-            NAMESPACE,
-            "cart",
-            List.of(new MeshFile.ServicePort("cart", SERVICE_PORT, WEB_PORT)),
-            List.of("no-crawlers"))
-        .service("cart", NAMESPACE, VIP, SERVICE_PORT, WEB_PORT)
-        .deny("no-crawlers", NAMESPACE, "cluster.local/ns/shop/sa/crawler")
-        .write(meshFile);
+    story.chapter("Two nodes, each with its own daemon, and a control plane");
+    FakeControlPlane server = controlPlane.server();
+    server.put(
+        FakeControlPlane.ADDRESS,
+        WireWorkload.of(web).at(web.ipv6()).entry(),
+        WireWorkload.of(crawler).at(crawler.ipv6()).entry(),
+        WireWorkload.of(cart)
+            .at(cart.ipv6())
+            .serving("cart", SERVICE_PORT, WEB_PORT)
+            .under("no-crawlers")
+            .entry(),
+        WireMesh.service("cart", InetAddress.ofLiteral(VIP), SERVICE_PORT, WEB_PORT));
+    server.put(
+        FakeControlPlane.AUTHORIZATION,
+        WireMesh.denyCaller("no-crawlers", WireMesh.Scope.SELECTED, principal(crawler)));
+    story.say(
+        "control plane  %s  delta xDS by gRPC over TLS, in this process"
+            .formatted(controlPlane.address()));
     for (Lab.Node node : List.of(web.node(), cart.node())) {
       long begin = System.nanoTime();
-      Daemon daemon = Daemon.start(lab, node, launcher, meshFile, Map.of());
+      Daemon daemon = Daemon.start(lab, node, launcher, controlPlane);
       daemons.add(daemon);
       for (Lab.Pod pod : Stream.of(web, crawler, cart).filter(pod -> pod.node() == node).toList()) {
         daemon.add(pod, NAMESPACE, pod.name());
@@ -122,10 +138,15 @@ public final class Demo implements AutoCloseable {
     story.say("policy shop/no-crawlers on cart: deny crawler");
   }
 
+  /** The identity of a pod, as policies have it. */
+  private static String principal(Lab.Pod pod) {
+    return "cluster.local/ns/%s/sa/%s".formatted(NAMESPACE, pod.name());
+  }
+
   private void introduce(Lab.Pod pod) {
     story.say(
-        "   pod %-8s %-12s spiffe://cluster.local/ns/%s/sa/%s"
-            .formatted(pod.name(), pod.ipv4().getHostAddress(), NAMESPACE, pod.name()));
+        "   pod %-8s %-12s spiffe://%s"
+            .formatted(pod.name(), pod.ipv4().getHostAddress(), principal(pod)));
   }
 
   private void startWebServer() throws IOException {
@@ -153,16 +174,11 @@ public final class Demo implements AutoCloseable {
     Capture wire =
         Capture.start(cart.node(), "up0", HBONE_PORT, lab.directory().resolve("wire.pcap"));
     Capture inPod = Capture.start(cart, "any", WEB_PORT, lab.directory().resolve("pod.pcap"));
-    Lab.Output output = curl(web);
+    String answer = callCart();
     boolean seenInPod = inPod.awaitText(GREETING, PROGRAM_DEADLINE);
     wire.stop();
     inPod.stop();
-    if (output.exitStatus() != 0 || !output.out().contains(GREETING)) {
-      throw new IOException(
-          "web could not call cart: curl ended with %d: %s"
-              .formatted(output.exitStatus(), output.err().strip()));
-    }
-    story.quote(output.out());
+    story.quote(answer);
     showIdentities();
     showSource();
 
@@ -184,6 +200,17 @@ public final class Demo implements AutoCloseable {
     if (!seenInPod) {
       throw new IOException("no greeting in the pod: " + inPod.said());
     }
+  }
+
+  /** What web hears of cart. */
+  private String callCart() throws IOException {
+    Lab.Output output = curl(web);
+    if (output.exitStatus() != 0 || !output.out().contains(GREETING)) {
+      throw new IOException(
+          "web could not call cart: curl ended with %d: %s"
+              .formatted(output.exitStatus(), output.err().strip()));
+    }
+    return output.out();
   }
 
   private Lab.Output curl(Lab.Pod pod) throws IOException {
@@ -218,13 +245,91 @@ public final class Demo implements AutoCloseable {
 
   private void denyCall() throws IOException {
     story.chapter("crawler calls the same service, and a policy forbids it");
-    Lab.Output output = curl(crawler);
+    showDenied(crawler, "no-crawlers");
+  }
+
+  private void showDenied(Lab.Pod pod, String policy) throws IOException {
+    Lab.Output output = curl(pod);
     if (output.exitStatus() == 0) {
-      throw new IOException("crawler was let in: " + output.out().strip());
+      throw new IOException(pod.name() + " was let in: " + output.out().strip());
     }
     story.quote(output.err());
     story.say("What cart's daemon noted:");
-    story.quote(awaitLine(daemon(cart), "direction=\"inbound\"", "crawler", "shop/no-crawlers"));
+    story.quote(
+        awaitLine(
+            daemon(cart),
+            "direction=\"inbound\"",
+            pod.name(),
+            "policy rejection: explicitly denied by: " + NAMESPACE + '/' + policy));
+  }
+
+  /** A policy comes and goes while everything runs. */
+  private void pushPolicy() throws IOException {
+    story.chapter("The control plane pushes a policy against web, and takes it back");
+    FakeControlPlane server = controlPlane.server();
+    try (Socket open = openConnection()) {
+      long begin = System.nanoTime();
+      server.put(
+          FakeControlPlane.AUTHORIZATION,
+          WireMesh.denyCaller("no-web", WireMesh.Scope.NAMESPACE, principal(web)));
+      awaitCut(open);
+      long cut = System.nanoTime();
+      server.awaitAnswers();
+      story.say(
+          "policy shop/no-web on all of shop: deny web; an open connection of web's was cut after %.0f ms"
+              .formatted((cut - begin) / 1e6));
+    }
+    story.quote(
+        awaitLine(
+            daemon(cart), "direction=\"inbound\"", "policy change", NAMESPACE + "/no-web rule 0"));
+    showDenied(web, "no-web");
+    long begin = System.nanoTime();
+    server.remove(FakeControlPlane.AUTHORIZATION, List.of(NAMESPACE + "/no-web"));
+    server.awaitAnswers();
+    story.say(
+        "taken back; both daemons had acknowledged it after %.0f ms"
+            .formatted((System.nanoTime() - begin) / 1e6));
+    story.quote(callCart());
+  }
+
+  /** A connection of web's to cart, which cart's daemon has accepted; nothing was asked on it. */
+  private Socket openConnection() throws IOException {
+    Socket socket = new Socket();
+    try (NetworkNamespace namespace = web.open()) {
+      namespace.call(
+          () -> {
+            socket.bind(null); // opens the socket, here
+            return socket;
+          });
+      socket.setSoTimeout(Math.toIntExact(CUT_DEADLINE.toMillis()));
+      socket.connect(
+          new InetSocketAddress(InetAddress.ofLiteral(VIP), SERVICE_PORT),
+          Math.toIntExact(CUT_DEADLINE.toMillis()));
+      String source = "\"src\":\"%s:".formatted(web.ipv4().getHostAddress());
+      long end = System.nanoTime() + CUT_DEADLINE.toNanos();
+      while (!daemon(cart).configDump().replaceAll("\\s+", "").contains(source)) {
+        if (System.nanoTime() > end) {
+          throw new IOException("cart's daemon has no connection from web");
+        }
+        Pause.of(Duration.ofMillis(20));
+      }
+      return socket;
+    } catch (IOException | RuntimeException e) {
+      socket.close();
+      throw e;
+    }
+  }
+
+  private static void awaitCut(Socket socket) throws IOException {
+    int read;
+    try {
+      read = socket.getInputStream().read();
+    } catch (SocketTimeoutException e) {
+      throw new IOException("web's connection stays open under a policy that forbids it", e);
+    } catch (SocketException _) {
+      return; // reset
+    }
+    throw new IOException("read %d (expected: a reset)".formatted(read));
   }
 
   private void moveBulk() throws IOException {
@@ -364,7 +469,8 @@ public final class Demo implements AutoCloseable {
   /** Ends the daemons as a node does, then removes everything. */
   @Override
   public void close() throws IOException {
-    try (lab) {
+    try (lab;
+        controlPlane) {
       for (Daemon daemon : daemons) {
         daemon.close();
       }

@@ -33,7 +33,10 @@ class DemoIT {
             "spiffe://cluster.local/ns/shop/sa/web",
             "spiffe://cluster.local/ns/shop/sa/cart",
             "in clear: 0 on the wire",
-            "shop/no-crawlers",
+            "explicitly denied by: shop/no-crawlers",
+            "connection closed due to policy change",
+            "explicitly denied by: shop/no-web rule 0",
+            "taken back",
             "receiver",
             "connection complete",
             "istio_tcp_connections_opened_total")) {

@@ -9,19 +9,21 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.grpc.Status;
 import io.ztunnel.bench.lab.Daemon;
+import io.ztunnel.bench.lab.LabControlPlane;
+import io.ztunnel.bench.lab.WireMesh;
+import io.ztunnel.bench.lab.WireWorkload;
 import io.ztunnel.redirection.Lab;
-import io.ztunnel.redirection.NetworkNamespace;
 import io.ztunnel.xds.ControlPlanePki;
 import io.ztunnel.xds.FakeControlPlane;
 import io.ztunnel.xds.FakeControlPlane.Entry;
 import java.io.IOException;
 import java.net.InetAddress;
-import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
@@ -64,13 +66,14 @@ class ControlPlaneIT {
       scene.app(server, port, App.ECHO_TWICE);
     }
     Entry[] mesh = {
-      WireMesh.pod(client),
-      WireMesh.pod(server, "shop/deny-other"),
-      WireMesh.pod(wanderer),
-      WireMesh.pod(miser)
+      WireWorkload.of(client).entry(),
+      WireWorkload.of(server).under("deny-other").entry(),
+      WireWorkload.of(wanderer).entry(),
+      WireWorkload.of(miser).entry()
     };
 
-    control = controlPlane(node, FakeControlPlane.options());
+    LabControlPlane ofNode = controlPlane(node, FakeControlPlane.options());
+    control = ofNode.server();
     control.put(ADDRESS, mesh);
     control.put(AUTHORIZATION, WireMesh.denyPort("deny-other", OTHER_PORT));
     control.stopListening();
@@ -78,7 +81,7 @@ class ControlPlaneIT {
         CompletableFuture.supplyAsync(
             () -> {
               try {
-                return scene.daemon(node, environment(control), client, server);
+                return scene.daemon(node, environment(ofNode), client, server);
               } catch (IOException e) {
                 throw new CompletionException(e);
               }
@@ -88,14 +91,16 @@ class ControlPlaneIT {
     control.listen();
     daemon = starting.get(60, TimeUnit.SECONDS);
 
-    restless =
+    LabControlPlane ofRestlessNode =
         controlPlane(restlessNode, FakeControlPlane.options().connectionAge(Duration.ofSeconds(1)));
+    restless = ofRestlessNode.server();
     restless.put(ADDRESS, mesh);
-    ofRestless = scene.daemon(restlessNode, environment(restless), wanderer);
+    ofRestless = scene.daemon(restlessNode, environment(ofRestlessNode), wanderer);
 
-    sparing = controlPlane(sparingNode, FakeControlPlane.options());
+    LabControlPlane ofSparingNode = controlPlane(sparingNode, FakeControlPlane.options());
+    sparing = ofSparingNode.server();
     sparing.put(ADDRESS, mesh);
-    Map<String, String> variables = new java.util.TreeMap<>(environment(sparing));
+    Map<String, String> variables = environment(ofSparingNode);
     variables.put("XDS_ON_DEMAND", "true");
     variables.put("ISTIO_META_DNS_CAPTURE", "false");
     onDemand = scene.daemon(sparingNode, variables);
@@ -111,32 +116,17 @@ class ControlPlaneIT {
     }
   }
 
-  private FakeControlPlane controlPlane(Lab.Node node, FakeControlPlane.Options options) {
-    FakeControlPlane started =
-        options
-            .sockets(
-                () -> {
-                  try (NetworkNamespace namespace = node.open()) {
-                    return namespace.call(ServerSocketChannel::open);
-                  }
-                })
-            .start(pki);
-    scene.closeLater(started::close);
+  private LabControlPlane controlPlane(Lab.Node node, FakeControlPlane.Options options)
+      throws IOException {
+    LabControlPlane started = LabControlPlane.startForNode(scene.lab(), node, pki, options);
+    scene.closeLater(started);
     return started;
   }
 
-  private Map<String, String> environment(FakeControlPlane of) throws IOException {
-    Path root = scene.lab().directory().resolve("xds-root.pem");
-    Files.writeString(root, pki.rootPem());
-    return Map.of(
-        "XDS_ADDRESS",
-        "localhost:" + of.port(),
-        "XDS_ROOT_CA",
-        root.toString(),
-        "AUTH_TOKEN",
-        "a-token",
-        "RUST_LOG",
-        "info,ztunnel::xds=debug");
+  private static Map<String, String> environment(LabControlPlane of) {
+    Map<String, String> variables = new TreeMap<>(of.environment());
+    variables.put("RUST_LOG", "info,ztunnel::xds=debug");
+    return variables;
   }
 
   private static void awaitFailedAttempts(Path log) throws IOException {
@@ -221,10 +211,10 @@ class ControlPlaneIT {
     Journal log = Journal.now(daemon);
     control.put(
         ADDRESS,
-        WireMesh.workload("good-1", InetAddress.ofLiteral("10.99.0.1")),
+        WireWorkload.named("good-1").at(InetAddress.ofLiteral("10.99.0.1")).entry(),
         WireMesh.broken("lab//Pod/shop/broken"),
-        new Entry("", "1", WireMesh.workload("nameless").payload(), List.of(), List.of()),
-        WireMesh.workload("good-2", InetAddress.ofLiteral("10.99.0.2")));
+        new Entry("", "1", WireWorkload.named("nameless").entry().payload(), List.of(), List.of()),
+        WireWorkload.named("good-2").at(InetAddress.ofLiteral("10.99.0.2")).entry());
     String reason =
         control
             .await(
@@ -246,7 +236,7 @@ class ControlPlaneIT {
   void anUnknownTypeIsLeftAlone() throws Exception {
     Journal log = Journal.now(daemon);
     String type = "type.googleapis.com/istio.workload.Unheard";
-    control.sendUnasked(type, List.of(WireMesh.workload("other")));
+    control.sendUnasked(type, List.of(WireWorkload.named("other").entry()));
     control.await(
         "ACK of the unknown type",
         one -> one.request().getTypeUrl().equals(type) && !one.request().hasErrorDetail());
@@ -260,10 +250,11 @@ class ControlPlaneIT {
         IntStream.range(0, 50_000)
             .mapToObj(
                 i ->
-                    WireMesh.workload(
-                        "many-" + i,
-                        InetAddress.ofLiteral(
-                            "10.%d.%d.%d".formatted(100 + i / 65536, i / 256 % 256, i % 256))))
+                    WireWorkload.named("many-" + i)
+                        .at(
+                            InetAddress.ofLiteral(
+                                "10.%d.%d.%d".formatted(100 + i / 65536, i / 256 % 256, i % 256)))
+                        .entry())
             .toList();
     control.put(ADDRESS, many);
     for (int i = 0; i < 20; i++) {
@@ -281,7 +272,9 @@ class ControlPlaneIT {
   void aResponseOfAHundredMebibytesIsTaken() throws Exception {
     Journal log = Journal.now(daemon);
     List<Entry> heavy =
-        IntStream.range(0, 400).mapToObj(i -> WireMesh.heavy("heavy-" + i, 256 << 10)).toList();
+        IntStream.range(0, 400)
+            .mapToObj(i -> WireWorkload.named("heavy-" + i).weighing(256 << 10).entry())
+            .toList();
     control.put(ADDRESS, heavy);
     log.awaitAny("received response", "size=400");
     assertEquals(REPLY, call());
@@ -295,15 +288,18 @@ class ControlPlaneIT {
     int stream = restless.streamCount();
     for (int i = 0; i < 4; i++) {
       String name = "restless-" + i;
-      restless.put(ADDRESS, WireMesh.workload(name, InetAddress.ofLiteral("10.98.0." + (i + 1))));
+      restless.put(
+          ADDRESS,
+          WireWorkload.named(name).at(InetAddress.ofLiteral("10.98.0." + (i + 1))).entry());
       Await.until(name + " is known", () -> ofRestless.configDump().contains("/" + name + "\""));
       int before = restless.streamCount();
       Await.until("the next stream", () -> restless.streamCount() > before);
     }
     assertTrue(restless.streamCount() >= stream + 4);
-    assertTrue(
-        ofRestless.logLines().stream().noneMatch(line -> line.contains("XDS client error")),
-        () -> "an orderly end is no error");
+    assertEquals(
+        List.of(),
+        ofRestless.logLines().stream().filter(line -> line.contains("XDS client error")).toList(),
+        "an orderly end is no error");
   }
 
   @Test
@@ -319,7 +315,7 @@ class ControlPlaneIT {
               }
             });
     adding.get(30, TimeUnit.SECONDS);
-    sparing.sendUnasked(ADDRESS, List.of(WireMesh.pod(onDemandPod)));
+    sparing.sendUnasked(ADDRESS, List.of(WireWorkload.of(onDemandPod).entry()));
     assertFalse(onDemand.configDump().contains("/shop/server\""));
 
     assertEquals(REPLY, PodSockets.exchange(onDemandPod, server.ipv4(), PORT, "hello world"));

@@ -33,6 +33,11 @@ final class Volume {
     return directory.resolve(name);
   }
 
+  /** Takes the content away, until the next {@link #swap}. */
+  void remove() throws IOException {
+    Files.delete(directory.resolve("..data"));
+  }
+
   /** Replaces the content. */
   void swap(String content) throws IOException {
     String next = "..version-" + ++version;
