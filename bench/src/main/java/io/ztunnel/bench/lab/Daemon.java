@@ -175,7 +175,8 @@ public final class Daemon implements AutoCloseable {
     variables.put("FAKE_CA_DIR", trialAuthority(lab).toString());
     variables.put("CONNECTION_TERMINATION_DEADLINE", "1s");
     variables.putAll(environment);
-    List<String> command = new ArrayList<>(List.of("env", "-i"));
+    // What a shell starts in the background ignores SIGINT, and so would what it starts.
+    List<String> command = new ArrayList<>(List.of("env", "-i", "--default-signal=INT"));
     variables.forEach((key, value) -> command.add(key + "=" + value));
     command.addAll(List.of(launcher.toString(), "proxy"));
     return command.toArray(String[]::new);

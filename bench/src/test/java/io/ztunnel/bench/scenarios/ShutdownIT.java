@@ -72,6 +72,16 @@ class ShutdownIT {
     }
   }
 
+  /** Fails with the daemon's log. */
+  private void awaitRefused(Daemon daemon) throws IOException {
+    try {
+      Await.until("new connections are refused", this::isRefused);
+    } catch (AssertionError e) {
+      throw new AssertionError(
+          e.getMessage() + ", log:\n" + String.join("\n", Journal.whole(daemon).lines()), e);
+    }
+  }
+
   static void signal(Daemon daemon, String name) throws IOException {
     try {
       assertEquals(
@@ -116,7 +126,7 @@ class ShutdownIT {
         Journal.whole(daemon).awaitAny("shutting down");
         open().close();
         Journal.whole(daemon).awaitAny("\twarn\t", "accepting no more");
-        assertTrue(isRefused());
+        awaitRefused(daemon); // each pod's proxy for itself
         goesOn(held);
       }
       assertEquals(0, daemon.awaitExit(SOON));
@@ -160,7 +170,7 @@ class ShutdownIT {
     try (Daemon daemon = scene.daemon("sigint", node, PATIENT, client, server);
         Socket held = open()) {
       signal(daemon, "INT");
-      Await.until("new connections are refused", this::isRefused);
+      awaitRefused(daemon);
       goesOn(held);
       assertTrue(daemon.isAlive());
       signal(daemon, "INT");
