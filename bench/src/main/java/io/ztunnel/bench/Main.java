@@ -2,6 +2,7 @@ package io.ztunnel.bench;
 
 import io.ztunnel.bench.lab.Demo;
 import io.ztunnel.bench.load.LoadBench;
+import io.ztunnel.bench.scale.ScaleBench;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Path;
@@ -34,7 +35,13 @@ public final class Main {
       throws IOException, InterruptedException {
     switch (command) {
       case "demo" -> Demo.run(launcher, out, afterwards(options));
-      case "bench" -> LoadBench.run(launcher, options, out, System.err);
+      case "bench" -> {
+        if (!options.isEmpty() && options.getFirst().equals("scale")) {
+          ScaleBench.run(launcher, options.subList(1, options.size()), out, System.err);
+        } else {
+          LoadBench.run(launcher, options, out, System.err);
+        }
+      }
       default -> throw new IllegalArgumentException("unknown (expected: demo or bench)");
     }
   }

@@ -33,7 +33,7 @@ public final class ControlPlanePki {
   private static final AtomicLong SERIALS = new AtomicLong(1);
 
   /** What a server shows. Immutable. */
-  record ServerKey(PrivateKey key, List<X509Certificate> chain) {}
+  public record ServerKey(PrivateKey key, List<X509Certificate> chain) {}
 
   private final KeyPair key;
   private final X509Certificate root;
@@ -66,7 +66,7 @@ public final class ControlPlanePki {
   }
 
   /** A certificate for these DNS names and IP addresses. */
-  ServerKey server(List<String> names) {
+  public ServerKey server(List<String> names) {
     KeyPair own = newKey();
     X509Certificate leaf =
         sign(

@@ -34,14 +34,24 @@ public final class ProcessUsage {
     return residentBytes(Files.readString(Path.of("/proc/" + pid + "/status")));
   }
 
+  /** The most memory that was ever resident, in bytes. */
+  public static long peakResidentBytes(long pid) throws IOException {
+    return bytes("VmHWM", Files.readString(Path.of("/proc/" + pid + "/status")));
+  }
+
   static long residentBytes(String status) {
+    return bytes("VmRSS", status);
+  }
+
+  private static long bytes(String field, String status) {
     return status
             .lines()
-            .filter(line -> line.startsWith("VmRSS:"))
+            .filter(line -> line.startsWith(field + ':'))
             .map(line -> line.replaceAll("\\D", ""))
             .mapToLong(Long::parseLong)
             .findFirst()
-            .orElseThrow(() -> new IllegalArgumentException("no VmRSS line (expected: one)"))
+            .orElseThrow(
+                () -> new IllegalArgumentException("no %s line (expected: one)".formatted(field)))
         * 1024;
   }
 }

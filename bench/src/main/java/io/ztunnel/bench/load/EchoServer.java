@@ -13,7 +13,7 @@ import java.time.Duration;
  * Sends back what it receives. All connections belong to its thread {@code echo}; closing from
  * another thread wakes that thread, which closes them.
  */
-final class EchoServer implements AutoCloseable {
+public final class EchoServer implements AutoCloseable {
   private static final Duration STOP_DEADLINE = Duration.ofSeconds(10);
 
   private final Selector selector;
@@ -21,9 +21,11 @@ final class EchoServer implements AutoCloseable {
   private final Thread thread;
 
   /**
+   * Starts.
+   *
    * @param listener bound; owned by this server from now on
    */
-  EchoServer(ServerSocketChannel listener) throws IOException {
+  public EchoServer(ServerSocketChannel listener) throws IOException {
     this.listener = listener;
     this.selector = Selector.open();
     listener.configureBlocking(false);

@@ -6,10 +6,10 @@ package io.ztunnel.bench.load;
  * @param name unique within a report
  * @param unit printed after the number; {@code x} for ratios to direct TCP
  */
-record Figure(String name, String unit, Spread measured, Target target) {
+public record Figure(String name, String unit, Spread measured, Target target) {
 
   /** The median decides: single rounds of a shared machine are noise. */
-  boolean isMet() {
+  public boolean isMet() {
     return target.isMetBy(measured.median());
   }
 }

@@ -13,23 +13,14 @@ import java.util.Map;
  * The results as a JSON file: every run, and the figures, so that a later call can be compared with
  * it.
  */
-final class JsonReport {
+public final class JsonReport {
   private JsonReport() {}
 
   static void write(Path file, Results results, Map<String, String> machine) throws IOException {
     try (JsonGenerator json = Json.FACTORY.createGenerator(Files.newBufferedWriter(file))) {
       json.setPrettyPrinter(new DefaultPrettyPrinter());
       json.writeStartObject();
-      json.writeObjectFieldStart("machine");
-      for (Map.Entry<String, String> fact : machine.entrySet()) {
-        json.writeStringField(fact.getKey(), fact.getValue());
-      }
-      json.writeEndObject();
-      json.writeObjectFieldStart("figures");
-      for (Figure figure : results.figures()) {
-        writeFigure(json, figure);
-      }
-      json.writeEndObject();
+      writeFigures(json, results.figures(), machine);
       json.writeObjectFieldStart("loads");
       for (Load load : results.loads()) {
         json.writeObjectFieldStart(load.name());
@@ -41,6 +32,31 @@ final class JsonReport {
       json.writeEndObject();
       json.writeEndObject();
     }
+  }
+
+  /** As above, of figures alone. */
+  public static void write(Path file, List<Figure> figures, Map<String, String> machine)
+      throws IOException {
+    try (JsonGenerator json = Json.FACTORY.createGenerator(Files.newBufferedWriter(file))) {
+      json.setPrettyPrinter(new DefaultPrettyPrinter());
+      json.writeStartObject();
+      writeFigures(json, figures, machine);
+      json.writeEndObject();
+    }
+  }
+
+  private static void writeFigures(
+      JsonGenerator json, List<Figure> figures, Map<String, String> machine) throws IOException {
+    json.writeObjectFieldStart("machine");
+    for (Map.Entry<String, String> fact : machine.entrySet()) {
+      json.writeStringField(fact.getKey(), fact.getValue());
+    }
+    json.writeEndObject();
+    json.writeObjectFieldStart("figures");
+    for (Figure figure : figures) {
+      writeFigure(json, figure);
+    }
+    json.writeEndObject();
   }
 
   private static void writeFigure(JsonGenerator json, Figure figure) throws IOException {
@@ -76,7 +92,7 @@ final class JsonReport {
   }
 
   /** The medians of the figures of a file, by name. */
-  static Map<String, Double> readMedians(Path file) throws IOException {
+  public static Map<String, Double> readMedians(Path file) throws IOException {
     Map<String, Double> medians = new LinkedHashMap<>();
     Map<String, Object> document = Json.readObject(Files.readString(file));
     if (!(document.get("figures") instanceof Map<?, ?> figures)) {

@@ -9,13 +9,9 @@ import java.io.PrintStream;
 import java.net.InetSocketAddress;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.time.LocalDate;
-import java.time.ZoneOffset;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -54,7 +50,7 @@ public final class LoadBench {
     Options options = Options.parse(arguments);
     Map<String, Double> earlier =
         options.against().isPresent() ? JsonReport.readMedians(options.against().get()) : Map.of();
-    Map<String, String> machine = machine(); // before the load is ours
+    Map<String, String> machine = Machine.facts(); // before the load is ours
     try (BenchLab lab = new BenchLab(launcher)) {
       LoadBench bench = new LoadBench(options, progress, lab);
       bench.measureLoads();
@@ -191,26 +187,5 @@ public final class LoadBench {
     }
     progress.printf("start to ready: %s s%n", seconds);
     results.add(new Figure("start to ready", "s", Spread.of(seconds), new Target.AtMost(1.0)));
-  }
-
-  private static Map<String, String> machine() throws IOException {
-    Map<String, String> facts = new LinkedHashMap<>();
-    facts.put("date", LocalDate.now(ZoneOffset.UTC).toString());
-    facts.put("cores", Runtime.getRuntime().availableProcessors() + " cores");
-    facts.put("processor", processor());
-    facts.put("kernel", "Linux " + System.getProperty("os.version"));
-    facts.put("jdk", "JDK " + Runtime.version());
-    facts.put(
-        "load",
-        "load average before: " + Files.readString(Path.of("/proc/loadavg")).split(" ", 2)[0]);
-    return facts;
-  }
-
-  private static String processor() throws IOException {
-    return Files.readAllLines(Path.of("/proc/cpuinfo")).stream()
-        .filter(line -> line.startsWith("model name"))
-        .map(line -> line.substring(line.indexOf(':') + 1).strip())
-        .findFirst()
-        .orElse(System.getProperty("os.arch"));
   }
 }

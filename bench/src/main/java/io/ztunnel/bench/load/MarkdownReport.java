@@ -7,7 +7,7 @@ import java.util.StringJoiner;
 import java.util.function.ToDoubleFunction;
 
 /** The results as two Markdown tables: what was measured, and what of it was asked for. */
-final class MarkdownReport {
+public final class MarkdownReport {
   private MarkdownReport() {}
 
   /**
@@ -18,7 +18,12 @@ final class MarkdownReport {
     if (!results.loads().isEmpty()) {
       renderLoads(results, text);
     }
-    List<Figure> figures = results.figures();
+    return text.append(render(results.figures(), earlier)).toString();
+  }
+
+  /** As above, of figures alone; empty if there are none. */
+  public static String render(List<Figure> figures, Map<String, Double> earlier) {
+    StringBuilder text = new StringBuilder();
     if (!figures.isEmpty()) {
       text.append(earlier.isEmpty() ? FIGURES_HEAD : FIGURES_HEAD_EARLIER);
       figures.forEach(figure -> renderFigure(figure, earlier, text));
@@ -123,7 +128,8 @@ final class MarkdownReport {
     return Spread.of(runs.stream().mapToDouble(value).boxed().toList());
   }
 
-  private static String spread(Spread spread) {
+  /** The median, and what lies around it if that is not the same. */
+  public static String spread(Spread spread) {
     String median = number(spread.median());
     return spread.min() == spread.max()
         ? median
@@ -131,7 +137,7 @@ final class MarkdownReport {
   }
 
   /** Three significant digits are all that such measurements carry. */
-  static String number(double value) {
+  public static String number(double value) {
     double size = Math.abs(value);
     if (size >= 10_000) {
       return String.format(Locale.ROOT, "%.1fk", value / 1000);

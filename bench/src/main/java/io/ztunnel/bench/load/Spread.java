@@ -4,13 +4,15 @@ import java.util.Arrays;
 import java.util.Collection;
 
 /** What the rounds of one measurement gave: the middle one, and how far the others lie apart. */
-record Spread(double median, double min, double max) {
+public record Spread(double median, double min, double max) {
 
   /**
+   * The spread of values.
+   *
    * @param values at least one; of an even number of values the median is the mean of the middle
    *     two
    */
-  static Spread of(Collection<Double> values) {
+  public static Spread of(Collection<Double> values) {
     if (values.isEmpty()) {
       throw new IllegalArgumentException("no values (expected: one or more)");
     }

@@ -1,7 +1,7 @@
 package io.ztunnel.bench.load;
 
 /** What a figure has to reach. */
-sealed interface Target {
+public sealed interface Target {
   boolean isMetBy(double value);
 
   /** More is better. */

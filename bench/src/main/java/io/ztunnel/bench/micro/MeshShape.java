@@ -1,9 +1,5 @@
 package io.ztunnel.bench.micro;
 
-import com.google.protobuf.CodedOutputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.util.Random;
 
 /**
@@ -18,7 +14,12 @@ public record MeshShape(int workloads) {
   private static final int SERVICES_PER_NAMESPACE = 50;
   private static final int PODS_PER_NODE = 100;
   private static final int ZONES = 3;
-  private static final String CLUSTER = "Kubernetes";
+
+  /** Of all workloads. */
+  public static final String CLUSTER = "Kubernetes";
+
+  /** Of all workloads and services. */
+  public static final String NETWORK = "network-1";
 
   /** Kubernetes leaves out what looks like words. */
   private static final String HASH_LETTERS = "bcdfghjklmnpqrstvwxz2456789";
@@ -32,7 +33,26 @@ public record MeshShape(int workloads) {
 
   /** The key of a workload, which is its resource's name too. */
   public String workloadUid(int number) {
-    return CLUSTER + "//Pod/" + namespace(number / PODS) + "/" + podName(number);
+    return workloadUid(number, 0);
+  }
+
+  /**
+   * As above, for a pod that stands in another one's place.
+   *
+   * @param incarnation how many pods had the place before
+   */
+  public String workloadUid(int number, int incarnation) {
+    return CLUSTER + "//Pod/" + namespace(number / PODS) + "/" + podName(number, incarnation);
+  }
+
+  /** What a workload can be asked for by besides its name: network and address. */
+  public String workloadAlias(int number, int incarnation) {
+    return NETWORK + '/' + text(podAddress(number, incarnation));
+  }
+
+  /** As above, of a service. */
+  public String serviceAlias(int number) {
+    return NETWORK + '/' + text(SERVICE_RANGE + number);
   }
 
   /** The name of a service's resource. */
@@ -42,57 +62,67 @@ public record MeshShape(int workloads) {
 
   /** An {@code istio.workload.Address} with a workload. */
   public byte[] workload(int number) {
+    return workload(number, 0, "latest");
+  }
+
+  /**
+   * As above, for a pod that stands in another one's place.
+   *
+   * @param incarnation how many pods had the place before
+   * @param revision of what runs in it
+   */
+  public byte[] workload(int number, int incarnation, String revision) {
     int service = number / PODS;
     int node = (int) (Integer.toUnsignedLong(number * 0x9e3779b1) % nodes());
     byte[] ports =
-        message(
+        ProtoBytes.of(
             out -> {
               out.writeByteArray(1, port(80, 8080));
               out.writeByteArray(1, port(443, 8443));
             });
     byte[] served =
-        message(
+        ProtoBytes.of(
             out -> {
               out.writeString(1, serviceName(service));
               out.writeByteArray(2, ports);
             });
     byte[] locality =
-        message(
+        ProtoBytes.of(
             out -> {
               out.writeString(1, "europe-west4");
               out.writeString(2, "europe-west4-" + (char) ('a' + node % ZONES));
             });
     byte[] workload =
-        message(
+        ProtoBytes.of(
             out -> {
-              out.writeString(1, podName(number));
+              out.writeString(1, podName(number, incarnation));
               out.writeString(2, namespace(service));
-              out.writeByteArray(3, address(POD_RANGE + number));
-              out.writeString(4, "network-1");
+              out.writeByteArray(3, address(podAddress(number, incarnation)));
+              out.writeString(4, NETWORK);
               out.writeEnum(5, 1);
               out.writeString(7, name(service));
               out.writeString(9, "gke-production-pool-%05d".formatted(node));
               out.writeString(10, name(service));
-              out.writeString(11, "latest");
+              out.writeString(11, revision);
               out.writeString(13, name(service));
               out.writeString(18, CLUSTER);
-              out.writeString(20, workloadUid(number));
+              out.writeString(20, workloadUid(number, incarnation));
               out.writeByteArray(22, served);
               out.writeByteArray(24, locality);
             });
-    return message(out -> out.writeByteArray(1, workload));
+    return ProtoBytes.of(out -> out.writeByteArray(1, workload));
   }
 
   /** An {@code istio.workload.Address} with a service. */
   public byte[] service(int number) {
     byte[] vip =
-        message(
+        ProtoBytes.of(
             out -> {
-              out.writeString(1, "network-1");
+              out.writeString(1, NETWORK);
               out.writeByteArray(2, address(SERVICE_RANGE + number));
             });
     byte[] service =
-        message(
+        ProtoBytes.of(
             out -> {
               out.writeString(1, name(number));
               out.writeString(2, namespace(number));
@@ -103,7 +133,7 @@ public record MeshShape(int workloads) {
               out.writeEnum(9, 1);
               out.writeBool(11, true);
             });
-    return message(out -> out.writeByteArray(2, service));
+    return ProtoBytes.of(out -> out.writeByteArray(2, service));
   }
 
   private int nodes() {
@@ -122,9 +152,19 @@ public record MeshShape(int workloads) {
     return name(service) + "." + namespace(service) + ".svc.cluster.local";
   }
 
-  private static String podName(int number) {
+  private static String podName(int number, int incarnation) {
     int service = number / PODS;
-    return name(service) + "-" + hash(service, 10) + "-" + hash(~number, 5);
+    int seed = ~number + incarnation * 0x61c88647;
+    return name(service) + "-" + hash(service, 10) + "-" + hash(seed, 5);
+  }
+
+  /** Those who come later have addresses behind all others. */
+  private int podAddress(int number, int incarnation) {
+    return POD_RANGE + number + incarnation * workloads;
+  }
+
+  private static String text(int ip) {
+    return "%d.%d.%d.%d".formatted(ip >>> 24, ip >> 16 & 0xff, ip >> 8 & 0xff, ip & 0xff);
   }
 
   private static String hash(int seed, int length) {
@@ -141,26 +181,10 @@ public record MeshShape(int workloads) {
   }
 
   private static byte[] port(int service, int target) {
-    return message(
+    return ProtoBytes.of(
         out -> {
           out.writeUInt32(1, service);
           out.writeUInt32(2, target);
         });
-  }
-
-  private interface Fields {
-    void write(CodedOutputStream out) throws IOException;
-  }
-
-  private static byte[] message(Fields fields) {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    CodedOutputStream out = CodedOutputStream.newInstance(bytes);
-    try {
-      fields.write(out);
-      out.flush();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e); // there is no device
-    }
-    return bytes.toByteArray();
   }
 }
