@@ -40,7 +40,8 @@ final class ClientScript extends FrameScript implements ClientConnection.Owner {
   }
 
   void open(TunnelOpening opening) {
-    connection.open(new TunnelRequest(new PoolLine(), key, Loopback.connect("10.0.0.1:80"), opening));
+    connection.open(
+        new TunnelRequest(new PoolLine(), key, Loopback.connect("10.0.0.1:80"), opening));
   }
 
   /** Where requests wait that the connection did not take. */

@@ -208,7 +208,11 @@ class NestedTunnelsTest {
   void aGatewayThatIsNotThereIsTheOuterTunnelsFailure() {
     PeerKey key =
         new PeerKey(
-            Loopback.CLIENT, List.of(GATEWAY), new InetSocketAddress(InetAddress.getLoopbackAddress(), 1), null, "g");
+            Loopback.CLIENT,
+            List.of(GATEWAY),
+            new InetSocketAddress(InetAddress.getLoopbackAddress(), 1),
+            null,
+            "g");
     HboneFailure failure = open(new NestedPeer(key, List.of(Loopback.SERVER), AUTHORITY)).failure();
     HboneFailure.OuterFailed outer = assertInstanceOf(HboneFailure.OuterFailed.class, failure);
     assertInstanceOf(HboneFailure.ConnectFailed.class, outer.cause());

@@ -22,8 +22,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 
 /**
- * Two clusters on two networks, each with a daemon that knows only its own pods: calls from the west
- * to a global service of the east go through the gateway of the east, in a tunnel within a tunnel.
+ * Two clusters on two networks, each with a daemon that knows only its own pods: calls from the
+ * west to a global service of the east go through the gateway of the east, in a tunnel within a
+ * tunnel.
  */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class AcrossNetworksIT {
@@ -312,7 +313,8 @@ class AcrossNetworksIT {
     assertTrue(
         line.endsWith(
             " error=\"http status: 401 Unauthorized\" reason=\"http_status\""
-                + " detail=\"beyond gateway %s:15008\"".formatted(gatewayPod.ipv4().getHostAddress())),
+                + " detail=\"beyond gateway %s:15008\""
+                    .formatted(gatewayPod.ipv4().getHostAddress())),
         line);
   }
 
@@ -338,7 +340,11 @@ class AcrossNetworksIT {
 
   @Test
   void aGatewayThatIsAwayIsNamed() throws Exception {
-    isRefused(DEAD, "dst.workload=\"dead\"", "error=\"io error: Connection refused");
+    isRefused(
+        DEAD,
+        "dst.workload=\"dead\"",
+        "Connection refused: /",
+        "reason=\"hbone_connect_refused\"");
   }
 
   private void isRefused(String vip, String... said) throws Exception {
