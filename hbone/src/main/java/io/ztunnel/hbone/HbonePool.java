@@ -120,6 +120,7 @@ public final class HbonePool {
    */
   public void retire(Predicate<PeerKey> keys) {
     assertConfined();
+    nested.retire(keys);
     for (Map.Entry<PeerKey, Bucket> entry : List.copyOf(buckets.entrySet())) {
       if (!keys.test(entry.getKey())) {
         continue;

@@ -6,27 +6,33 @@ import io.netty.channel.EventLoop;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.Promise;
 import java.net.InetSocketAddress;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Tunnels within tunnels, to peers that only a gateway can reach (Istio's double HBONE). The outer
  * tunnel is one of the pool's; in it runs a connection of its own, with TLS to whoever the gateway
- * chose, for one inner tunnel. So every connection of an application is balanced by the gateway.
+ * chose. It is for one inner tunnel, so that every connection of an application is balanced by the
+ * gateway (Istio), or, where the settings want some to be kept, one of {@link InnerConnections}.
  *
  * <p>Confined to the pool's event loop.
  */
-final class NestedTunnels {
+final class NestedTunnels implements InnerConnections.Home {
   private final EventLoop loop;
   private final HbonePool pool;
   private final HboneSettings settings;
   private final Connector connector;
   private final HboneObserver observer;
 
-  /** Every inner connection that is not over, those in the making included. */
+  /** Inner connections for one tunnel that are not over, those in the making included. */
   private final Set<ClientConnection> connections = new HashSet<>();
+
+  private final Map<NestedPeer, InnerConnections> kept = new HashMap<>();
 
   private boolean closed;
 
@@ -49,38 +55,46 @@ final class NestedTunnels {
 
   PendingTunnel open(
       NestedPeer peer, ConnectRequest outer, ConnectRequest inner, TunnelOpening opening) {
-    Nested nested = new Nested(peer, outer);
-    TunnelRequest request = new TunnelRequest(nested, nested.key, inner, opening);
-    nested.assign(request);
+    TunnelRequest.Line line =
+        settings.nested().connections() == 0 ? new Own(peer, outer) : new Shared(peer, outer);
+    TunnelRequest request = new TunnelRequest(line, peer.key(), inner, opening);
+    line.assign(request);
     return request;
+  }
+
+  /** Puts no more tunnels on connections that are kept for peers behind these gateways. */
+  void retire(Predicate<PeerKey> gateways) {
+    for (InnerConnections each : List.copyOf(kept.values())) {
+      if (gateways.test(each.peer().gateway())) {
+        each.retire();
+      }
+    }
   }
 
   /** Ends every inner connection. */
   void close() {
     closed = true;
     List.copyOf(connections).forEach(connection -> connection.close("pool closed"));
+    List.copyOf(kept.values()).forEach(InnerConnections::close);
   }
 
   void closeRevoked() {
     List.copyOf(connections).forEach(ClientConnection::closeIfRevoked);
+    List.copyOf(kept.values()).forEach(InnerConnections::closeRevoked);
   }
 
-  /** One inner tunnel, and the connection it is for. */
-  private final class Nested implements TunnelRequest.Line, Connector, ClientConnection.Owner {
-    private final NestedPeer peer;
-    private final PeerKey key;
-    private final ConnectRequest outer;
-    private @Nullable TunnelRequest waiting;
-    private @Nullable ClientConnection dialled;
+  @Override
+  public Connector way(NestedPeer peer, ConnectRequest outer) {
+    return new Way(peer, outer);
+  }
 
-    Nested(NestedPeer peer, ConnectRequest outer) {
-      this.peer = peer;
-      this.outer = outer;
-      this.key = peer.key();
-    }
+  @Override
+  public void onEmpty(InnerConnections empty) {
+    kept.remove(empty.peer(), empty);
+  }
 
-    // TunnelRequest.Line
-
+  /** Where one request waits. */
+  private abstract class Line implements TunnelRequest.Line {
     @Override
     public HboneSettings settings() {
       return settings;
@@ -90,6 +104,49 @@ final class NestedTunnels {
     public void assertConfined() {
       pool.assertConfined();
     }
+  }
+
+  /** For a connection that is kept. */
+  private final class Shared extends Line {
+    private final NestedPeer peer;
+    private final ConnectRequest outer;
+
+    Shared(NestedPeer peer, ConnectRequest outer) {
+      this.peer = peer;
+      this.outer = outer;
+    }
+
+    @Override
+    public void assign(TunnelRequest request) {
+      if (closed) {
+        loop.execute(() -> request.fail(new HboneFailure.PoolClosed()));
+        return;
+      }
+      kept.computeIfAbsent(
+              peer, _ -> new InnerConnections(loop, peer, settings, observer, NestedTunnels.this))
+          .assign(request, outer);
+    }
+
+    @Override
+    public void onCancelled(TunnelRequest request) {
+      @Nullable InnerConnections connections = kept.get(peer);
+      if (connections != null) {
+        connections.onCancelled(request);
+      }
+    }
+  }
+
+  /** For a connection of its own. */
+  private final class Own extends Line implements ClientConnection.Owner {
+    private final NestedPeer peer;
+    private final ConnectRequest outer;
+    private @Nullable TunnelRequest waiting;
+    private @Nullable ClientConnection dialled;
+
+    Own(NestedPeer peer, ConnectRequest outer) {
+      this.peer = peer;
+      this.outer = outer;
+    }
 
     /** Dials for the request: for the first time, or again when it was not processed. */
     @Override
@@ -98,12 +155,13 @@ final class NestedTunnels {
         loop.execute(() -> request.fail(new HboneFailure.PoolClosed()));
         return;
       }
-      ClientConnection connection = new ClientConnection(loop, key, settings, this, observer);
+      ClientConnection connection =
+          new ClientConnection(loop, peer.key(), settings, this, observer);
       waiting = request;
       dialled = connection;
       connections.add(connection);
       // Not from inside open: what the connector has ready may fail at once.
-      loop.execute(() -> connection.dial(this));
+      loop.execute(() -> connection.dial(way(peer, outer)));
     }
 
     @Override
@@ -111,27 +169,6 @@ final class NestedTunnels {
       if (dialled != null) {
         dialled.close("nobody waits for it any more");
       }
-    }
-
-    // Connector
-
-    @Override
-    public Future<Channel> connect(EventLoop on, PeerKey inner, ChannelHandler handler) {
-      Promise<Channel> connected = on.newPromise();
-      PendingTunnel pending =
-          pool.open(peer.gateway(), outer, new Outer(inner.address(), handler, connected));
-      connected.addListener(
-          done -> {
-            if (done.isCancelled()) {
-              pending.cancel();
-            }
-          });
-      return connected;
-    }
-
-    @Override
-    public Future<ClientTls> tls(EventLoop on, PeerKey inner) {
-      return connector.tls(on, inner);
     }
 
     // ClientConnection.Owner
@@ -168,6 +205,36 @@ final class NestedTunnels {
     @Override
     public void onOver(ClientConnection connection) {
       connections.remove(connection);
+    }
+  }
+
+  /** How a connection is made through the gateway. */
+  private final class Way implements Connector {
+    private final NestedPeer peer;
+    private final ConnectRequest outer;
+
+    Way(NestedPeer peer, ConnectRequest outer) {
+      this.peer = peer;
+      this.outer = outer;
+    }
+
+    @Override
+    public Future<Channel> connect(EventLoop on, PeerKey inner, ChannelHandler handler) {
+      Promise<Channel> connected = on.newPromise();
+      PendingTunnel pending =
+          pool.open(peer.gateway(), outer, new Outer(inner.address(), handler, connected));
+      connected.addListener(
+          done -> {
+            if (done.isCancelled()) {
+              pending.cancel();
+            }
+          });
+      return connected;
+    }
+
+    @Override
+    public Future<ClientTls> tls(EventLoop on, PeerKey inner) {
+      return connector.tls(on, inner);
     }
   }
 

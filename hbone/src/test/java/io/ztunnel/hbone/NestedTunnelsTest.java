@@ -27,6 +27,9 @@ class NestedTunnelsTest {
   private static final String GATEWAY = "spiffe://cluster.local/ns/istio-system/sa/gateway";
   private static final String AUTHORITY = "echo.shop.svc.cluster.local:80";
 
+  private static final HboneSettings ONE_EACH =
+      TestSettings.nested(HboneSettings.defaults(), 0, Duration.ofMinutes(1));
+
   private final TestPki pki = TestPki.root("root");
   private final Loopback mesh = new Loopback();
   private final List<EchoHandler> backends = new ArrayList<>();
@@ -51,9 +54,7 @@ class NestedTunnelsTest {
         mesh.serve(mesh.serverTls(pki.workload(GATEWAY)), HboneSettings.defaults(), () -> gateway);
     pool =
         mesh.pool(
-            mesh.connector(mesh.clientTls(pki.workload(Loopback.CLIENT))),
-            HboneSettings.defaults(),
-            observer);
+            mesh.connector(mesh.clientTls(pki.workload(Loopback.CLIENT))), ONE_EACH, observer);
   }
 
   @AfterEach
@@ -302,7 +303,9 @@ class NestedTunnelsTest {
 
   @Test
   void aSilentBackendFailsInTime() {
-    HboneSettings hasty = TestSettings.handshakeTimeout(Duration.ofMillis(300));
+    HboneSettings hasty =
+        TestSettings.nested(
+            TestSettings.handshakeTimeout(Duration.ofMillis(300)), 0, Duration.ofMinutes(1));
     backendAddress = mesh.listen(channel -> channel); // accepts and says nothing
     HbonePool impatient = mesh.pool(mesh.clientTls(pki.workload(Loopback.CLIENT)), hasty);
     Opened opened = new Opened();
