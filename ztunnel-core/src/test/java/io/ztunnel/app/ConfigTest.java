@@ -76,6 +76,8 @@ class ConfigTest {
             Duration.ofMinutes(5),
             Duration.ofSeconds(10),
             Duration.ofSeconds(20),
+            8,
+            Duration.ofSeconds(30),
             true),
         config.hbone());
     assertEquals(
