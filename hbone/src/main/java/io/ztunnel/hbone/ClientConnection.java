@@ -72,6 +72,7 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
   private final Http2Connection connection;
 
   private Stage stage = Stage.DIALING;
+  private @Nullable Future<Channel> connecting;
   private @Nullable Channel channel;
   private @Nullable TlsPeer peer;
   private @Nullable PeerTrust trust;
@@ -361,8 +362,10 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
     if (stage != Stage.DIALING) {
       return; // the pool was closed
     }
+    Future<Channel> begun = connector.connect(loop, key, new Secure(tls));
+    connecting = begun;
     onDone(
-        connector.connect(loop, key, new Secure(tls)),
+        begun,
         connected -> {
           if (!connected.isSuccess()) {
             failDial(connectFailed(connected.cause()));
@@ -375,6 +378,9 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
   }
 
   private HboneFailure connectFailed(Throwable cause) {
+    if (cause instanceof NoOuterTunnelException outer) {
+      return new HboneFailure.OuterFailed(outer.failure());
+    }
     boolean timedOut =
         cause instanceof ConnectTimeoutException || cause instanceof SocketTimeoutException;
     return new HboneFailure.ConnectFailed(key.address(), message(cause), timedOut);
@@ -393,6 +399,9 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
     }
     stage = Stage.OVER;
     cancelTlsTimer();
+    if (connecting != null) {
+      connecting.cancel(false); // nobody waits for it any more
+    }
     Channel open = channel;
     if (open != null) {
       open.close();

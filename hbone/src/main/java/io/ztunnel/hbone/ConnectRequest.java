@@ -19,4 +19,9 @@ public record ConnectRequest(
     @Nullable String baggage,
     @Nullable String forwarded,
     @Nullable String traceparent,
-    @Nullable String forwardedNetwork) {}
+    @Nullable String forwardedNetwork) {
+  /** The same, as it is said in a tunnel to another network by somebody of this one. */
+  public ConnectRequest fromNetwork(String network) {
+    return new ConnectRequest(authority, baggage, forwarded, traceparent, network);
+  }
+}

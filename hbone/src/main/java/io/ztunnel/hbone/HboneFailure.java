@@ -88,6 +88,14 @@ public sealed interface HboneFailure {
   /** There is no certificate to show. */
   record IdentityUnavailable(String message) implements HboneFailure {}
 
+  /** The tunnel to a gateway, in which the tunnel that was asked for is to run, was not opened. */
+  record OuterFailed(HboneFailure cause) implements HboneFailure {
+    @Override
+    public String message() {
+      return cause.message();
+    }
+  }
+
   /** The pool is closed or draining. */
   record PoolClosed() implements HboneFailure {
     @Override

@@ -72,6 +72,7 @@ public final class HbonePool {
   private final Set<ClientConnection> connections = new HashSet<>();
 
   private final Members members = new Members();
+  private final NestedTunnels nested;
   private Stage stage = Stage.OPEN;
 
   public HbonePool(
@@ -80,6 +81,7 @@ public final class HbonePool {
     this.settings = settings;
     this.connector = connector;
     this.observer = observer;
+    this.nested = new NestedTunnels(loop, this, settings, connector, observer);
   }
 
   /**
@@ -89,7 +91,7 @@ public final class HbonePool {
    */
   public PendingTunnel open(PeerKey key, ConnectRequest connect, TunnelOpening opening) {
     assertConfined();
-    TunnelRequest request = new TunnelRequest(this, key, connect, opening);
+    TunnelRequest request = new TunnelRequest(members, key, connect, opening);
     if (stage == Stage.OPEN) {
       assign(request);
     } else {
@@ -99,11 +101,26 @@ public final class HbonePool {
   }
 
   /**
+   * Asks for a tunnel within a tunnel: the outer one to a gateway, shared as any, and in it a
+   * connection to a peer of its choice with the inner one. The opening is told of the inner tunnel
+   * and its peer; a failure of the outer one comes as {@link HboneFailure.OuterFailed}. It is
+   * called later, never from inside this call.
+   *
+   * @return to give it up
+   */
+  public PendingTunnel openNested(
+      NestedPeer peer, ConnectRequest outer, ConnectRequest inner, TunnelOpening opening) {
+    assertConfined();
+    return nested.open(peer, outer, inner, opening);
+  }
+
+  /**
    * Puts no more tunnels on the connections of these keys and tells their peers so at once; each
    * closes with its last tunnel. Who waits for a dial still gets a tunnel from it.
    */
   public void retire(Predicate<PeerKey> keys) {
     assertConfined();
+    nested.retire(keys);
     for (Map.Entry<PeerKey, Bucket> entry : List.copyOf(buckets.entrySet())) {
       if (!keys.test(entry.getKey())) {
         continue;
@@ -138,6 +155,7 @@ public final class HbonePool {
       return;
     }
     stage = Stage.CLOSED;
+    nested.close();
     List.copyOf(dials.keySet()).forEach(dialing -> dialing.close("pool closed"));
     List.copyOf(connections).forEach(connection -> connection.close("pool closed"));
   }
@@ -150,6 +168,7 @@ public final class HbonePool {
   public void closeRevoked() {
     assertConfined();
     List.copyOf(connections).forEach(ClientConnection::closeIfRevoked);
+    nested.closeRevoked();
   }
 
   /** Connections that are not over, those that take no more tunnels included. */
@@ -162,10 +181,6 @@ public final class HbonePool {
   public int tunnels() {
     assertConfined();
     return connections.stream().mapToInt(ClientConnection::streams).sum();
-  }
-
-  HboneSettings settings() {
-    return settings;
   }
 
   void assertConfined() {
@@ -233,8 +248,28 @@ public final class HbonePool {
     }
   }
 
-  /** What connections tell the pool. */
-  private final class Members implements ClientConnection.Owner {
+  /** What connections tell the pool, and requests ask of it. */
+  private final class Members implements ClientConnection.Owner, TunnelRequest.Line {
+    @Override
+    public HboneSettings settings() {
+      return settings;
+    }
+
+    @Override
+    public void assertConfined() {
+      HbonePool.this.assertConfined();
+    }
+
+    @Override
+    public void assign(TunnelRequest request) {
+      HbonePool.this.assign(request);
+    }
+
+    @Override
+    public void onCancelled(TunnelRequest request) {
+      // Whoever serves the line passes it over.
+    }
+
     @Override
     public void onUsable(ClientConnection connection) {
       Dial dial = dials.remove(connection);

@@ -16,6 +16,7 @@ import java.time.Duration;
  * @param pingTimeout time after which a PING without PONG ends the connection
  * @param heldBytes the budget of received bytes that wait for slow readers; connections made with
  *     the same settings share it
+ * @param nested how tunnels within tunnels share connections
  */
 public record HboneSettings(
     int streamWindowBytes,
@@ -27,7 +28,28 @@ public record HboneSettings(
     Duration connectTimeout,
     Duration pingInterval,
     Duration pingTimeout,
-    HeldBytes heldBytes) {
+    HeldBytes heldBytes,
+    Nested nested) {
+  /**
+   * How tunnels within tunnels share connections.
+   *
+   * @param connections how many are kept for a peer that is reached through a gateway, on each
+   *     loop; 0: each inner tunnel has its own, which ends with it (Istio)
+   * @param refresh how long one is used before another takes its place
+   */
+  public record Nested(int connections, Duration refresh) {
+    public Nested {
+      if (connections < 0) {
+        throw new IllegalArgumentException("connections: " + connections + " (expected: >= 0)");
+      }
+    }
+
+    /** Eight, each for half a minute. */
+    public static Nested defaults() {
+      return new Nested(8, Duration.ofSeconds(30));
+    }
+  }
+
   /** Received bytes that may wait for slow readers in the whole process: 64 MiB. */
   private static final long DEFAULT_HELD_BYTES = 64L << 20;
 
@@ -62,6 +84,7 @@ public record HboneSettings(
         Duration.ofSeconds(20),
         Duration.ofSeconds(10),
         Duration.ofSeconds(20),
-        new HeldBytes(DEFAULT_HELD_BYTES));
+        new HeldBytes(DEFAULT_HELD_BYTES),
+        Nested.defaults());
   }
 }

@@ -166,7 +166,11 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
   @Override
   @SuppressWarnings("deprecation") // the interface of inbound handlers is not
   public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
-    lost(TlsErrors.text(cause));
+    if (cause instanceof OuterTunnelEndedException outer) {
+      end(TlsErrors.text(outer), outer.asLoss());
+    } else {
+      lost(TlsErrors.text(cause));
+    }
   }
 
   // Commands.

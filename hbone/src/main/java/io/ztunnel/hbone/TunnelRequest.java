@@ -18,6 +18,19 @@ import org.jspecify.annotations.Nullable;
  * <p>Confined to the pool's event loop.
  */
 final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
+  /** Who finds a connection for it. Confined to its loop. */
+  interface Line {
+    HboneSettings settings();
+
+    void assertConfined();
+
+    /** Puts the request on a connection, or in line for one. */
+    void assign(TunnelRequest request);
+
+    /** Nobody waits any more for a request that has no connection yet. */
+    void onCancelled(TunnelRequest request);
+  }
+
   private sealed interface State {
     record Waiting() implements State {}
 
@@ -26,15 +39,15 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
     record Done() implements State {}
   }
 
-  private final HbonePool pool;
+  private final Line line;
   private final PeerKey key;
   private final ConnectRequest request;
   private final TunnelOpening opening;
   private State state = new State.Waiting();
   private boolean retried;
 
-  TunnelRequest(HbonePool pool, PeerKey key, ConnectRequest request, TunnelOpening opening) {
-    this.pool = pool;
+  TunnelRequest(Line line, PeerKey key, ConnectRequest request, TunnelOpening opening) {
+    this.line = line;
     this.key = key;
     this.request = request;
     this.opening = opening;
@@ -57,7 +70,7 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
     Future<?> timer =
         on.loop()
             .schedule(
-                this::onTimeout, pool.settings().connectTimeout().toNanos(), TimeUnit.NANOSECONDS);
+                this::onTimeout, line.settings().connectTimeout().toNanos(), TimeUnit.NANOSECONDS);
     state = new State.Sent(on, stream, timer);
   }
 
@@ -71,10 +84,10 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
 
   @Override
   public void cancel() {
-    pool.assertConfined();
+    line.assertConfined();
     State before = finish();
     switch (before) {
-      case State.Waiting _ -> {} // whoever serves the line passes it over
+      case State.Waiting _ -> line.onCancelled(this);
       case State.Sent(_, TunnelStream stream, _) -> stream.reset(TunnelReset.CANCEL);
       case State.Done _ -> {}
     }
@@ -138,7 +151,7 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
       retried = true;
       timer.cancel(false);
       state = new State.Waiting();
-      pool.assign(this);
+      line.assign(this);
       return;
     }
     fail(
@@ -159,7 +172,7 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
       opening.onFailed(
           new HboneFailure.AnswerTimedOut(
               "no answer to CONNECT within "
-                  + pool.settings().connectTimeout().toMillis()
+                  + line.settings().connectTimeout().toMillis()
                   + " ms"));
     }
   }

@@ -15,9 +15,9 @@ final class ClientScript extends FrameScript implements ClientConnection.Owner {
   private final PeerKey key =
       Loopback.key(new InetSocketAddress(InetAddress.getLoopbackAddress(), 15008), "uid");
   private final HbonePool pool;
+  private final HboneSettings settings = HboneSettings.defaults();
 
   ClientScript() {
-    HboneSettings settings = HboneSettings.defaults();
     pool = new HbonePool(channel.eventLoop(), settings, new NoWay(), HboneObserver.NONE);
     connection = new ClientConnection(channel.eventLoop(), key, settings, this, HboneObserver.NONE);
     channel.pipeline().addLast(connection.http2());
@@ -40,7 +40,29 @@ final class ClientScript extends FrameScript implements ClientConnection.Owner {
   }
 
   void open(TunnelOpening opening) {
-    connection.open(new TunnelRequest(pool, key, Loopback.connect("10.0.0.1:80"), opening));
+    connection.open(
+        new TunnelRequest(new PoolLine(), key, Loopback.connect("10.0.0.1:80"), opening));
+  }
+
+  /** Where requests wait that the connection did not take. */
+  private final class PoolLine implements TunnelRequest.Line {
+    @Override
+    public HboneSettings settings() {
+      return settings;
+    }
+
+    @Override
+    public void assertConfined() {
+      pool.assertConfined();
+    }
+
+    @Override
+    public void assign(TunnelRequest request) {
+      pool.assign(request);
+    }
+
+    @Override
+    public void onCancelled(TunnelRequest request) {}
   }
 
   /** Sends a CONNECT, and answers it as the peer. */

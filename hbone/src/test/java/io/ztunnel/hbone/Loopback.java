@@ -182,21 +182,26 @@ final class Loopback implements AutoCloseable {
     return pool;
   }
 
+  /** A connection in the making. */
+  Future<Channel> dial(InetSocketAddress address, ChannelHandler handler) {
+    Promise<Channel> promise = loop().newPromise();
+    var connecting = bootstrap(handler).connect(address);
+    connecting.addListener(
+        done -> {
+          if (done.isSuccess() && !promise.trySuccess(connecting.channel())) {
+            connecting.channel().close(); // given up
+          } else if (!done.isSuccess()) {
+            promise.tryFailure(done.cause());
+          }
+        });
+    return promise;
+  }
+
   Connector connector(ClientTls tls) {
     return new Connector() {
       @Override
       public Future<Channel> connect(EventLoop loop, PeerKey key, ChannelHandler handler) {
-        Promise<Channel> promise = loop.newPromise();
-        var connecting = bootstrap(handler).connect(key.address());
-        connecting.addListener(
-            done -> {
-              if (done.isSuccess()) {
-                promise.setSuccess(connecting.channel());
-              } else {
-                promise.setFailure(done.cause());
-              }
-            });
-        return promise;
+        return dial(key.address(), handler);
       }
 
       @Override

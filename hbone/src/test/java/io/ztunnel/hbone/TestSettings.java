@@ -65,6 +65,23 @@ final class TestSettings {
         answer,
         DEFAULTS.pingInterval(),
         DEFAULTS.pingTimeout(),
-        held);
+        held,
+        HboneSettings.Nested.defaults());
+  }
+
+  /** With these connections kept in outer tunnels. */
+  static HboneSettings nested(HboneSettings base, int connections, Duration refresh) {
+    return new HboneSettings(
+        base.streamWindowBytes(),
+        base.connectionWindowBytes(),
+        base.frameSizeBytes(),
+        base.maxStreamsPerConnection(),
+        base.idleRelease(),
+        base.handshakeTimeout(),
+        base.connectTimeout(),
+        base.pingInterval(),
+        base.pingTimeout(),
+        base.heldBytes(),
+        new HboneSettings.Nested(connections, refresh));
   }
 }

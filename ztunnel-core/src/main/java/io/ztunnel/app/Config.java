@@ -127,6 +127,8 @@ public record Config(
    *
    * @param handshakeTimeout for TLS and the HTTP/2 preface together, on both ends
    * @param answerTimeout for the answer to a CONNECT
+   * @param innerConnections kept for each service of another network, on each loop; 0: none is
+   * @param innerRefresh how long one of them is used
    * @param responseBaggage whether peers are told, and asked, who they are by baggage headers
    */
   public record Hbone(
@@ -137,6 +139,8 @@ public record Config(
       Duration idleRelease,
       Duration handshakeTimeout,
       Duration answerTimeout,
+      int innerConnections,
+      Duration innerRefresh,
       boolean responseBaggage) {}
 
   /**
@@ -464,6 +468,8 @@ public record Config(
         env.duration("POOL_UNUSED_RELEASE_TIMEOUT", Duration.ofMinutes(5)),
         env.timeout("ZTUNNEL_HANDSHAKE_TIMEOUT", Duration.ofSeconds(10)),
         env.timeout("ZTUNNEL_HBONE_ANSWER_TIMEOUT", Duration.ofSeconds(20)),
+        env.number("ZTUNNEL_INNER_CONNECTIONS", 8, 0, 1_000),
+        env.timeout("ZTUNNEL_INNER_REFRESH", Duration.ofSeconds(30)),
         env.flag("ENABLE_RESPONSE_BAGGAGE", true));
   }
 

@@ -207,6 +207,8 @@ public final class ConfigDescription {
     fields.put("connectTimeout", duration(config.sockets().connectTimeout()));
     fields.put("handshakeTimeout", duration(config.hbone().handshakeTimeout()));
     fields.put("hboneAnswerTimeout", duration(config.hbone().answerTimeout()));
+    fields.put("innerConnections", config.hbone().innerConnections());
+    fields.put("innerRefresh", duration(config.hbone().innerRefresh()));
     fields.put("halfCloseProbe", duration(config.sockets().halfCloseProbe()));
     fields.put("metricLabelSets", config.metrics().maxLabelSets());
     fields.put("metricIdle", duration(config.metrics().idle()));

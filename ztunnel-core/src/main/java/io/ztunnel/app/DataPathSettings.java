@@ -35,7 +35,8 @@ final class DataPathSettings {
         hbone.answerTimeout(),
         defaults.pingInterval(),
         defaults.pingTimeout(),
-        defaults.heldBytes());
+        defaults.heldBytes(),
+        new HboneSettings.Nested(hbone.innerConnections(), hbone.innerRefresh()));
   }
 
   static ProxySettings proxy(Config config) {

@@ -101,7 +101,38 @@ public final class Failures {
           new ConnectionFailure.Http2Failed(Http2Failure.ANSWER_TIMED_OUT, timeout.message());
       case HboneFailure.IdentityUnavailable(String message) ->
           new ConnectionFailure.IdentityUnavailable(message);
+      case HboneFailure.OuterFailed(HboneFailure cause) -> ofTunnel(cause);
       case HboneFailure.PoolClosed _ -> new ConnectionFailure.PoolDraining();
+    };
+  }
+
+  /** Why there is no tunnel to a peer in another network: on this side of its gateway or beyond. */
+  static ConnectionFailure ofNestedTunnel(HboneFailure failure, InetSocketAddress gateway) {
+    ConnectionFailure cause = ofTunnel(failure);
+    return isBeyondGateway(failure)
+        ? new ConnectionFailure.BeyondGateway(cause, NetUtil.toSocketAddressString(gateway))
+        : cause;
+  }
+
+  /** Whether a tunnel within a tunnel failed for a reason that lies behind the gateway. */
+  static boolean isBeyondGateway(HboneFailure failure) {
+    return switch (failure) {
+      case HboneFailure.OuterFailed _,
+          HboneFailure.IdentityUnavailable _,
+          HboneFailure.PoolClosed _ ->
+          false;
+      case HboneFailure.ConnectFailed _,
+          HboneFailure.TlsFailed _,
+          HboneFailure.WrongPeer _,
+          HboneFailure.WrongTrustDomain _,
+          HboneFailure.PeerRevoked _,
+          HboneFailure.HandshakeTimedOut _,
+          HboneFailure.Http2Failed _,
+          HboneFailure.WentAway _,
+          HboneFailure.StreamReset _,
+          HboneFailure.Rejected _,
+          HboneFailure.AnswerTimedOut _ ->
+          true;
     };
   }
 
@@ -112,6 +143,7 @@ public final class Failures {
   static boolean isEndpointsFault(HboneFailure failure) {
     return switch (failure) {
       case HboneFailure.IdentityUnavailable _, HboneFailure.PoolClosed _ -> false;
+      case HboneFailure.OuterFailed(HboneFailure cause) -> isEndpointsFault(cause);
       case HboneFailure.Rejected(int status, String _) -> status >= 500;
       case HboneFailure.ConnectFailed(InetSocketAddress _, String message, boolean _) ->
           !isOutOfDescriptors(message);
@@ -150,6 +182,7 @@ public final class Failures {
           HboneFailure.StreamReset _,
           HboneFailure.Rejected _,
           HboneFailure.AnswerTimedOut _,
+          HboneFailure.OuterFailed _,
           HboneFailure.PoolClosed _ ->
           new ConnectionFailure.Http2Failed(Http2Failure.HANDSHAKE, failure.message());
     };

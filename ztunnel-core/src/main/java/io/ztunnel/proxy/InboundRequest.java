@@ -134,9 +134,7 @@ final class InboundRequest implements LiveConnection {
               case Authority.Address(InetAddress ip, int _) -> ip;
               case Authority.Host _ -> session.localAddress().getAddress();
             });
-    discovery.await(
-        loop,
-        new NetworkAddress(network, session.peerAddress().getAddress()),
+    Runnable awaitAsked =
         () ->
             discovery.await(
                 loop,
@@ -145,7 +143,17 @@ final class InboundRequest implements LiveConnection {
                   if (state instanceof State.Examining) {
                     examine(local, authority);
                   }
-                }));
+                });
+    if (isFromGateway()) {
+      awaitAsked.run(); // the address is the gateway's and says nothing of the peer
+    } else {
+      discovery.await(
+          loop, new NetworkAddress(network, session.peerAddress().getAddress()), awaitAsked);
+    }
+  }
+
+  private boolean isFromGateway() {
+    return proxy().inboundRouter().isFromGateway(connect.request().forwardedNetwork());
   }
 
   private void examine(Workload local, Authority authority) {
@@ -163,17 +171,16 @@ final class InboundRequest implements LiveConnection {
   private void open(InboundRoute route, MeshView view) {
     ConnectRequest request = connect.request();
     @Nullable ServiceName service = route.destinationService(forwardedHost(request));
-    boolean fromGateway = proxy().inboundRouter().isFromGateway(request.forwardedNetwork());
     @Nullable Workload client =
-        fromGateway
+        isFromGateway()
             ? null
             : view.workload(
                 new NetworkAddress(
                     proxy().settings().network(), session.peerAddress().getAddress()));
-    ClientMetadata said =
+    PeerMetadata said =
         proxy().settings().exchangeBaggage()
             ? session.metadata(request.baggage())
-            : ClientMetadata.NONE;
+            : PeerMetadata.NONE;
     ConnectionObserver observer =
         proxy()
             .context()

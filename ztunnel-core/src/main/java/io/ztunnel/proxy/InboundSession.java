@@ -39,7 +39,7 @@ final class InboundSession implements ConnectHandler {
   /** What the last request said of its client: on a session all mostly say the same. */
   private @Nullable String lastBaggage;
 
-  private ClientMetadata lastMetadata = ClientMetadata.NONE;
+  private PeerMetadata lastMetadata = PeerMetadata.NONE;
 
   private InboundSession(PodProxy proxy, Channel channel, InetSocketAddress peerAddress) {
     this.proxy = proxy;
@@ -119,11 +119,11 @@ final class InboundSession implements ConnectHandler {
   }
 
   /** What a request says of its client. */
-  ClientMetadata metadata(@Nullable String baggage) {
+  PeerMetadata metadata(@Nullable String baggage) {
     assert loop.inEventLoop();
     if (!Objects.equals(baggage, lastBaggage)) {
       lastBaggage = baggage;
-      lastMetadata = ClientMetadata.of(baggage);
+      lastMetadata = PeerMetadata.of(baggage);
     }
     return lastMetadata;
   }

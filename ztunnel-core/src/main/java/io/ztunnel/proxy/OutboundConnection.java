@@ -5,7 +5,9 @@ import io.netty.channel.EventLoop;
 import io.netty.util.NetUtil;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.ScheduledFuture;
+import io.ztunnel.hbone.ConnectRequest;
 import io.ztunnel.hbone.HboneFailure;
+import io.ztunnel.hbone.NestedPeer;
 import io.ztunnel.hbone.PeerKey;
 import io.ztunnel.hbone.PendingTunnel;
 import io.ztunnel.hbone.TlsPeer;
@@ -35,6 +37,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -202,11 +205,7 @@ final class OutboundConnection implements LiveConnection {
                   direct.hop().workload(),
                   direct.service()));
       case Route.Hbone hbone -> attempt.openTunnel(hbone);
-      case Route.DoubleHbone twice ->
-          refuse(
-              new ConnectionFailure.IoFailed(
-                  "no way to network %s for %s: double HBONE is not available"
-                      .formatted(twice.gateway().workload().network(), twice.authority())));
+      case Route.DoubleHbone twice -> attempt.openNestedTunnel(twice);
     }
   }
 
@@ -281,6 +280,10 @@ final class OutboundConnection implements LiveConnection {
   /** One try at one endpoint. Once another has taken its place its outcome does not count. */
   private final class Attempt implements TunnelOpening {
     private final Workload local;
+
+    /** Uids of the workloads that are to blame if it fails: the hop's, and who is behind it. */
+    private List<String> tried = List.of();
+
     private @Nullable Hop hop;
     private @Nullable ConnectionFacts facts;
     private @Nullable Runnable cancel;
@@ -310,11 +313,10 @@ final class OutboundConnection implements LiveConnection {
     }
 
     void dialTcp(@Nullable Hop nextHop, InetSocketAddress address, ConnectionFacts dialled) {
-      hop = nextHop;
-      facts = dialled;
       if (nextHop != null) {
-        proxy.context().upstreams().health().attempted(nextHop.workload().uid());
+        begin(nextHop);
       }
+      facts = dialled;
       summary = summary(address, "TCP");
       UpstreamDial dial = new UpstreamDial();
       Future<Channel> connected =
@@ -336,26 +338,64 @@ final class OutboundConnection implements LiveConnection {
     }
 
     void openTunnel(Route.Hbone route) {
-      hop = route.hop();
-      proxy.context().upstreams().health().attempted(route.hop().workload().uid());
+      begin(route.hop());
       InetSocketAddress address = route.hop().address();
       facts =
           Reports.tunnelledOutbound(
               local, source, address, route.authority(), route.hop().workload(), route.service());
       summary = summary(address, "HBONE");
-      PeerKey key =
-          new PeerKey(
-              local.identity().toString(),
-              route.hop().acceptedIdentities(),
-              address,
-              source.getAddress(),
-              route.hop().workload().uid());
       PendingTunnel pending =
           proxy
               .pool(loop)
-              .open(key, Headers.request(local, route.authority(), source, route.service()), this);
+              .open(
+                  key(route.hop()),
+                  Headers.request(local, route.authority(), source, route.service()),
+                  this);
       cancel = pending::cancel;
       limitTime();
+    }
+
+    /** A tunnel to the gateway of another network, and one within it to a peer over there. */
+    void openNestedTunnel(Route.DoubleHbone route) {
+      Hop gateway = route.gateway();
+      begin(gateway, route.endpoint());
+      facts =
+          Reports.tunnelledOutbound(
+              local,
+              source,
+              gateway.address(),
+              route.authority(),
+              gateway.workload(),
+              route.service());
+      summary = summary(gateway.address(), "DOUBLEHBONE");
+      NestedPeer peer = new NestedPeer(key(gateway), route.innerIdentities(), route.authority());
+      ConnectRequest outer = Headers.request(local, route.authority(), source, route.service());
+      PendingTunnel pending =
+          proxy
+              .pool(loop)
+              .openNested(
+                  peer,
+                  outer,
+                  outer.fromNetwork(proxy.settings().network()),
+                  new NestedOpening(this, route));
+      cancel = pending::cancel;
+      limitTime();
+    }
+
+    private void begin(Hop chosen, String... behind) {
+      hop = chosen;
+      tried =
+          Stream.concat(Stream.of(chosen.workload().uid()), Stream.of(behind)).distinct().toList();
+      tried.forEach(proxy.context().upstreams().health()::attempted);
+    }
+
+    private PeerKey key(Hop to) {
+      return new PeerKey(
+          local.identity().toString(),
+          to.acceptedIdentities(),
+          to.address(),
+          source.getAddress(),
+          to.workload().uid());
     }
 
     private void limitTime() {
@@ -414,6 +454,31 @@ final class OutboundConnection implements LiveConnection {
       return leg;
     }
 
+    /** The peer over there has told who it is, which takes the place of its gateway in reports. */
+    private void meet(Route.DoubleHbone route, TlsPeer peer, @Nullable String baggage) {
+      facts =
+          Reports.nestedOutbound(
+              local,
+              source,
+              route.gateway().address(),
+              route.authority(),
+              proxy.settings().exchangeBaggage() ? PeerMetadata.of(baggage) : PeerMetadata.NONE,
+              peer.identity().orElse(null),
+              route.service());
+    }
+
+    private void onNestedFailed(Route.DoubleHbone route, HboneFailure failure) {
+      if (isCurrent()) {
+        onFailure(
+            Failures.ofNestedTunnel(failure, route.gateway().address()),
+            !Failures.isEndpointsFault(failure)
+                ? EndpointFault.NO
+                : Failures.isBeyondGateway(failure)
+                    ? EndpointFault.ONE_OF_MANY
+                    : EndpointFault.YES);
+      }
+    }
+
     @Override
     public void onFailed(HboneFailure failure) {
       if (isCurrent()) {
@@ -425,21 +490,21 @@ final class OutboundConnection implements LiveConnection {
 
     private void onUpstream(Leg upstream) {
       stopTimer();
-      if (hop != null) {
-        proxy.context().upstreams().health().succeeded(hop.workload().uid());
-      }
+      tried.forEach(proxy.context().upstreams().health()::succeeded);
       relay(requireFacts(), upstream);
     }
 
     private void onFailure(ConnectionFailure failure, EndpointFault fault) {
       stopTimer();
-      if (hop != null && fault == EndpointFault.YES) {
-        proxy.context().upstreams().health().failed(hop.workload().uid());
+      if (hop != null && fault != EndpointFault.NO) {
+        if (fault == EndpointFault.YES) {
+          tried.forEach(proxy.context().upstreams().health()::failed);
+        }
         if (mayRetry(hop)) {
           if (failed == null) {
             failed = new HashSet<>();
           }
-          failed.add(hop.workload().uid());
+          failed.addAll(tried);
           ProxyLog.retrying(source, hop, failure);
           attempt(local);
           return;
@@ -466,6 +531,22 @@ final class OutboundConnection implements LiveConnection {
 
   private enum EndpointFault {
     YES,
+    /** Of one of many that are behind a gateway: another may do better, and so may the gateway. */
+    ONE_OF_MANY,
     NO
+  }
+
+  /** Hears of a tunnel within a tunnel: only then it is known who the peer is. */
+  private record NestedOpening(Attempt attempt, Route.DoubleHbone route) implements TunnelOpening {
+    @Override
+    public TunnelListener onOpened(Tunnel tunnel, TlsPeer peer, @Nullable String baggage) {
+      attempt.meet(route, peer, baggage);
+      return attempt.onOpened(tunnel, peer, baggage);
+    }
+
+    @Override
+    public void onFailed(HboneFailure failure) {
+      attempt.onNestedFailed(route, failure);
+    }
   }
 }

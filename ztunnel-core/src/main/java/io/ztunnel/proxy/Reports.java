@@ -61,6 +61,36 @@ final class Reports {
   }
 
   /**
+   * A connection that left through a gateway of another network, to a peer that is not in the mesh
+   * as we know it.
+   *
+   * @param said what the peer's baggage says of it
+   */
+  static ConnectionFacts nestedOutbound(
+      Workload local,
+      InetSocketAddress source,
+      InetSocketAddress gateway,
+      String authority,
+      PeerMetadata said,
+      @Nullable SpiffeId identity,
+      ServiceName service) {
+    return new ConnectionFacts(
+        new TrafficLabels(
+            Reporter.SOURCE,
+            peer(local, local.identity().toString()),
+            serviceName(service),
+            said.peer(identity),
+            SecurityPolicy.MUTUAL_TLS,
+            new TrafficLabels.Locality(
+                local.locality().region(), local.locality().zone(), said.region(), said.zone())),
+        source,
+        local.name(),
+        gateway,
+        authority,
+        said.workloadName());
+  }
+
+  /**
    * A connection that came through a tunnel.
    *
    * @param client the mesh's record of the client, if it has one that may be believed
@@ -72,14 +102,13 @@ final class Reports {
       InetSocketAddress tunnelAddress,
       String authority,
       @Nullable Workload client,
-      ClientMetadata said,
+      PeerMetadata said,
       @Nullable SpiffeId identity,
       @Nullable ServiceName service) {
-    String principal = identity == null ? "" : identity.toString();
     return new ConnectionFacts(
         new TrafficLabels(
             Reporter.DESTINATION,
-            client == null ? said.peer(principal) : peer(client, principal),
+            client == null ? said.peer(identity) : peer(client, text(identity)),
             serviceName(service),
             destinationPeer(local),
             SecurityPolicy.MUTUAL_TLS,
@@ -132,6 +161,10 @@ final class Reports {
         workload.canonicalName(),
         workload.canonicalRevision(),
         workload.clusterId());
+  }
+
+  private static String text(@Nullable SpiffeId identity) {
+    return identity == null ? "" : identity.toString();
   }
 
   private static TrafficLabels.Peer destinationPeer(@Nullable Workload destination) {

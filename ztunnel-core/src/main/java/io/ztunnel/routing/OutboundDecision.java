@@ -193,7 +193,8 @@ final class OutboundDecision {
                   address,
                   acceptedIdentities(chosen),
                   chosen.otherEndpoints() + upstream.otherEndpoints());
-          return new Route.DoubleHbone(hop, authority, inner, addressed.name());
+          return new Route.DoubleHbone(
+              hop, upstream.workload().uid(), authority, inner, addressed.name());
         });
   }
 

@@ -28,12 +28,17 @@ public sealed interface Route extends RouteResult {
   /**
    * A tunnel to a gateway of another network and a second one within it, to whoever serves there.
    *
+   * @param endpoint uid of the endpoint that was chosen, which stands for those behind the gateway
    * @param authority of both CONNECTs: the service's hostname and port
    * @param innerIdentities the identities accepted from the inner peer; empty accepts nobody
    * @param service the service that was meant, for reports
    */
   record DoubleHbone(
-      Hop gateway, String authority, List<String> innerIdentities, ServiceName service)
+      Hop gateway,
+      String endpoint,
+      String authority,
+      List<String> innerIdentities,
+      ServiceName service)
       implements Route {
     public DoubleHbone {
       innerIdentities = List.copyOf(innerIdentities);

@@ -668,16 +668,31 @@ public sealed interface ConnectionFailure {
     }
   }
 
-  /** Something else of the system failed. */
-  record IoFailed(String cause) implements ConnectionFailure {
+  /**
+   * What failed is in another network, behind its gateway, to which the tunnel stood.
+   *
+   * @param gateway address and port
+   */
+  record BeyondGateway(ConnectionFailure cause, String gateway) implements ConnectionFailure {
     @Override
     public String reason() {
-      return "io_error";
+      return cause.reason();
     }
 
     @Override
     public String message() {
-      return "io error: " + cause;
+      return cause.message();
+    }
+
+    @Override
+    public String detail() {
+      String where = "beyond gateway " + gateway;
+      return cause.detail().isEmpty() ? where : where + ": " + cause.detail();
+    }
+
+    @Override
+    public String responseFlag() {
+      return cause.responseFlag();
     }
   }
 }

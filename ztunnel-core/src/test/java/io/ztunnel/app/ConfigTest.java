@@ -76,6 +76,8 @@ class ConfigTest {
             Duration.ofMinutes(5),
             Duration.ofSeconds(10),
             Duration.ofSeconds(20),
+            8,
+            Duration.ofSeconds(30),
             true),
         config.hbone());
     assertEquals(
@@ -171,6 +173,12 @@ class ConfigTest {
                 "3s",
                 c -> c.hbone().handshakeTimeout(),
                 Duration.ofSeconds(3)),
+            new Setting("ZTUNNEL_INNER_CONNECTIONS", "0", c -> c.hbone().innerConnections(), 0),
+            new Setting(
+                "ZTUNNEL_INNER_REFRESH",
+                "5s",
+                c -> c.hbone().innerRefresh(),
+                Duration.ofSeconds(5)),
             new Setting(
                 "ZTUNNEL_HBONE_ANSWER_TIMEOUT",
                 "4s",

@@ -3,6 +3,7 @@ package io.ztunnel.proxy;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.netty.channel.ConnectTimeoutException;
+import io.netty.util.NetUtil;
 import io.ztunnel.hbone.Authority;
 import io.ztunnel.hbone.HboneFailure;
 import io.ztunnel.mesh.TestMesh;
@@ -123,6 +124,15 @@ class FailuresTest {
             new HboneFailure.PeerRevoked(V4, "serial 7 of CN=root"),
             new ConnectionFailure.PeerRevoked(TlsRole.CLIENT, "serial 7 of CN=root"),
             true),
+        new Tunnel(
+            new HboneFailure.OuterFailed(new HboneFailure.Rejected(404, "")),
+            new ConnectionFailure.TunnelRejected(404, "Not Found"),
+            false),
+        new Tunnel(
+            new HboneFailure.OuterFailed(new HboneFailure.StreamReset(7)),
+            new ConnectionFailure.Http2Failed(
+                Http2Failure.RESET, "stream error received: REFUSED_STREAM"),
+            true),
         new Tunnel(new HboneFailure.PoolClosed(), new ConnectionFailure.PoolDraining(), false));
   }
 
@@ -178,8 +188,27 @@ class FailuresTest {
             new HboneFailure.AnswerTimedOut("late"),
             new ConnectionFailure.Http2Failed(Http2Failure.HANDSHAKE, "late")),
         new Handshake(
+            new HboneFailure.OuterFailed(new HboneFailure.PoolClosed()),
+            new ConnectionFailure.Http2Failed(Http2Failure.HANDSHAKE, "pool draining")),
+        new Handshake(
             new HboneFailure.PoolClosed(),
             new ConnectionFailure.Http2Failed(Http2Failure.HANDSHAKE, "pool draining")));
+  }
+
+  @ParameterizedTest
+  @MethodSource("tunnels")
+  void aTunnelWithinATunnelTellsWhetherItPassedTheGateway(Tunnel row) {
+    ConnectionFailure told = Failures.ofNestedTunnel(row.failure(), V4);
+    boolean ours =
+        row.failure() instanceof HboneFailure.OuterFailed
+            || row.failure() instanceof HboneFailure.IdentityUnavailable
+            || row.failure() instanceof HboneFailure.PoolClosed;
+    assertEquals(
+        ours
+            ? row.expected()
+            : new ConnectionFailure.BeyondGateway(
+                row.expected(), NetUtil.toSocketAddressString(V4)),
+        told);
   }
 
   @ParameterizedTest

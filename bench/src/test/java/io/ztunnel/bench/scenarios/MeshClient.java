@@ -65,19 +65,8 @@ final class MeshClient implements Closeable {
   MeshClient(Lab lab, Lab.Place place, String identity) throws IOException {
     this.identity = SpiffeId.parse(identity).orElseThrow();
     this.namespace = place.open();
-    this.tls = ClientTls.create(certificate(lab), TlsSettings.defaults());
-    SocketFactory sockets =
-        new SocketFactory(
-            Transport.NIO,
-            namespace,
-            new SocketSettings(
-                true,
-                OptionalInt.empty(),
-                false,
-                SocketSettings.Transparency.NEVER,
-                new SocketSettings.Keepalive(
-                    false, Duration.ofSeconds(1), Duration.ofSeconds(1), 1),
-                false));
+    this.tls = ClientTls.create(certificate(lab, this.identity), TlsSettings.defaults());
+    SocketFactory sockets = sockets(namespace);
     this.pool =
         new HbonePool(
             loop,
@@ -96,7 +85,22 @@ final class MeshClient implements Closeable {
             HboneObserver.NONE);
   }
 
-  private KeyMaterial certificate(Lab lab) throws IOException {
+  /** Sockets of a place that is not captured. */
+  static SocketFactory sockets(NetworkNamespace namespace) {
+    return new SocketFactory(
+        Transport.NIO,
+        namespace,
+        new SocketSettings(
+            true,
+            OptionalInt.empty(),
+            false,
+            SocketSettings.Transparency.NEVER,
+            new SocketSettings.Keepalive(false, Duration.ofSeconds(1), Duration.ofSeconds(1), 1),
+            false));
+  }
+
+  /** A certificate of the lab's authority. */
+  static KeyMaterial certificate(Lab lab, SpiffeId identity) throws IOException {
     try (TrialAuthority authority =
         TrialAuthority.open(Daemon.trialAuthority(lab), Duration.ofHours(1), Clock.systemUTC())) {
       Future<KeyMaterial> signed = authority.sign(identity);

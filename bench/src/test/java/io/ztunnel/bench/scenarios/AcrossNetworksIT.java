@@ -1,0 +1,363 @@
+package io.ztunnel.bench.scenarios;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.ztunnel.bench.lab.Daemon;
+import io.ztunnel.bench.lab.MeshFile;
+import io.ztunnel.hbone.ConnectRequest;
+import io.ztunnel.hbone.InboundConnect;
+import io.ztunnel.redirection.Lab;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.Socket;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.TreeSet;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+
+/**
+ * Two clusters on two networks, each with a daemon that knows only its own pods: calls from the
+ * west to a global service of the east go through the gateway of the east, in a tunnel within a
+ * tunnel.
+ */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+class AcrossNetworksIT {
+  private static final int PORT = 8080;
+  private static final String PORTS = "80: 8080, 81: 8081";
+  private static final String AUTHORITY = Entry.hostname("echo") + ":80";
+  private static final String ECHO = "10.96.0.1";
+  private static final String IMPOSTOR = "10.96.0.2";
+  private static final String NAMELESS = "10.96.0.3";
+  private static final String DEAD = "10.96.0.4";
+  private static final String UNKNOWN = "10.96.0.5";
+
+  private Scene scene;
+  private Lab.Pod client;
+  private Lab.Pod banned;
+  private Lab.Pod server;
+  private Lab.Pod second;
+  private Lab.Pod gatewayPod;
+  private Gateway gateway;
+  private Daemon west;
+  private Daemon east;
+
+  @BeforeAll
+  void start() throws Exception {
+    scene = Scene.create("networks");
+    Lab.Node node1 = scene.lab().addNode();
+    Lab.Node node2 = scene.lab().addNode();
+    client = node1.addPod("client");
+    banned = node1.addPod("banned");
+    server = node2.addPod("server");
+    second = node2.addPod("second");
+    gatewayPod = node2.addPod("gateway", Lab.Without.REDIRECTION);
+    Lab.Pod deadGateway = node2.addPod("dead", Lab.Without.REDIRECTION);
+
+    MeshFile westMesh = new MeshFile();
+    for (Lab.Pod pod : List.of(client, banned)) {
+      westMesh.workloadEntry(
+          Entry.workload(pod, pod.ipv4())
+              .with("network", "net-west")
+              .with("clusterId", "west")
+              .with("locality", "{region: r1, zone: z1, subzone: \"\"}")
+              .toString());
+    }
+    westMesh.workloadEntry(gatewayEntry(gatewayPod).toString());
+    westMesh.workloadEntry(gatewayEntry(deadGateway).toString());
+    String sans = "[\"%s\", \"%s\"]".formatted(Entry.identity(server), Entry.identity(second));
+    remote(westMesh, "echo", ECHO, sans, gatewayPod);
+    remote(westMesh, "impostor", IMPOSTOR, "[\"spiffe://cluster.local/ns/shop/sa/x\"]", gatewayPod);
+    remote(westMesh, "nameless", NAMELESS, "[]", gatewayPod);
+    remote(westMesh, "dead", DEAD, sans, deadGateway);
+    remote(westMesh, "unknown", UNKNOWN, sans, gatewayPod);
+
+    MeshFile eastMesh = new MeshFile();
+    for (Lab.Pod pod : List.of(server, second)) {
+      Entry entry =
+          Entry.workload(pod, pod.ipv4())
+              .with("network", "net-east")
+              .with("clusterId", "east")
+              .with("locality", "{region: r2, zone: z2, subzone: \"\"}")
+              .with("authorizationPolicies", "[\"shop/no-banned\"]");
+      for (String service : List.of("echo", "impostor", "nameless")) {
+        entry.serving(service, PORTS);
+      }
+      eastMesh.workloadEntry(entry.toString());
+    }
+    for (String service : List.of("echo", "impostor", "nameless")) {
+      eastMesh.serviceEntry(
+          Entry.service(service, "10.97.0.1", "{" + PORTS + "}")
+              .with("vips", "[\"net-east/10.97.0.%d\"]".formatted(service.length()))
+              .toString());
+    }
+    eastMesh.policyEntry(
+        Entry.policy(
+                "no-banned",
+                "WorkloadSelector",
+                "Deny",
+                "{principals: [!Exact cluster.local/ns/shop/sa/banned]}")
+            .toString());
+
+    scene.app(server, PORT, App.ECHO_TWICE);
+    scene.app(second, PORT, App.ECHO_TWICE);
+    for (Lab.Pod pod : List.of(server, second)) {
+      scene.app(
+          pod,
+          PORT + 1,
+          peer -> peer.getOutputStream().write(peer.getInputStream().readAllBytes()));
+    }
+    west = daemon(node1, "west", westMesh, client, banned);
+    east = daemon(node2, "east", eastMesh, server, second);
+    gateway = new Gateway(scene.lab(), gatewayPod, server, second);
+    scene.closeLater(gateway);
+  }
+
+  private static Entry gatewayEntry(Lab.Pod pod) {
+    return Entry.workload(pod, pod.ipv4())
+        .with("uid", "NetworkGateway/net-east/" + pod.ipv4().getHostAddress() + "/0")
+        .with("namespace", "istio-system")
+        .with("serviceAccount", "istio-eastwestgateway")
+        .with("network", "net-east");
+  }
+
+  /** A service of which this cluster has only the other's share. */
+  private static void remote(
+      MeshFile mesh, String service, String vip, String sans, Lab.Pod gateway) {
+    mesh.serviceEntry(
+        Entry.service(service, vip, "{" + PORTS + "}")
+            .with("vips", "[\"net-west/%s\"]".formatted(vip))
+            .with("subjectAltNames", sans)
+            .toString());
+    String via = gateway.ipv4().getHostAddress();
+    mesh.workloadEntry(
+        Entry.workload(service + "-remote")
+            .with("uid", "net-east/SplitHorizonWorkload/istio-system/" + via + "/shop/" + service)
+            .with("network", "net-east")
+            .with("clusterId", "east")
+            .with("capacity", "2")
+            .with(
+                "networkGateway",
+                "{destination: \"net-east/%s\", hboneMtlsPort: 15008}".formatted(via))
+            .serving(service, PORTS)
+            .toString());
+  }
+
+  private Daemon daemon(Lab.Node node, String cluster, MeshFile mesh, Lab.Pod... pods)
+      throws IOException {
+    Path file = scene.lab().directory().resolve(cluster + ".yaml");
+    mesh.write(file);
+    Daemon daemon =
+        Daemon.start(
+            scene.lab(),
+            node,
+            Scene.LAUNCHER,
+            file,
+            Map.of("NETWORK", "net-" + cluster, "CLUSTER_ID", cluster));
+    scene.closeLater(daemon::close);
+    for (Lab.Pod pod : pods) {
+      daemon.add(pod, "shop", pod.name());
+    }
+    daemon.finishSnapshot();
+    return daemon;
+  }
+
+  @AfterAll
+  void stop() throws Exception {
+    if (scene != null) {
+      scene.close();
+    }
+  }
+
+  private static InetAddress ip(String text) {
+    return InetAddress.ofLiteral(text);
+  }
+
+  @Test
+  void aCallReachesAPodOfTheOtherNetworkAndBothEndsNameTheRealPeer() throws Exception {
+    Journal westLog = Journal.of(west);
+    Journal eastLog = Journal.of(east);
+    Counters westBefore = Counters.of(west);
+    Counters eastBefore = Counters.of(east);
+
+    assertEquals(
+        "hello worldhello world", PodSockets.exchange(client, ip(ECHO), 80, "hello world"));
+
+    String gatewayIp = gatewayPod.ipv4().getHostAddress();
+    String outbound = westLog.await("direction=\"outbound\"");
+    String name = outbound.contains("\"server-app\"") ? "server" : "second";
+    Lab.Pod reached = name.equals("server") ? server : second;
+    assertEquals(
+        ("info connection complete src.addr=%s:* src.workload=\"client\" src.namespace=\"shop\""
+                + " src.identity=\"%s\" src.cluster=\"west\" dst.addr=%s:15008 dst.hbone_addr=%s"
+                + " dst.service=\"echo.shop.svc.cluster.local\" dst.workload=\"%s-app\""
+                + " dst.namespace=\"shop\" dst.identity=\"%s\" dst.cluster=\"east\""
+                + " direction=\"outbound\" bytes_sent=11 bytes_recv=22 duration=\"*\"")
+            .formatted(
+                client.ipv4().getHostAddress(),
+                Entry.identity(client),
+                gatewayIp,
+                AUTHORITY,
+                name,
+                Entry.identity(reached)),
+        outbound);
+    assertEquals(
+        ("info connection complete src.addr=%s:* src.workload=\"client-name\""
+                + " src.namespace=\"shop\" src.identity=\"%s\" src.cluster=\"west\""
+                + " dst.addr=%s:15008 dst.hbone_addr=%s dst.service=\"echo.shop.svc.cluster.local\""
+                + " dst.workload=\"%s\" dst.namespace=\"shop\" dst.identity=\"%s\""
+                + " dst.cluster=\"east\" direction=\"inbound\" bytes_sent=22 bytes_recv=11"
+                + " duration=\"*\"")
+            .formatted(
+                gatewayIp,
+                Entry.identity(client),
+                reached.ipv4().getHostAddress(),
+                AUTHORITY,
+                name,
+                Entry.identity(reached)),
+        eastLog.await("direction=\"inbound\""));
+    assertEquals(
+        Map.of(series("source", "client-name", "%s-app".formatted(name), name), 1.0),
+        westBefore.growth("istio_tcp_connections_closed_total"));
+    assertEquals(
+        Map.of(series("destination", "client-app", "%s-name".formatted(name), name), 1.0),
+        eastBefore.growth("istio_tcp_connections_closed_total"));
+
+    ConnectRequest request =
+        gateway.connects().stream()
+            .map(InboundConnect::request)
+            .filter(each -> each.authority().equals(AUTHORITY))
+            .findFirst()
+            .orElseThrow();
+    assertEquals(null, request.forwardedNetwork());
+    assertTrue(
+        String.valueOf(request.baggage()).startsWith("k8s.cluster.name=west,"), request::toString);
+    assertTrue(
+        String.valueOf(request.forwarded()).endsWith(";host=echo.shop.svc.cluster.local"),
+        request::toString);
+  }
+
+  /** An end that only its own baggage tells of has the workload's name for its app (Istio). */
+  private static String series(
+      String reporter, String sourceApp, String destinationApp, String destination) {
+    return ("istio_tcp_connections_closed_total{reporter=\"%1$s\",source_workload=\"client-app\","
+            + "source_canonical_service=\"client-name\",source_canonical_revision=\"v1\","
+            + "source_workload_namespace=\"shop\","
+            + "source_principal=\"spiffe://cluster.local/ns/shop/sa/client\",source_app=\"%2$s\","
+            + "source_version=\"v1\",source_cluster=\"west\","
+            + "destination_service=\"echo.shop.svc.cluster.local\","
+            + "destination_service_namespace=\"shop\",destination_service_name=\"echo\","
+            + "destination_workload=\"%4$s-app\",destination_canonical_service=\"%4$s-name\","
+            + "destination_canonical_revision=\"v1\",destination_workload_namespace=\"shop\","
+            + "destination_principal=\"spiffe://cluster.local/ns/shop/sa/%4$s\","
+            + "destination_app=\"%3$s\",destination_version=\"v1\",destination_cluster=\"east\","
+            + "request_protocol=\"tcp\",response_flags=\"-\","
+            + "connection_security_policy=\"mutual_tls\",source_region=\"r1\",source_zone=\"z1\","
+            + "destination_region=\"r2\",destination_zone=\"z2\"}")
+        .formatted(reporter, sourceApp, destinationApp, destination);
+  }
+
+  @Test
+  void callsShareConnectionsAndAreSpreadOverTheBackends() throws Exception {
+    Journal log = Journal.of(east);
+    int asked = gateway.connects().size();
+    for (int i = 0; i < 120; i++) {
+      assertEquals("hihi", PodSockets.exchange(client, ip(ECHO), 80, "hi"));
+    }
+    Await.until("all calls are logged", () -> log.access("direction=\"inbound\"").size() == 120);
+    for (String name : List.of("server", "second")) {
+      int share = log.access("dst.workload=\"" + name + "\"").size();
+      assertTrue(share >= 36, () -> name + " has " + share + " of 120");
+    }
+    int connections = gateway.connects().size() - asked;
+    assertTrue(connections < 60, () -> "120 calls in " + connections + " connections");
+  }
+
+  @Test
+  void megabytesGoBothWaysTheAnswerAfterTheClientHasEnded() throws Exception {
+    long seed = System.nanoTime();
+    System.out.println("seed " + seed);
+    byte[] sent = new byte[8 << 20];
+    new Random(seed).nextBytes(sent);
+    try (Socket socket = PodSockets.connect(client, ip(ECHO), 81)) {
+      Thread writer =
+          Thread.ofPlatform()
+              .daemon()
+              .start(
+                  () -> {
+                    try {
+                      socket.getOutputStream().write(sent);
+                      socket.shutdownOutput();
+                    } catch (IOException e) {
+                      throw new IllegalStateException(e);
+                    }
+                  });
+      byte[] received = socket.getInputStream().readAllBytes();
+      writer.join();
+      assertArrayEquals(sent, received);
+    }
+  }
+
+  @Test
+  void aPolicyOverThereJudgesTheInnerIdentity() throws Exception {
+    Journal westLog = Journal.of(west);
+    Journal eastLog = Journal.of(east);
+
+    PodSockets.isReset(banned, ip(ECHO), 80);
+
+    String denied = eastLog.await("direction=\"inbound\"");
+    assertTrue(denied.startsWith("error connection complete"), denied);
+    assertTrue(
+        denied.contains(" src.identity=\"spiffe://cluster.local/ns/shop/sa/banned\" "), denied);
+    assertTrue(denied.contains("explicitly denied by: shop/no-banned"), denied);
+    String line = westLog.await("direction=\"outbound\"");
+    assertTrue(
+        line.endsWith(
+            " error=\"http status: 401 Unauthorized\" reason=\"http_status\""
+                + " detail=\"beyond gateway %s:15008\""
+                    .formatted(gatewayPod.ipv4().getHostAddress())),
+        line);
+  }
+
+  @Test
+  void aPeerThatTheServiceDoesNotNameIsRefused() throws Exception {
+    isRefused(
+        IMPOSTOR,
+        "peer did not present the expected SAN (spiffe://cluster.local/ns/shop/sa/x), got"
+            + " spiffe://cluster.local/ns/shop/sa/s");
+  }
+
+  @Test
+  void aServiceThatNamesNobodyIsNotReached() throws Exception {
+    isRefused(
+        NAMELESS,
+        "peer did not present the expected SAN (), got spiffe://cluster.local/ns/shop/sa/s");
+  }
+
+  @Test
+  void aServiceThatTheOtherNetworkDoesNotKnowFails() throws Exception {
+    isRefused(UNKNOWN, "error=\"http status: 503 Service Unavailable\"");
+  }
+
+  @Test
+  void aGatewayThatIsAwayIsNamed() throws Exception {
+    isRefused(
+        DEAD, "dst.workload=\"dead\"", "Connection refused: /", "reason=\"hbone_connect_refused\"");
+  }
+
+  private void isRefused(String vip, String... said) throws Exception {
+    Journal log = Journal.of(west);
+    PodSockets.isReset(client, ip(vip), 80);
+    String line = log.await("direction=\"outbound\"");
+    TreeSet<String> missing = new TreeSet<>(List.of(said));
+    missing.removeIf(line::contains);
+    assertEquals(new TreeSet<>(), missing, line);
+    assertTrue(line.startsWith("error connection complete"), line);
+  }
+}

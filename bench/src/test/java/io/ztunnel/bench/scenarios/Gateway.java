@@ -1,0 +1,99 @@
+package io.ztunnel.bench.scenarios;
+
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelInitializer;
+import io.netty.channel.ChannelOption;
+import io.netty.channel.EventLoop;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.ServerChannel;
+import io.netty.channel.nio.NioIoHandler;
+import io.netty.util.concurrent.Future;
+import io.ztunnel.hbone.HboneObserver;
+import io.ztunnel.hbone.HboneServer;
+import io.ztunnel.hbone.HboneSettings;
+import io.ztunnel.hbone.InboundConnect;
+import io.ztunnel.hbone.ServerTls;
+import io.ztunnel.hbone.SpiffeId;
+import io.ztunnel.hbone.StandInGateway;
+import io.ztunnel.hbone.TlsSettings;
+import io.ztunnel.redirection.Lab;
+import io.ztunnel.redirection.ListenerSettings;
+import io.ztunnel.redirection.NetworkNamespace;
+import io.ztunnel.redirection.SocketFactory;
+import java.io.Closeable;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * An east-west gateway in a place that is not captured: ends outer tunnels and passes what is in
+ * them on to the proxies of its backends, in turn. For one thread.
+ */
+final class Gateway implements Closeable {
+  static final SpiffeId IDENTITY =
+      new SpiffeId("cluster.local", "istio-system", "istio-eastwestgateway");
+
+  private static final Duration DEADLINE = Duration.ofSeconds(10);
+
+  private final MultiThreadIoEventLoopGroup group =
+      new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
+  private final EventLoop loop = group.next();
+  private final NetworkNamespace namespace;
+  private final ServerTls tls;
+  private final StandInGateway passing;
+
+  Gateway(Lab lab, Lab.Place place, Lab.Pod... backends) throws IOException {
+    this.namespace = place.open();
+    this.tls = ServerTls.create(MeshClient.certificate(lab, IDENTITY), TlsSettings.defaults());
+    SocketFactory sockets = MeshClient.sockets(namespace);
+    this.passing =
+        new StandInGateway(
+            (backend, handler) -> sockets.connect(loop, backend, null, handler, DEADLINE),
+            n -> new InetSocketAddress(backends[n % backends.length].ipv4(), 15008));
+    Future<ServerChannel> bound =
+        sockets.listen(
+            loop,
+            group,
+            ListenerSettings.wildcard(15008),
+            new ChannelInitializer<>() {
+              @Override
+              public boolean isSharable() {
+                return true;
+              }
+
+              @Override
+              protected void initChannel(Channel channel) {
+                channel.config().setOption(ChannelOption.AUTO_READ, false);
+                // Once the channel is active.
+                channel.eventLoop().execute(() -> serve(channel));
+              }
+            });
+    if (!bound.awaitUninterruptibly(DEADLINE.toMillis()) || !bound.isSuccess()) {
+      close();
+      throw new IOException("the gateway does not listen", bound.cause());
+    }
+  }
+
+  private void serve(Channel channel) {
+    HboneServer.serve(
+        channel,
+        loop.newSucceededFuture(tls),
+        HboneSettings.defaults(),
+        passing,
+        HboneObserver.NONE);
+  }
+
+  /** What was asked of it, in order. */
+  List<InboundConnect> connects() {
+    return passing.connects();
+  }
+
+  @Override
+  public void close() {
+    group.shutdownGracefully(0, 5, TimeUnit.SECONDS).awaitUninterruptibly(DEADLINE.toMillis());
+    tls.close();
+    namespace.close();
+  }
+}

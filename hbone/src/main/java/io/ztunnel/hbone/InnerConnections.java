@@ -1,0 +1,284 @@
+package io.ztunnel.hbone;
+
+import io.netty.channel.EventLoop;
+import io.netty.util.concurrent.Future;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Connections within outer tunnels to one peer, shared by inner tunnels. Behind the authority of a
+ * peer are many backends, of which its gateway gives each connection one; so there are several, and
+ * tunnels go to them in turn, those with the fewest first. They are made in the background as long
+ * as there are fewer than wanted, and each is replaced after a time by a new one, for which the
+ * gateway chooses anew: tunnels stay spread as the gateway spreads connections. A backend that goes
+ * takes its connection with it, and no other.
+ *
+ * <p>Confined to the pool's event loop.
+ */
+final class InnerConnections implements ClientConnection.Owner {
+  /** How long no connection is made in the background after one could not be made. */
+  static final long BACK_OFF_NANOS = 1_000_000_000;
+
+  /** How long requests wait for connections in the making when others are there. */
+  private static final long HOLD_MILLIS = 50;
+
+  /** Who provides the ways through the gateway, and hears of the end. */
+  interface Home {
+    /** How a connection is made by an outer tunnel that is asked for in this way. */
+    Connector way(NestedPeer peer, ConnectRequest outer);
+
+    /** There is no connection any more, nor one in the making, and nobody waits for one. */
+    void onEmpty(InnerConnections empty);
+  }
+
+  /** A connection in use. */
+  private record Member(ClientConnection connection, long bornNanos) {}
+
+  /**
+   * A connection in the making.
+   *
+   * @param replaces what it takes the place of
+   */
+  private record Dial(@Nullable ClientConnection replaces) {}
+
+  private record Waiting(TunnelRequest request, ConnectRequest outer) {}
+
+  /** How much of what waits is handed out. */
+  private enum Share {
+    ALL,
+    /** What is left when each connection in the making has its part. */
+    OWN
+  }
+
+  private final EventLoop loop;
+  private final NestedPeer peer;
+  private final PeerKey key;
+  private final HboneSettings settings;
+  private final HboneObserver observer;
+  private final Home home;
+
+  /** Those that take tunnels, the least recently used first. */
+  private final List<Member> usable = new ArrayList<>();
+
+  private final Map<ClientConnection, Dial> dials = new HashMap<>();
+
+  /** Those that take no more tunnels and have some. */
+  private final List<ClientConnection> retired = new ArrayList<>();
+
+  private final ArrayDeque<Waiting> waiting = new ArrayDeque<>();
+
+  /** Those in the making that are not to be kept. */
+  private final Set<ClientConnection> doomed = new HashSet<>();
+
+  private @Nullable Future<?> holdTimer;
+  private boolean closing;
+  private boolean failedLately;
+  private long failedAtNanos;
+
+  InnerConnections(
+      EventLoop loop, NestedPeer peer, HboneSettings settings, HboneObserver observer, Home home) {
+    this.loop = loop;
+    this.peer = peer;
+    this.key = peer.key();
+    this.settings = settings;
+    this.observer = observer;
+    this.home = home;
+  }
+
+  NestedPeer peer() {
+    return peer;
+  }
+
+  /** Puts a request on a connection, or in line for one. */
+  void assign(TunnelRequest request, ConnectRequest outer) {
+    @Nullable Member chosen = choose();
+    if (chosen == null) {
+      waiting.add(new Waiting(request, outer));
+      if (dials.isEmpty() || usable.size() + dials.size() < wanted()) {
+        dial(outer, null);
+      }
+      return;
+    }
+    use(chosen, request);
+    tend(outer);
+  }
+
+  /** The one with the fewest tunnels that has room; of several the least recently used. */
+  private @Nullable Member choose() {
+    @Nullable Member best = null;
+    for (Member each : usable) {
+      if (each.connection().hasRoom()
+          && (best == null || each.connection().streams() < best.connection().streams())) {
+        best = each;
+      }
+    }
+    return best;
+  }
+
+  private void use(Member member, TunnelRequest request) {
+    usable.remove(member);
+    usable.add(member);
+    member.connection().open(request);
+  }
+
+  /** Makes one more in the background: there are too few, or one has served its time. */
+  private void tend(ConnectRequest outer) {
+    long now = loop.ticker().nanoTime();
+    boolean backsOff = failedLately && now - failedAtNanos < BACK_OFF_NANOS;
+    if (closing || backsOff || !dials.isEmpty()) {
+      return;
+    }
+    if (usable.size() < wanted()) {
+      dial(outer, null);
+      return;
+    }
+    for (Member each : usable) {
+      if (now - each.bornNanos() > settings.nested().refresh().toNanos()) {
+        dial(outer, each.connection());
+        return;
+      }
+    }
+  }
+
+  private int wanted() {
+    return settings.nested().connections();
+  }
+
+  private void dial(ConnectRequest outer, @Nullable ClientConnection replaces) {
+    ClientConnection connection = new ClientConnection(loop, key, settings, this, observer);
+    dials.put(connection, new Dial(replaces));
+    // Not from inside open: what the connector has ready may fail at once.
+    loop.execute(() -> connection.dial(home.way(peer, outer)));
+  }
+
+  /** Hands out what waits. */
+  private void serve(Share share) {
+    waiting.removeIf(each -> !each.request().isWaiting());
+    int toCome = share == Share.ALL ? 0 : dials.size();
+    int left = (waiting.size() + toCome) / (toCome + 1);
+    while (left > 0) {
+      @Nullable Member chosen = choose();
+      @Nullable Waiting next = chosen == null ? null : waiting.poll();
+      if (chosen == null || next == null) {
+        break;
+      }
+      use(chosen, next.request());
+      left--;
+    }
+    @Nullable Waiting first = waiting.peek();
+    if (first != null && dials.isEmpty()) {
+      dial(first.outer(), null);
+    } else if (first != null && holdTimer == null) {
+      holdTimer = loop.schedule(this::holdNoLonger, HOLD_MILLIS, TimeUnit.MILLISECONDS);
+    }
+  }
+
+  /** A connection in the making is late: what was kept for it goes to those that are there. */
+  private void holdNoLonger() {
+    holdTimer = null;
+    if (choose() != null) {
+      serve(Share.ALL);
+    }
+  }
+
+  /** Puts no more tunnels on the connections and tells their peers so. */
+  void retire() {
+    doomed.addAll(dials.keySet());
+    List.copyOf(usable).forEach(member -> member.connection().retire());
+  }
+
+  /** Ends everything now. */
+  void close() {
+    closing = true;
+    List.copyOf(dials.keySet()).forEach(connection -> connection.close("pool closed"));
+    List.copyOf(usable).forEach(member -> member.connection().close("pool closed"));
+    List.copyOf(retired).forEach(connection -> connection.close("pool closed"));
+  }
+
+  void closeRevoked() {
+    List.copyOf(usable).forEach(member -> member.connection().closeIfRevoked());
+    List.copyOf(retired).forEach(ClientConnection::closeIfRevoked);
+  }
+
+  /** Nobody waits for a request any more; the connection in the making serves others. */
+  void onCancelled(TunnelRequest request) {
+    waiting.removeIf(each -> each.request().equals(request));
+  }
+
+  // ClientConnection.Owner
+
+  @Override
+  public void onUsable(ClientConnection connection) {
+    @Nullable Dial dial = dials.remove(connection);
+    failedLately = false;
+    usable.add(new Member(connection, loop.ticker().nanoTime()));
+    @Nullable ClientConnection before = dial == null ? null : dial.replaces();
+    if (before != null) {
+      before.stopUsing();
+    }
+    serve(Share.OWN);
+    if (doomed.remove(connection)) {
+      connection.retire();
+    }
+  }
+
+  @Override
+  public void onDialFailed(ClientConnection connection, HboneFailure failure) {
+    dials.remove(connection);
+    failedLately = true;
+    failedAtNanos = loop.ticker().nanoTime();
+    doomed.remove(connection);
+    if (closing || (usable.isEmpty() && dials.isEmpty())) {
+      for (@Nullable Waiting next = waiting.poll(); next != null; next = waiting.poll()) {
+        next.request().fail(failure);
+      }
+    } else if (dials.isEmpty()) {
+      serve(Share.ALL);
+    }
+    leaveIfEmpty();
+  }
+
+  @Override
+  public void onRoom(ClientConnection connection) {
+    if (!waiting.isEmpty()) {
+      serve(Share.OWN);
+    }
+  }
+
+  @Override
+  public void onRetired(ClientConnection connection) {
+    usable.removeIf(member -> member.connection().equals(connection));
+    retired.add(connection);
+  }
+
+  @Override
+  public void onIdle(ClientConnection connection) {
+    connection.close("unused for " + settings.idleRelease().toMillis() + " ms");
+  }
+
+  @Override
+  public void onOver(ClientConnection connection) {
+    retired.remove(connection);
+    if (!closing && !waiting.isEmpty()) {
+      serve(Share.OWN);
+    }
+    leaveIfEmpty();
+  }
+
+  private void leaveIfEmpty() {
+    if (usable.isEmpty() && dials.isEmpty() && retired.isEmpty() && waiting.isEmpty()) {
+      if (holdTimer != null) {
+        holdTimer.cancel(false);
+        holdTimer = null;
+      }
+      home.onEmpty(this);
+    }
+  }
+}

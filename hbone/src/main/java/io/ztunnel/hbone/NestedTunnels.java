@@ -1,0 +1,269 @@
+package io.ztunnel.hbone;
+
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandler;
+import io.netty.channel.EventLoop;
+import io.netty.util.concurrent.Future;
+import io.netty.util.concurrent.Promise;
+import java.net.InetSocketAddress;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Tunnels within tunnels, to peers that only a gateway can reach (Istio's double HBONE). The outer
+ * tunnel is one of the pool's; in it runs a connection of its own, with TLS to whoever the gateway
+ * chose. It is for one inner tunnel, so that every connection of an application is balanced by the
+ * gateway (Istio), or, where the settings want some to be kept, one of {@link InnerConnections}.
+ *
+ * <p>Confined to the pool's event loop.
+ */
+final class NestedTunnels implements InnerConnections.Home {
+  private final EventLoop loop;
+  private final HbonePool pool;
+  private final HboneSettings settings;
+  private final Connector connector;
+  private final HboneObserver observer;
+
+  /** Inner connections for one tunnel that are not over, those in the making included. */
+  private final Set<ClientConnection> connections = new HashSet<>();
+
+  private final Map<NestedPeer, InnerConnections> kept = new HashMap<>();
+
+  private boolean closed;
+
+  /**
+   * @param pool where the outer tunnels come from
+   * @param connector for the certificates
+   */
+  NestedTunnels(
+      EventLoop loop,
+      HbonePool pool,
+      HboneSettings settings,
+      Connector connector,
+      HboneObserver observer) {
+    this.loop = loop;
+    this.pool = pool;
+    this.settings = settings;
+    this.connector = connector;
+    this.observer = observer;
+  }
+
+  PendingTunnel open(
+      NestedPeer peer, ConnectRequest outer, ConnectRequest inner, TunnelOpening opening) {
+    TunnelRequest.Line line =
+        settings.nested().connections() == 0 ? new Own(peer, outer) : new Shared(peer, outer);
+    TunnelRequest request = new TunnelRequest(line, peer.key(), inner, opening);
+    line.assign(request);
+    return request;
+  }
+
+  /** Puts no more tunnels on connections that are kept for peers behind these gateways. */
+  void retire(Predicate<PeerKey> gateways) {
+    for (InnerConnections each : List.copyOf(kept.values())) {
+      if (gateways.test(each.peer().gateway())) {
+        each.retire();
+      }
+    }
+  }
+
+  /** Ends every inner connection. */
+  void close() {
+    closed = true;
+    List.copyOf(connections).forEach(connection -> connection.close("pool closed"));
+    List.copyOf(kept.values()).forEach(InnerConnections::close);
+  }
+
+  void closeRevoked() {
+    List.copyOf(connections).forEach(ClientConnection::closeIfRevoked);
+    List.copyOf(kept.values()).forEach(InnerConnections::closeRevoked);
+  }
+
+  @Override
+  public Connector way(NestedPeer peer, ConnectRequest outer) {
+    return new Way(peer, outer);
+  }
+
+  @Override
+  public void onEmpty(InnerConnections empty) {
+    kept.remove(empty.peer(), empty);
+  }
+
+  /** Where one request waits. */
+  private abstract class Line implements TunnelRequest.Line {
+    @Override
+    public HboneSettings settings() {
+      return settings;
+    }
+
+    @Override
+    public void assertConfined() {
+      pool.assertConfined();
+    }
+  }
+
+  /** For a connection that is kept. */
+  private final class Shared extends Line {
+    private final NestedPeer peer;
+    private final ConnectRequest outer;
+
+    Shared(NestedPeer peer, ConnectRequest outer) {
+      this.peer = peer;
+      this.outer = outer;
+    }
+
+    @Override
+    public void assign(TunnelRequest request) {
+      if (closed) {
+        loop.execute(() -> request.fail(new HboneFailure.PoolClosed()));
+        return;
+      }
+      kept.computeIfAbsent(
+              peer, _ -> new InnerConnections(loop, peer, settings, observer, NestedTunnels.this))
+          .assign(request, outer);
+    }
+
+    @Override
+    public void onCancelled(TunnelRequest request) {
+      @Nullable InnerConnections connections = kept.get(peer);
+      if (connections != null) {
+        connections.onCancelled(request);
+      }
+    }
+  }
+
+  /** For a connection of its own. */
+  private final class Own extends Line implements ClientConnection.Owner {
+    private final NestedPeer peer;
+    private final ConnectRequest outer;
+    private @Nullable TunnelRequest waiting;
+    private @Nullable ClientConnection dialled;
+
+    Own(NestedPeer peer, ConnectRequest outer) {
+      this.peer = peer;
+      this.outer = outer;
+    }
+
+    /** Dials for the request: for the first time, or again when it was not processed. */
+    @Override
+    public void assign(TunnelRequest request) {
+      if (closed) {
+        loop.execute(() -> request.fail(new HboneFailure.PoolClosed()));
+        return;
+      }
+      ClientConnection connection =
+          new ClientConnection(loop, peer.key(), settings, this, observer);
+      waiting = request;
+      dialled = connection;
+      connections.add(connection);
+      // Not from inside open: what the connector has ready may fail at once.
+      loop.execute(() -> connection.dial(way(peer, outer)));
+    }
+
+    @Override
+    public void onCancelled(TunnelRequest request) {
+      if (dialled != null) {
+        dialled.close("nobody waits for it any more");
+      }
+    }
+
+    // ClientConnection.Owner
+
+    @Override
+    public void onUsable(ClientConnection connection) {
+      @Nullable TunnelRequest request = waiting;
+      waiting = null;
+      if (request != null && request.isWaiting()) {
+        connection.open(request);
+      }
+      connection.stopUsing(); // it ends with its only tunnel
+    }
+
+    @Override
+    public void onDialFailed(ClientConnection connection, HboneFailure failure) {
+      connections.remove(connection);
+      @Nullable TunnelRequest request = waiting;
+      waiting = null;
+      if (request != null) {
+        request.fail(failure);
+      }
+    }
+
+    @Override
+    public void onRoom(ClientConnection connection) {}
+
+    @Override
+    public void onRetired(ClientConnection connection) {}
+
+    @Override
+    public void onIdle(ClientConnection connection) {}
+
+    @Override
+    public void onOver(ClientConnection connection) {
+      connections.remove(connection);
+    }
+  }
+
+  /** How a connection is made through the gateway. */
+  private final class Way implements Connector {
+    private final NestedPeer peer;
+    private final ConnectRequest outer;
+
+    Way(NestedPeer peer, ConnectRequest outer) {
+      this.peer = peer;
+      this.outer = outer;
+    }
+
+    @Override
+    public Future<Channel> connect(EventLoop on, PeerKey inner, ChannelHandler handler) {
+      Promise<Channel> connected = on.newPromise();
+      PendingTunnel pending =
+          pool.open(peer.gateway(), outer, new Outer(inner.address(), handler, connected));
+      connected.addListener(
+          done -> {
+            if (done.isCancelled()) {
+              pending.cancel();
+            }
+          });
+      return connected;
+    }
+
+    @Override
+    public Future<ClientTls> tls(EventLoop on, PeerKey inner) {
+      return connector.tls(on, inner);
+    }
+  }
+
+  /** Makes a channel of the outer tunnel. */
+  private record Outer(
+      InetSocketAddress address, ChannelHandler handler, Promise<Channel> connected)
+      implements TunnelOpening {
+    @Override
+    public TunnelListener onOpened(Tunnel tunnel, TlsPeer gateway, @Nullable String baggage) {
+      TunnelChannel channel = new TunnelChannel(tunnel, address);
+      channel.pipeline().addLast(handler);
+      tunnel
+          .eventLoop()
+          .register(channel)
+          .addListener(
+              registered -> {
+                if (!registered.isSuccess()) {
+                  tunnel.reset(TunnelReset.CANCEL);
+                  connected.tryFailure(registered.cause());
+                } else if (!connected.trySuccess(channel)) {
+                  channel.close(); // given up in this very turn
+                }
+              });
+      return channel;
+    }
+
+    @Override
+    public void onFailed(HboneFailure failure) {
+      connected.tryFailure(new NoOuterTunnelException(failure));
+    }
+  }
+}

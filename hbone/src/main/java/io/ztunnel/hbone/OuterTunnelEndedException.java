@@ -1,0 +1,45 @@
+package io.ztunnel.hbone;
+
+import java.io.IOException;
+
+/** The tunnel under a connection is over. Has no stack trace, because it tells about the peer. */
+final class OuterTunnelEndedException extends IOException {
+  private static final long serialVersionUID = 1;
+
+  private final transient TunnelTermination termination;
+
+  OuterTunnelEndedException(TunnelTermination termination) {
+    super("outer tunnel ended: " + text(termination));
+    this.termination = termination;
+  }
+
+  /** What it means for the tunnels of the connection: they are lost with it. */
+  TunnelTermination asLoss() {
+    return switch (termination) {
+      case TunnelTermination.PeerRevoked revoked -> revoked;
+      case TunnelTermination.Reset _,
+          TunnelTermination.ConnectionLost _,
+          TunnelTermination.GoAway _ ->
+          new TunnelTermination.ConnectionLost(String.valueOf(getMessage()));
+    };
+  }
+
+  private static String text(TunnelTermination termination) {
+    return switch (termination) {
+      case TunnelTermination.Reset(long code) ->
+          "stream error received: " + Http2ErrorNames.name(code);
+      case TunnelTermination.ConnectionLost(String reason) -> reason;
+      case TunnelTermination.PeerRevoked(String certificate) ->
+          "peer certificate revoked: " + certificate;
+      case TunnelTermination.GoAway(long code, String debug) ->
+          "connection going away: "
+              + Http2ErrorNames.name(code)
+              + (debug.isEmpty() ? "" : " (" + debug + ")");
+    };
+  }
+
+  @Override
+  public synchronized Throwable fillInStackTrace() {
+    return this;
+  }
+}

@@ -1,0 +1,236 @@
+package io.ztunnel.hbone;
+
+import static java.nio.charset.StandardCharsets.US_ASCII;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.netty.buffer.Unpooled;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+/**
+ * Inner connections that are kept: three backends, of which the gateway takes one after another.
+ */
+@ExtendWith(LeakExtension.class)
+class InnerConnectionsTest {
+  private static final String GATEWAY = "spiffe://cluster.local/ns/istio-system/sa/gateway";
+  private static final String AUTHORITY = "echo.shop.svc.cluster.local:80";
+  private static final ConnectRequest OUTER =
+      new ConnectRequest(AUTHORITY, "", "for=\"10.0.0.1:1\"", "t", null);
+  private static final Duration LONG = Duration.ofMinutes(5);
+
+  /** One backend: its connections, and what was asked on them. */
+  private static final class Backend {
+    private final List<EchoHandler> connections = new ArrayList<>();
+    private final List<HboneServerConnection> open = new ArrayList<>();
+
+    int tunnels() {
+      return connections.stream().mapToInt(each -> each.connects.size()).sum();
+    }
+  }
+
+  private final TestPki pki = TestPki.root("root");
+  private final Loopback mesh = new Loopback();
+  private final List<Backend> backends = new ArrayList<>();
+  private final List<InetSocketAddress> addresses = new ArrayList<>();
+  private final StandInGateway gateway =
+      new StandInGateway(mesh::dial, n -> addresses.get(n % addresses.size()));
+  private ClientTls clientTls;
+  private NestedPeer peer;
+
+  @BeforeEach
+  void start() {
+    ServerTls serverTls = mesh.serverTls(pki.workload(Loopback.SERVER));
+    for (int i = 0; i < 3; i++) {
+      Backend backend = new Backend();
+      backends.add(backend);
+      addresses.add(
+          mesh.listen(
+              channel -> {
+                EchoHandler handler = new EchoHandler();
+                backend.connections.add(handler);
+                HboneServerConnection connection =
+                    HboneServer.serve(
+                        channel,
+                        mesh.loop().newSucceededFuture(serverTls),
+                        HboneSettings.defaults(),
+                        handler,
+                        HboneObserver.NONE);
+                backend.open.add(connection);
+                return connection;
+              }));
+    }
+    InetSocketAddress gatewayAddress =
+        mesh.serve(mesh.serverTls(pki.workload(GATEWAY)), HboneSettings.defaults(), () -> gateway);
+    clientTls = mesh.clientTls(pki.workload(Loopback.CLIENT));
+    peer =
+        new NestedPeer(
+            new PeerKey(Loopback.CLIENT, List.of(GATEWAY), gatewayAddress, null, "gateway"),
+            List.of(Loopback.SERVER),
+            AUTHORITY);
+  }
+
+  @AfterEach
+  void stop() {
+    mesh.close();
+  }
+
+  private HbonePool pool(int connections, Duration refresh) {
+    return mesh.pool(
+        clientTls, TestSettings.nested(HboneSettings.defaults(), connections, refresh));
+  }
+
+  private Opened begin(HbonePool pool) {
+    Opened opened = new Opened();
+    mesh.run(() -> pool.openNested(peer, OUTER, OUTER.fromNetwork("net-1"), opened));
+    return opened;
+  }
+
+  private Opened open(HbonePool pool) {
+    Opened opened = begin(pool);
+    mesh.await("an answer", opened::isDone);
+    return opened;
+  }
+
+  private void exchange(Opened opened) {
+    mesh.run(
+        () -> {
+          opened.tunnel().write(Unpooled.copiedBuffer("hello", US_ASCII));
+          opened.tunnel().shutdownOutput();
+        });
+    mesh.await("finish", opened.listener::isOver);
+    assertEquals(List.of("end", "finished"), opened.listener.events);
+    assertEquals("hello", opened.listener.payload.toString(US_ASCII));
+  }
+
+  @Test
+  void tunnelsShareAConnection() {
+    HbonePool pool = pool(1, LONG);
+    for (int i = 0; i < 5; i++) {
+      exchange(open(pool));
+    }
+    assertEquals(1, gateway.connects().size());
+    mesh.run(() -> assertEquals(5, backends.getFirst().tunnels()));
+  }
+
+  @Test
+  void tunnelsAreSpreadOverTheBackends() {
+    HbonePool pool = pool(6, LONG);
+    for (int i = 0; i < 600; i++) {
+      exchange(open(pool));
+    }
+    assertEquals(6, gateway.connects().size());
+    mesh.run(
+        () -> {
+          for (Backend backend : backends) {
+            int share = backend.tunnels();
+            assertTrue(share >= 150 && share <= 252, () -> "of 600: " + share);
+          }
+        });
+  }
+
+  @Test
+  void tunnelsThatBeginTogetherAreSpreadToo() {
+    HbonePool pool = pool(6, LONG);
+    List<Opened> all = new ArrayList<>();
+    mesh.run(
+        () -> {
+          for (int i = 0; i < 60; i++) {
+            Opened opened = new Opened();
+            pool.openNested(peer, OUTER, OUTER.fromNetwork("net-1"), opened);
+            all.add(opened);
+          }
+        });
+    mesh.await("answers", () -> all.stream().allMatch(Opened::isDone));
+    mesh.run(
+        () -> {
+          for (Backend backend : backends) {
+            int share = backend.tunnels();
+            assertTrue(share >= 5, () -> "of 60: " + share);
+          }
+        });
+    all.forEach(this::exchange);
+  }
+
+  @Test
+  void aConnectionThatHasServedItsTimeIsReplaced() {
+    HbonePool pool = pool(1, Duration.ofMillis(1));
+    Opened first = open(pool);
+    mesh.await(
+        "another connection takes its place",
+        () -> {
+          pool.openNested(peer, OUTER, OUTER, new Opened());
+          return backends.get(1).tunnels() > 0;
+        });
+    exchange(first); // what it carried goes on
+  }
+
+  @Test
+  void aBackendThatGoesTakesOnlyItsOwnTunnels() {
+    HbonePool pool = pool(3, LONG);
+    List<Opened> all = new ArrayList<>();
+    mesh.await(
+        "a tunnel to each",
+        () -> {
+          boolean spread = backends.stream().allMatch(backend -> backend.tunnels() > 0);
+          if (!spread && all.stream().allMatch(Opened::isDone)) {
+            Opened opened = new Opened();
+            pool.openNested(peer, OUTER, OUTER, opened);
+            all.add(opened);
+          }
+          return spread && all.stream().allMatch(Opened::isDone);
+        });
+    int[] lost = new int[1];
+    mesh.run(
+        () -> {
+          lost[0] = backends.getFirst().tunnels();
+          List.copyOf(backends.getFirst().open).forEach(each -> each.close("gone"));
+        });
+    mesh.await(
+        "its tunnels end",
+        () -> all.stream().filter(each -> each.listener.isOver()).count() == lost[0]);
+    exchange(open(pool));
+    all.stream().filter(each -> !each.listener.isOver()).forEach(this::exchange);
+  }
+
+  @Test
+  void whoWaitsIsToldWhenNoConnectionCanBeMade() {
+    addresses.replaceAll(_ -> new InetSocketAddress(InetAddress.getLoopbackAddress(), 1));
+    HbonePool pool = pool(3, LONG);
+    List<Opened> all = List.of(begin(pool), begin(pool), begin(pool), begin(pool), begin(pool));
+    mesh.await("answers", () -> all.stream().allMatch(Opened::isDone));
+    for (Opened opened : all) {
+      assertInstanceOf(HboneFailure.OuterFailed.class, opened.failure());
+    }
+  }
+
+  @Test
+  void aDrainClosesThoseThatCarryNothingAndLeavesTheOthers() {
+    HbonePool pool = pool(1, LONG);
+    Opened lasting = open(pool);
+    mesh.run(pool::drain);
+    exchange(lasting);
+    mesh.await("nothing is left", () -> pool.tunnels() == 0 && pool.connections() == 0);
+    assertEquals(new HboneFailure.OuterFailed(new HboneFailure.PoolClosed()), open(pool).failure());
+  }
+
+  @Test
+  void aRequestThatIsGivenUpLeavesTheConnectionToOthers() {
+    HbonePool pool = pool(1, LONG);
+    Opened given = new Opened();
+    mesh.run(() -> pool.openNested(peer, OUTER, OUTER, given).cancel());
+    exchange(open(pool));
+    mesh.run(() -> assertEquals(0, given.calls));
+    assertNull(given.failure);
+    assertEquals(1, gateway.connects().size());
+  }
+}

@@ -1,0 +1,318 @@
+package io.ztunnel.hbone;
+
+import static java.nio.charset.StandardCharsets.US_ASCII;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.PooledByteBufAllocator;
+import io.netty.buffer.Unpooled;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+/** Tunnels within tunnels through a gateway that passes bytes on, real sockets and real TLS. */
+@ExtendWith(LeakExtension.class)
+class NestedTunnelsTest {
+  private static final String GATEWAY = "spiffe://cluster.local/ns/istio-system/sa/gateway";
+  private static final String AUTHORITY = "echo.shop.svc.cluster.local:80";
+
+  private static final HboneSettings ONE_EACH =
+      TestSettings.nested(HboneSettings.defaults(), 0, Duration.ofMinutes(1));
+
+  private final TestPki pki = TestPki.root("root");
+  private final Loopback mesh = new Loopback();
+  private final List<EchoHandler> backends = new ArrayList<>();
+  private final RecordingObserver observer = new RecordingObserver();
+  private final StandInGateway gateway = new StandInGateway(mesh::dial, _ -> this.backendAddress);
+  private InetSocketAddress backendAddress;
+  private InetSocketAddress gatewayAddress;
+  private HbonePool pool;
+
+  @BeforeEach
+  void start() {
+    backendAddress =
+        mesh.serve(
+            mesh.serverTls(pki.workload(Loopback.SERVER)),
+            HboneSettings.defaults(),
+            () -> {
+              EchoHandler backend = new EchoHandler();
+              backends.add(backend);
+              return backend;
+            });
+    gatewayAddress =
+        mesh.serve(mesh.serverTls(pki.workload(GATEWAY)), HboneSettings.defaults(), () -> gateway);
+    pool =
+        mesh.pool(
+            mesh.connector(mesh.clientTls(pki.workload(Loopback.CLIENT))), ONE_EACH, observer);
+  }
+
+  @AfterEach
+  void stop() {
+    mesh.close();
+  }
+
+  private NestedPeer peer(String... accepted) {
+    PeerKey key = new PeerKey(Loopback.CLIENT, List.of(GATEWAY), gatewayAddress, null, "gateway");
+    return new NestedPeer(key, List.of(accepted), AUTHORITY);
+  }
+
+  private static final ConnectRequest OUTER =
+      new ConnectRequest(AUTHORITY, "k8s.namespace.name=a", "for=\"10.0.0.1:1\"", "t", null);
+
+  private Opened open(NestedPeer peer) {
+    Opened opened = begin(peer);
+    mesh.await("an answer", opened::isDone);
+    return opened;
+  }
+
+  private Opened begin(NestedPeer peer) {
+    Opened opened = new Opened();
+    mesh.run(() -> pool.openNested(peer, OUTER, OUTER.fromNetwork("net-1"), opened));
+    return opened;
+  }
+
+  private String exchange(Opened opened, String text) {
+    mesh.run(
+        () -> {
+          opened.tunnel().write(Unpooled.copiedBuffer(text, US_ASCII));
+          opened.tunnel().shutdownOutput();
+        });
+    mesh.await("finish", opened.listener::isOver);
+    assertEquals(List.of("end", "finished"), opened.listener.events);
+    return opened.listener.payload.toString(US_ASCII);
+  }
+
+  @Test
+  void theInnerTunnelReachesThePeerThatTheGatewayChose() {
+    Opened opened = open(peer(Loopback.SERVER));
+    assertNull(opened.failure);
+
+    assertEquals("hello", exchange(opened, "hello"));
+
+    mesh.await("the outer tunnel ended in order", () -> gateway.ends().equals(List.of("finished")));
+    mesh.run(
+        () -> {
+          assertEquals(List.of(Loopback.SERVER), opened.peer().uriSans());
+          assertEquals("k8s.namespace.name=echo", opened.baggage);
+          assertEquals(OUTER, gateway.connects().getFirst().request());
+          EchoHandler backend = backends.getFirst();
+          assertEquals(List.of(Loopback.CLIENT), backend.peer().uriSans());
+          assertEquals(OUTER.fromNetwork("net-1"), backend.connects.getFirst().request());
+        });
+  }
+
+  @Test
+  void eachTunnelHasAnInnerConnectionOfItsOwnAndSharesTheOuterOne() {
+    List<Opened> all = new ArrayList<>();
+    for (int i = 0; i < 5; i++) {
+      all.add(open(peer(Loopback.SERVER)));
+    }
+    for (Opened opened : all) {
+      assertEquals("hello", exchange(opened, "hello"));
+    }
+    assertEquals(5, backends.size());
+    assertEquals(1, (int) mesh.call(() -> pool.connections()));
+    mesh.await("outer tunnels are gone", () -> pool.tunnels() == 0);
+  }
+
+  @Test
+  void manyMegabytesGoBothWaysAndEndInOrder() {
+    long seed = System.nanoTime();
+    System.out.println("seed " + seed);
+    Random random = new Random(seed);
+    Opened opened = open(peer(Loopback.SERVER));
+    byte[] sent = new byte[24 << 20];
+    random.nextBytes(sent);
+    Runnable writer =
+        new Runnable() {
+          private int at;
+
+          @Override
+          public void run() {
+            while (at < sent.length && opened.tunnel().isWritable()) {
+              int n = Math.min(sent.length - at, 1 + random.nextInt(100_000));
+              ByteBuf piece = PooledByteBufAllocator.DEFAULT.directBuffer(9 + n);
+              piece.setIndex(9, 9).writeBytes(sent, at, n);
+              opened.tunnel().write(piece);
+              at += n;
+            }
+            if (at == sent.length) {
+              at++;
+              opened.tunnel().shutdownOutput();
+            }
+          }
+        };
+    opened.listener.onWritable = writer;
+    mesh.run(writer);
+    mesh.await("finish", opened.listener::isOver);
+    assertArrayEquals(sent, opened.listener.payload.toByteArray());
+    assertEquals("finished", opened.listener.events.getLast());
+  }
+
+  @Test
+  void aGatewayThatTakesNoMoreStopsTheWriter() {
+    Opened opened = open(peer(Loopback.SERVER));
+    opened.listener.consumes = false; // so that the backend's echo stops, and then its reading
+    int piece = 64 << 10;
+    long[] written = {0};
+    mesh.await(
+        "the tunnel is full",
+        () -> {
+          for (int i = 0; i < 64 && opened.tunnel().isWritable(); i++) {
+            opened.tunnel().write(Unpooled.wrappedBuffer(new byte[piece]));
+            written[0] += piece;
+          }
+          // What two readers and the sockets between take, and no more.
+          assertTrue(written[0] < 256L << 20, () -> "written: " + written[0]);
+          return !opened.tunnel().isWritable() && opened.listener.received >= 4 << 20;
+        });
+  }
+
+  @Test
+  void aPeerThatIsNotExpectedIsRefused() {
+    HboneFailure failure = open(peer("spiffe://cluster.local/ns/shop/sa/other")).failure();
+    HboneFailure.WrongPeer wrong = assertInstanceOf(HboneFailure.WrongPeer.class, failure);
+    assertEquals(
+        "identity verification error: peer did not present the expected SAN"
+            + " (spiffe://cluster.local/ns/shop/sa/other), got "
+            + Loopback.SERVER,
+        wrong.message());
+    mesh.await("the outer tunnel is gone", () -> pool.tunnels() == 0);
+  }
+
+  @Test
+  void nobodyIsExpectedWhereTheServiceNamesNobody() {
+    assertInstanceOf(HboneFailure.WrongPeer.class, open(peer()).failure());
+  }
+
+  @Test
+  void aWrongGatewayIsTheOuterTunnelsFailure() {
+    PeerKey key =
+        new PeerKey(Loopback.CLIENT, List.of("spiffe://a/ns/b/sa/c"), gatewayAddress, null, "g");
+    HboneFailure failure = open(new NestedPeer(key, List.of(Loopback.SERVER), AUTHORITY)).failure();
+    HboneFailure.OuterFailed outer = assertInstanceOf(HboneFailure.OuterFailed.class, failure);
+    assertInstanceOf(HboneFailure.WrongPeer.class, outer.cause());
+  }
+
+  @Test
+  void aGatewayThatIsNotThereIsTheOuterTunnelsFailure() {
+    PeerKey key =
+        new PeerKey(
+            Loopback.CLIENT,
+            List.of(GATEWAY),
+            new InetSocketAddress(InetAddress.getLoopbackAddress(), 1),
+            null,
+            "g");
+    HboneFailure failure = open(new NestedPeer(key, List.of(Loopback.SERVER), AUTHORITY)).failure();
+    HboneFailure.OuterFailed outer = assertInstanceOf(HboneFailure.OuterFailed.class, failure);
+    assertInstanceOf(HboneFailure.ConnectFailed.class, outer.cause());
+  }
+
+  @Test
+  void aGatewayWithoutABackendIsTheOuterTunnelsFailure() {
+    backendAddress = new InetSocketAddress(InetAddress.getLoopbackAddress(), 1);
+    assertEquals(
+        new HboneFailure.OuterFailed(
+            new HboneFailure.Rejected(503, "http status: 503 Service Unavailable")),
+        open(peer(Loopback.SERVER)).failure());
+  }
+
+  @Test
+  void theInnerPeersRefusalIsItsOwn() {
+    backendAddress =
+        mesh.serve(
+            mesh.serverTls(pki.workload(Loopback.SERVER)),
+            HboneSettings.defaults(),
+            () ->
+                new EchoHandler() {
+                  @Override
+                  public void onConnect(InboundConnect connect) {
+                    connect.reject(401);
+                  }
+                });
+    assertEquals(
+        new HboneFailure.Rejected(401, "http status: 401 Unauthorized"),
+        open(peer(Loopback.SERVER)).failure());
+    mesh.await("the outer tunnel is gone", () -> pool.tunnels() == 0);
+  }
+
+  @Test
+  void aClosedPoolEndsTheInnerTunnels() {
+    Opened opened = open(peer(Loopback.SERVER));
+    mesh.run(() -> pool.close());
+    mesh.await("end", opened.listener::isOver);
+    assertEquals(List.of("ConnectionLost[reason=pool closed]"), opened.listener.events);
+  }
+
+  @Test
+  void aLostGatewayEndsTheInnerTunnelAndSaysSo() {
+    HboneServerConnection[] outer = new HboneServerConnection[1];
+    ServerTls tls = mesh.serverTls(pki.workload(GATEWAY));
+    gatewayAddress =
+        mesh.listen(
+            channel ->
+                outer[0] =
+                    HboneServer.serve(
+                        channel,
+                        mesh.loop().newSucceededFuture(tls),
+                        HboneSettings.defaults(),
+                        gateway,
+                        HboneObserver.NONE));
+    Opened opened = open(peer(Loopback.SERVER));
+    mesh.run(() -> outer[0].close("gateway gone"));
+    mesh.await("end", opened.listener::isOver);
+    String end = opened.listener.events.getLast();
+    assertTrue(end.startsWith("ConnectionLost[reason=outer tunnel ended: "), end);
+  }
+
+  @Test
+  void aTunnelThatIsResetInsideEndsWithTheOuterOne() {
+    Opened opened = open(peer(Loopback.SERVER));
+    mesh.run(() -> opened.tunnel().reset(TunnelReset.CANCEL));
+    mesh.await("the outer tunnel is gone", () -> pool.tunnels() == 0);
+    assertEquals(List.of(), opened.listener.events);
+  }
+
+  @Test
+  void whatNobodyWaitsForAnyMoreIsGivenUp() {
+    Opened opened = new Opened();
+    mesh.run(() -> pool.openNested(peer(Loopback.SERVER), OUTER, OUTER, opened).cancel());
+    Opened later = new Opened();
+    PendingTunnel pending =
+        mesh.call(() -> pool.openNested(peer(Loopback.SERVER), OUTER, OUTER, later));
+    mesh.await("the outer tunnel is asked for", () -> pool.tunnels() == 1);
+    mesh.run(pending::cancel);
+    mesh.await("the outer tunnel is gone", () -> pool.tunnels() == 0);
+    mesh.run(
+        () -> {
+          assertEquals(0, opened.calls);
+          assertEquals(0, later.calls);
+        });
+  }
+
+  @Test
+  void aSilentBackendFailsInTime() {
+    HboneSettings hasty =
+        TestSettings.nested(
+            TestSettings.handshakeTimeout(Duration.ofMillis(300)), 0, Duration.ofMinutes(1));
+    backendAddress = mesh.listen(channel -> channel); // accepts and says nothing
+    HbonePool impatient = mesh.pool(mesh.clientTls(pki.workload(Loopback.CLIENT)), hasty);
+    Opened opened = new Opened();
+    mesh.run(() -> impatient.openNested(peer(Loopback.SERVER), OUTER, OUTER, opened));
+    mesh.await("an answer", opened::isDone);
+    assertEquals(
+        new HboneFailure.HandshakeTimedOut(gatewayAddress, "TLS handshake not done within 300 ms"),
+        opened.failure());
+  }
+}
