@@ -351,8 +351,9 @@ public record Config(
     if (!listeners.proxy() && !dns.proxy()) {
       throw ConfigException.state("run without any servers enabled (ENABLE_PROXY, DNS_CAPTURE)");
     }
-    if (mode instanceof Mode.Gateway) {
-      requireOfGateway(listeners, xds);
+    if (mode instanceof Mode.Gateway && xds.onDemand()) {
+      // What it serves must be known before anybody asks: refusals would be guesses else.
+      throw ConfigException.variable("XDS_ON_DEMAND", "true", "expected: false in gateway mode");
     }
     return new Config(
         listeners,
@@ -370,16 +371,6 @@ public record Config(
         metadata,
         structuredMetadata(env),
         String.join(" ", arguments));
-  }
-
-  private static void requireOfGateway(Listeners listeners, Xds xds) {
-    if (!listeners.proxy()) {
-      throw ConfigException.variable("ENABLE_PROXY", "false", "expected: true in gateway mode");
-    }
-    if (xds.onDemand()) {
-      // What it serves must be known before anybody asks: refusals would be guesses else.
-      throw ConfigException.variable("XDS_ON_DEMAND", "true", "expected: false in gateway mode");
-    }
   }
 
   private static SortedMap<String, String> metadata(Environment env, ProxyConfig proxyConfig) {

@@ -17,8 +17,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The proxy of one node: a process of its own, started by the launcher in the node's network
- * namespace, and the CNI agent that tells it about pods. A proxy in dedicated mode and a gateway run
- * in their pod's namespace and have no agent. For one thread.
+ * namespace, and the CNI agent that tells it about pods. A proxy in dedicated mode and a gateway
+ * run in their pod's namespace and have no agent. For one thread.
  */
 public final class Daemon implements AutoCloseable {
   private static final int ADMIN_PORT = 15000;

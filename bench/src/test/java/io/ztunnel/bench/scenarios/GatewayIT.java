@@ -25,8 +25,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
- * A gateway into network-2, asked by members of network-1. Its endpoints are programs that say their
- * names on port 15008, and one real daemon of a node.
+ * A gateway into network-2, asked by members of network-1. Its endpoints are programs that say
+ * their names on port 15008, and one real daemon of a node.
  */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class GatewayIT {
@@ -75,8 +75,8 @@ class GatewayIT {
     exported("empty", "10.97.0.4");
     scene.service(service("both", "10.97.0.5")); // seen to be global by its remote endpoint
     scene.service(service("private", "10.97.0.6"));
-    String waypoint = "{destination: \"shop/%s\", hboneMtlsPort: 15008}";
-    String way = waypoint.formatted(Entry.hostname("way"));
+    String way =
+        "{destination: \"shop/%s\", hboneMtlsPort: 15008}".formatted(Entry.hostname("way"));
     scene.service(
         service("guarded", "10.97.0.7").with("subjectAltNames", SANS).with("waypoint", way));
     scene.service(
@@ -84,8 +84,7 @@ class GatewayIT {
             .with("subjectAltNames", SANS)
             .with("waypoint", way)
             .with("ingressUseWaypoint", "true"));
-    scene.service(
-        service("way", "10.97.0.9").with("ports", "{15008: 15008}"));
+    scene.service(service("way", "10.97.0.9").with("ports", "{15008: 15008}"));
 
     Daemon _ = scene.daemon(node, Map.of("NETWORK", HERE), server);
     gateway = scene.gateway(gatewayPod, Map.of("NETWORK", HERE));
@@ -133,7 +132,8 @@ class GatewayIT {
         Entry.workload(name)
             .with("network", "network-1")
             .with("capacity", "1000")
-            .with("networkGateway", "{destination: \"network-1/203.0.113.1\", hboneMtlsPort: 15008}")
+            .with(
+                "networkGateway", "{destination: \"network-1/203.0.113.1\", hboneMtlsPort: 15008}")
             .serving(service, 80, PORT));
   }
 
@@ -208,6 +208,10 @@ class GatewayIT {
     assertEquals(Set.of("one"), answers);
   }
 
+  private double open(String metric) throws IOException {
+    return Counters.sum(Counters.read(gateway), "ztunnel_gateway_" + metric);
+  }
+
   @Test
   void openTunnelsAreSpreadEvenlyAndCounted() throws Exception {
     Journal.awaitRest(gateway);
@@ -218,18 +222,17 @@ class GatewayIT {
       assertEquals(200, answer.status());
       open.add(answer);
     }
-    Map<String, Double> samples = Counters.read(gateway);
-    assertEquals(30, samples.get("ztunnel_gateway_tunnels_open"));
-    assertEquals(3, samples.get("ztunnel_gateway_endpoints_open"));
-    assertEquals(10, samples.get("ztunnel_gateway_endpoint_tunnels{rank=\"most\"}"));
-    assertEquals(10, samples.get("ztunnel_gateway_endpoint_tunnels{rank=\"fewest\"}"));
-    assertEquals(1, samples.get("ztunnel_gateway_sources_open"));
+    assertEquals(30, open("tunnels_open"));
+    assertEquals(3, open("endpoints_open"));
+    assertEquals(10, open("endpoint_tunnels{rank=\"most\"}"));
+    assertEquals(10, open("endpoint_tunnels{rank=\"fewest\"}"));
+    assertEquals(1, open("sources_open"));
     for (MeshClient.Answer answer : open) {
       reached.merge(answer.exchange(""), 1, Integer::sum);
     }
     assertEquals(Map.of("one", 10, "two", 10, "three", 10), reached);
-    Await.equal(0.0, () -> Counters.read(gateway).get("ztunnel_gateway_tunnels_open"));
-    Await.equal(0.0, () -> Counters.read(gateway).get("ztunnel_gateway_endpoints_open"));
+    Await.equal(0.0, () -> open("tunnels_open"));
+    Await.equal(0.0, () -> open("endpoints_open"));
   }
 
   @Test
@@ -237,8 +240,7 @@ class GatewayIT {
     for (int i = 0; i < 10; i++) {
       assertEquals("one", call(authority("failing")));
     }
-    assertTrue(
-        Counters.read(gateway).get("ztunnel_gateway_retries_total") >= 1, "nothing was retried");
+    assertTrue(open("retries_total") >= 1, "nothing was retried");
   }
 
   @ParameterizedTest(name = "{0} from {1}")
@@ -252,8 +254,7 @@ class GatewayIT {
   })
   void aServicesWaypointIsPassedAsTheCallerRequires(String service, String caller, String reached)
       throws Exception {
-    ConnectRequest request =
-        new ConnectRequest(authority(service), "", null, null, null, caller);
+    ConnectRequest request = new ConnectRequest(authority(service), "", null, null, null, caller);
     assertEquals(reached, client.connect(gatewayPod, request).exchange(""));
   }
 
@@ -267,8 +268,7 @@ class GatewayIT {
             connection -> client.connect(gatewayPod, authority("real")).carry(connection));
     MeshClient caller = client("caller");
     InetSocketAddress bridge = new InetSocketAddress(outside.ipv4(), BRIDGE);
-    ConnectRequest request =
-        new ConnectRequest(authority("real"), "", null, null, "network-1");
+    ConnectRequest request = new ConnectRequest(authority("real"), "", null, null, "network-1");
     assertEquals("hihi", caller.connect(server, bridge, request).exchange("hi"));
   }
 
@@ -306,8 +306,7 @@ class GatewayIT {
     MeshClient second = client("greedy");
     assertEquals(429, second.connect(limitedPod, authority("spread")).status());
     MeshClient third = client("greedy");
-    assertThrows(
-        IOException.class, () -> third.connect(limitedPod, authority("spread")).status());
+    assertThrows(IOException.class, () -> third.connect(limitedPod, authority("spread")).status());
     log.awaitAny("reason=\"source_connections_limit\"", "sa/greedy has 2");
   }
 
