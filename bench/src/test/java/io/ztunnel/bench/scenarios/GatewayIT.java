@@ -6,9 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.ztunnel.bench.lab.Daemon;
 import io.ztunnel.hbone.ConnectRequest;
+import io.ztunnel.hbone.TestPki;
+import io.ztunnel.identity.CaServer;
 import io.ztunnel.redirection.Lab;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -40,6 +43,7 @@ class GatewayIT {
   private Lab.Pod gatewayPod;
   private Lab.Pod limitedPod;
   private Lab.Pod leavingPod;
+  private Lab.Pod certifiedPod;
   private Lab.Pod outside;
   private Lab.Pod server;
   private Lab.Pod one;
@@ -53,6 +57,7 @@ class GatewayIT {
     gatewayPod = member(node, "gateway");
     limitedPod = member(node, "limited");
     leavingPod = member(node, "leaving");
+    certifiedPod = member(node, "certified");
     outside = node.addPod("outside", Lab.Without.REDIRECTION);
     one = endpoint(node, "one", "spread", "private", "both", "failing");
     Lab.Pod _ = endpoint(node, "two", "spread");
@@ -270,6 +275,27 @@ class GatewayIT {
     InetSocketAddress bridge = new InetSocketAddress(outside.ipv4(), BRIDGE);
     ConnectRequest request = new ConnectRequest(authority("real"), "", null, null, "network-1");
     assertEquals("hihi", caller.connect(server, bridge, request).exchange("hi"));
+  }
+
+  @Test
+  void itsCertificateIsAskedForAsTheCallerWithItsOwnToken() throws Exception {
+    TestPki controlPlane = TestPki.root("control plane");
+    NodeCa ca =
+        NodeCa.start(
+            scene, certifiedPod, controlPlane, TestPki.root("mesh").intermediate("istiod"));
+    ca.server().callerIs(Entry.identity(certifiedPod));
+    ca.server().validFor(Duration.ofSeconds(40)); // so short that it is always due for renewal
+    Daemon certified = scene.gateway(certifiedPod, ca.environment(Map.of("NETWORK", HERE)));
+    CaServer.Call first = ca.server().calls().getFirst();
+    assertEquals(Entry.identity(certifiedPod), first.identity());
+    assertEquals("Bearer first-token", first.token());
+    assertTrue(
+        certified.configDump().contains("\"identity\": \"" + Entry.identity(certifiedPod) + "\""),
+        "not in the dump");
+    // Whoever asks in a name gets it; one who asks as itself gets what the CA takes it for.
+    Journal log = Journal.now(certified);
+    ca.server().callerIs(Entry.identity(limitedPod));
+    log.awaitAny("not renewed, the old one is still valid", "did not find expected SAN");
   }
 
   @Test
