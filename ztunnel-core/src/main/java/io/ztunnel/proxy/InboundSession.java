@@ -41,6 +41,9 @@ final class InboundSession implements ConnectHandler {
   /** The client's identity as a gateway counts its connections; null when it counts none. */
   private @Nullable String counted;
 
+  /** Why no request is taken: it ends as soon as those that are on their way have been answered. */
+  private @Nullable ConnectionFailure unwelcome;
+
   /** What the last request said of its client: on a session all mostly say the same. */
   private @Nullable String lastBaggage;
 
@@ -164,26 +167,22 @@ final class InboundSession implements ConnectHandler {
     String source = SourceLimits.source(peer);
     if (gateway.limits().openConnection(source)) {
       counted = source;
-    } else {
-      proxy
-          .context()
-          .telemetry()
-          .refused(
-              Reporter.GATEWAY,
-              peerAddress,
-              localAddress,
-              new ConnectionFailure.SourceLimitReached(
-                  ConnectionFailure.SourceLimit.CONNECTIONS,
-                  source,
-                  gateway.limits().maxConnections()));
-      close();
+      return;
     }
+    ConnectionFailure failure =
+        new ConnectionFailure.SourceLimitReached(
+            ConnectionFailure.SourceLimit.CONNECTIONS, source, gateway.limits().maxConnections());
+    unwelcome = failure;
+    proxy.context().telemetry().refused(Reporter.GATEWAY, peerAddress, localAddress, failure);
+    drain();
   }
 
   @Override
   public void onConnect(InboundConnect connect) {
     if (gateway == null) {
       InboundRequest.start(this, connect);
+    } else if (unwelcome != null) {
+      connect.reject(unwelcome.peerStatus());
     } else {
       GatewayRequest.start(this, gateway, connect);
     }
