@@ -250,7 +250,7 @@ final class GatewayRequest implements LiveConnection {
         request.authority(),
         proxy().settings().exchangeBaggage()
             ? session.metadata(request.baggage())
-            : ClientMetadata.NONE,
+            : PeerMetadata.NONE,
         identity,
         endpoint,
         service);

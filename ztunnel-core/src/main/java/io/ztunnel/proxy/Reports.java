@@ -135,14 +135,14 @@ final class Reports {
       InetSocketAddress source,
       InetSocketAddress address,
       String authority,
-      ClientMetadata said,
+      PeerMetadata said,
       @Nullable SpiffeId identity,
       @Nullable Workload endpoint,
       @Nullable ServiceName service) {
     return new ConnectionFacts(
         new TrafficLabels(
             Reporter.GATEWAY,
-            said.peer(identity == null ? "" : identity.toString()),
+            said.peer(identity),
             serviceName(service),
             endpoint == null ? TrafficLabels.Peer.UNKNOWN : peer(endpoint, ""),
             SecurityPolicy.MUTUAL_TLS,

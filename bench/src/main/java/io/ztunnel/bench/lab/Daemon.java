@@ -169,8 +169,7 @@ public final class Daemon implements AutoCloseable {
   }
 
   private static Daemon startInPod(
-      Lab lab, Lab.Pod pod, Path launcher, Map<String, String> variables)
-      throws IOException {
+      Lab lab, Lab.Pod pod, Path launcher, Map<String, String> variables) throws IOException {
     Path log = lab.directory().resolve(pod.name() + ".log");
     NetworkNamespace namespace = pod.open();
     Process process = null;
