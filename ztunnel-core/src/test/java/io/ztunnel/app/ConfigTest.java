@@ -670,6 +670,8 @@ class ConfigTest {
             "connectTimeout",
             "handshakeTimeout",
             "hboneAnswerTimeout",
+            "innerConnections",
+            "innerRefresh",
             "halfCloseProbe",
             "metricLabelSets",
             "metricIdle"),
