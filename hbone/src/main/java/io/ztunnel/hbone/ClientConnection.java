@@ -461,6 +461,7 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
     set(headers, FieldNames.FORWARDED, request.forwarded());
     set(headers, FieldNames.TRACEPARENT, request.traceparent());
     set(headers, FieldNames.FORWARDED_NETWORK, request.forwardedNetwork());
+    set(headers, FieldNames.ISTIO_SOURCE, request.istioSource());
     return headers;
   }
 

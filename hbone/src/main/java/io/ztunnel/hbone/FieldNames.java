@@ -8,6 +8,7 @@ final class FieldNames {
   static final AsciiString FORWARDED = AsciiString.cached("forwarded");
   static final AsciiString TRACEPARENT = AsciiString.cached("traceparent");
   static final AsciiString FORWARDED_NETWORK = AsciiString.cached("x-forwarded-network");
+  static final AsciiString ISTIO_SOURCE = AsciiString.cached("x-istio-source");
 
   private FieldNames() {}
 

@@ -176,7 +176,8 @@ final class ServerRequest implements InboundConnect, TunnelStream.Opening {
         baggage.isEmpty() ? null : String.join(",", baggage),
         text(headers.get(FieldNames.FORWARDED)),
         text(headers.get(FieldNames.TRACEPARENT)),
-        text(headers.get(FieldNames.FORWARDED_NETWORK)));
+        text(headers.get(FieldNames.FORWARDED_NETWORK)),
+        text(headers.get(FieldNames.ISTIO_SOURCE)));
   }
 
   private static @Nullable String text(@Nullable CharSequence value) {

@@ -58,7 +58,8 @@ class RoundTripTest {
             "k8s.namespace.name=a,service.name=b",
             "for=\"10.0.0.1:1\"",
             "00-11111111111111111111111111111111-2222222222222222-00",
-            "net-1");
+            "net-1",
+            "waypoint");
     Opened opened = open(request);
     mesh.run(
         () -> {

@@ -36,10 +36,12 @@ public final class TrafficMetrics {
   private final Map<TrafficLabels, TrafficSeries> series = new ConcurrentHashMap<>();
   private final TrafficSeries unnamedSource;
   private final TrafficSeries unnamedDestination;
+  private final TrafficSeries unnamedGateway;
   private final Object sweeping = new Object();
   private int refusedUntilSweep; // guarded by sweeping
   private final OpenSockets sourceSockets;
   private final OpenSockets destinationSockets;
+  private final OpenSockets gatewaySockets;
 
   /**
    * Declares the families; once per registry.
@@ -78,6 +80,7 @@ public final class TrafficMetrics {
                 "reporter"));
     sourceSockets = new OpenSockets(open, Reporter.SOURCE);
     destinationSockets = new OpenSockets(open, Reporter.DESTINATION);
+    gatewaySockets = new OpenSockets(open, Reporter.GATEWAY);
     onDemandDns =
         registry.declare(
             MetricFamily.counter(
@@ -109,6 +112,7 @@ public final class TrafficMetrics {
                 "Connections counted without names because there were too many label sets (unstable)"));
     unnamedSource = new TrafficSeries(this, TrafficLabels.overflow(Reporter.SOURCE));
     unnamedDestination = new TrafficSeries(this, TrafficLabels.overflow(Reporter.DESTINATION));
+    unnamedGateway = new TrafficSeries(this, TrafficLabels.overflow(Reporter.GATEWAY));
     if (!bounds.idle().isZero()) {
       registry.beforeScrape(this::expire);
     }
@@ -156,6 +160,7 @@ public final class TrafficMetrics {
     return switch (reporter) {
       case SOURCE -> unnamedSource;
       case DESTINATION -> unnamedDestination;
+      case GATEWAY -> unnamedGateway;
     };
   }
 
@@ -220,6 +225,7 @@ public final class TrafficMetrics {
     return switch (reporter) {
       case SOURCE -> sourceSockets;
       case DESTINATION -> destinationSockets;
+      case GATEWAY -> gatewaySockets;
     };
   }
 

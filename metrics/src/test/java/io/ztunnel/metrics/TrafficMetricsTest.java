@@ -397,6 +397,7 @@ class TrafficMetricsTest {
     tunnels.floodStopped(TunnelMetrics.Role.SERVER, "resets");
     tunnels.peerRevoked(TunnelMetrics.Role.CLIENT);
     new DrainMetrics(registry, () -> 2).cut(1);
+    new GatewayMetrics(registry, new GatewayMetricsTest.Fixed(6, 3, 4, 1, 2)).retried();
     BuildMetrics.register(registry, "unknown");
     var xds = new XdsMetrics(registry);
     xds.terminated("Complete");

@@ -2,6 +2,7 @@ package io.ztunnel.app;
 
 import io.netty.util.NetUtil;
 import io.ztunnel.metrics.SeriesBounds;
+import io.ztunnel.routing.Exports;
 import java.net.InetSocketAddress;
 import java.net.URI;
 import java.net.URISyntaxException;
@@ -120,6 +121,25 @@ public record Config(
 
     /** For one workload, in the daemon's own network namespace. */
     record Dedicated(String namespace, String name, String serviceAccount) implements Mode {}
+
+    /**
+     * For no workload: the daemon is a gateway for tunnels from other networks.
+     *
+     * @param self its own workload, whose identity it shows
+     * @param exports the services that it serves
+     * @param maxConnections of one client identity
+     * @param maxTunnels of one client identity
+     */
+    record Gateway(OwnWorkload self, Exports exports, int maxConnections, int maxTunnels)
+        implements Mode {
+      public Gateway {
+        if (maxConnections < 1 || maxTunnels < 1) {
+          throw new IllegalArgumentException(
+              "maxConnections, maxTunnels: %d, %d (expected: >= 1)"
+                  .formatted(maxConnections, maxTunnels));
+        }
+      }
+    }
   }
 
   /**
@@ -330,10 +350,14 @@ public record Config(
     boolean ipv6 = env.flag("IPV6_ENABLED", true);
     Mode mode = mode(env);
     Listeners listeners = listeners(env, proxyConfig, ipv6);
-    Dns dns = dns(env, metadata, ipv6, host);
+    Dns dns = dns(env, mode, metadata, ipv6, host);
     Xds xds = xds(env, proxyConfig, host);
     if (!listeners.proxy() && !dns.proxy()) {
       throw ConfigException.state("run without any servers enabled (ENABLE_PROXY, DNS_CAPTURE)");
+    }
+    if (mode instanceof Mode.Gateway && xds.onDemand()) {
+      // What it serves must be known before anybody asks: refusals would be guesses else.
+      throw ConfigException.variable("XDS_ON_DEMAND", "true", "expected: false in gateway mode");
     }
     return new Config(
         listeners,
@@ -387,8 +411,10 @@ public record Config(
               env.path("INPOD_UDS", "/var/run/ztunnel/ztunnel.sock"),
               env.flag("INPOD_PORT_REUSE", true));
       case "dedicated" -> dedicated(env);
+      case "gateway" -> gateway(env);
       default ->
-          throw ConfigException.variable("PROXY_MODE", mode, "expected: shared or dedicated");
+          throw ConfigException.variable(
+              "PROXY_MODE", mode, "expected: shared, dedicated or gateway");
     };
   }
 
@@ -404,6 +430,19 @@ public record Config(
           "PROXY_WORKLOAD_INFO", info, "expected: namespace/name/serviceaccount");
     }
     return new Mode.Dedicated(parts[0], parts[1], parts[2]);
+  }
+
+  private static Mode gateway(Environment env) {
+    OwnWorkload self = self(env);
+    if (self == null) {
+      throw ConfigException.state(
+          "POD_NAME, POD_NAMESPACE and SERVICE_ACCOUNT are required in gateway mode");
+    }
+    return new Mode.Gateway(
+        self,
+        env.parsed("GATEWAY_EXPORTS", new Exports.Global(), Exports::parse),
+        env.number("GATEWAY_MAX_SOURCE_CONNECTIONS", 2_000, 1, 1_000_000),
+        env.number("GATEWAY_MAX_SOURCE_TUNNELS", 8_000, 1, 1_000_000));
   }
 
   private static Listeners listeners(Environment env, ProxyConfig proxyConfig, boolean ipv6) {
@@ -442,12 +481,6 @@ public record Config(
   private static Node node(Environment env) {
     String podName = env.text("POD_NAME", "");
     String podNamespace = env.text("POD_NAMESPACE", "");
-    String account = env.text("SERVICE_ACCOUNT");
-    String trustDomain = env.text("TRUST_DOMAIN", "cluster.local");
-    OwnWorkload self =
-        env.text("POD_NAME") == null || env.text("POD_NAMESPACE") == null || account == null
-            ? null
-            : new OwnWorkload(podName, podNamespace, account, trustDomain);
     return new Node(
         env.text("NETWORK", ""),
         env.text("NODE_NAME"),
@@ -456,7 +489,17 @@ public record Config(
         podName,
         podNamespace,
         env.text("INSTANCE_IP", "1.1.1.1"),
-        self);
+        self(env));
+  }
+
+  private static @Nullable OwnWorkload self(Environment env) {
+    String name = env.text("POD_NAME");
+    String namespace = env.text("POD_NAMESPACE");
+    String account = env.text("SERVICE_ACCOUNT");
+    String trustDomain = env.text("TRUST_DOMAIN", "cluster.local");
+    return name == null || namespace == null || account == null
+        ? null
+        : new OwnWorkload(name, namespace, account, trustDomain);
   }
 
   private static Hbone hbone(Environment env) {
@@ -489,7 +532,7 @@ public record Config(
     long mark =
         switch (mode) {
           case Mode.Shared _ -> env.number("PACKET_MARK", 1337L, 0, MAX_U32);
-          case Mode.Dedicated _ -> env.number("PACKET_MARK", unmarked, 0, MAX_U32);
+          case Mode.Dedicated _, Mode.Gateway _ -> env.number("PACKET_MARK", unmarked, 0, MAX_U32);
         };
     return new Sockets(
         keepAlive,
@@ -510,11 +553,11 @@ public record Config(
   }
 
   private static Dns dns(
-      Environment env, SortedMap<String, String> metadata, boolean ipv6, Host host) {
+      Environment env, Mode mode, SortedMap<String, String> metadata, boolean ipv6, Host host) {
     String capture = metadata.get("DNS_CAPTURE");
     String address = metadata.getOrDefault("DNS_PROXY_ADDR", "localhost:15053");
     return new Dns(
-        capture == null || capture.equalsIgnoreCase("true"),
+        !(mode instanceof Mode.Gateway) && (capture == null || capture.equalsIgnoreCase("true")),
         dnsAddress(address, ipv6),
         env.text("PREFERED_SERVICE_NAMESPACE"),
         ResolverConfig.load(host));

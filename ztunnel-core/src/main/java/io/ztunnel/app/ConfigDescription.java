@@ -85,6 +85,13 @@ public final class ConfigDescription {
             "proxyWorkloadInformation",
             workload(workload.name(), workload.namespace(), workload.serviceAccount()));
       }
+      case Config.Mode.Gateway gateway -> {
+        fields.put("proxyMode", "Gateway");
+        fields.put("proxyWorkloadInformation", null);
+        fields.put("gatewayExports", gateway.exports().toString());
+        fields.put("gatewayMaxSourceConnections", gateway.maxConnections());
+        fields.put("gatewayMaxSourceTunnels", gateway.maxTunnels());
+      }
     }
     fields.put("clusterId", config.node().clusterId());
     fields.put("clusterDomain", config.node().clusterDomain());
@@ -168,7 +175,7 @@ public final class ConfigDescription {
         fields.put("inpodUds", shared.agentSocket().toString());
         fields.put("inpodPortReuse", shared.reusePorts());
       }
-      case Config.Mode.Dedicated _ -> {
+      case Config.Mode.Dedicated _, Config.Mode.Gateway _ -> {
         fields.put("inpodUds", null);
         fields.put("inpodPortReuse", false);
       }

@@ -32,7 +32,7 @@ final class ControlPlaneSettings {
           ca.secretTtl(),
           switch (config.mode()) {
             case Config.Mode.Shared _ -> CaSettings.Subject.WORKLOADS;
-            case Config.Mode.Dedicated _ -> CaSettings.Subject.CALLER;
+            case Config.Mode.Dedicated _, Config.Mode.Gateway _ -> CaSettings.Subject.CALLER;
           },
           ca.callTimeout());
     } catch (IllegalArgumentException e) {

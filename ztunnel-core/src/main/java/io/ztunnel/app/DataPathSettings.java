@@ -10,6 +10,7 @@ import io.ztunnel.proxy.HalfClosedProbing;
 import io.ztunnel.proxy.ProxySettings;
 import io.ztunnel.redirection.SocketSettings;
 import io.ztunnel.redirection.Transport;
+import io.ztunnel.routing.GatewaySettings;
 import io.ztunnel.routing.InboundSettings;
 import io.ztunnel.routing.ReservedPorts;
 import java.io.IOException;
@@ -69,9 +70,14 @@ final class DataPathSettings {
         mark,
         switch (config.mode()) {
           case Config.Mode.Shared _ -> mark;
-          case Config.Mode.Dedicated _ -> OptionalInt.empty();
+          case Config.Mode.Dedicated _, Config.Mode.Gateway _ -> OptionalInt.empty();
         },
-        config.mode() instanceof Config.Mode.Shared shared && shared.reusePorts(),
+        switch (config.mode()) {
+          case Config.Mode.Shared shared -> shared.reusePorts();
+          case Config.Mode.Dedicated _ -> false;
+          // So that it accepts for a while when it ends: those who dial it learn of the end late.
+          case Config.Mode.Gateway _ -> true;
+        },
         switch (sockets.originalSource()) {
           case AUTO -> SocketSettings.Transparency.BEST_EFFORT;
           case REQUIRED -> SocketSettings.Transparency.REQUIRED;
@@ -92,6 +98,23 @@ final class DataPathSettings {
         SocketSettings.Transparency.NEVER,
         sockets.keepalive(),
         sockets.userTimeout());
+  }
+
+  /** For a gateway: it dials as itself, with the mark that was asked for. */
+  static SocketSettings gatewaySockets(Config config) {
+    SocketSettings sockets = sockets(config);
+    return new SocketSettings(
+        sockets.ipv6(),
+        sockets.mark(),
+        sockets.listenerMark(),
+        sockets.portReuse(),
+        SocketSettings.Transparency.NEVER,
+        sockets.keepalive(),
+        sockets.userTimeout());
+  }
+
+  static GatewaySettings gateway(Config config, Config.Mode.Gateway mode) {
+    return new GatewaySettings(config.node().network(), ProxySettings.HBONE_PORT, mode.exports());
   }
 
   static DnsContext.Address dnsAddress(Config config) {
@@ -116,7 +139,8 @@ final class DataPathSettings {
             config.sockets().ipv6(),
             switch (config.mode()) {
               case Config.Mode.Shared _ -> new SearchDomains.OfNamespace();
-              case Config.Mode.Dedicated _ -> new SearchDomains.Listed(resolver.search());
+              case Config.Mode.Dedicated _, Config.Mode.Gateway _ ->
+                  new SearchDomains.Listed(resolver.search());
             }),
         new ResolverSettings(
             resolver.nameservers().stream()

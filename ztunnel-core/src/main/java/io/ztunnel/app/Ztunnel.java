@@ -15,10 +15,12 @@ import io.ztunnel.admin.PodSection;
 import io.ztunnel.admin.Readiness;
 import io.ztunnel.dns.DnsContext;
 import io.ztunnel.explain.Explainer;
+import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.identity.CaClient;
 import io.ztunnel.identity.CertificateAuthority;
 import io.ztunnel.identity.CertificateFiles;
 import io.ztunnel.identity.CertificateManager;
+import io.ztunnel.identity.CertificateState;
 import io.ztunnel.identity.FileWatch;
 import io.ztunnel.identity.NoAuthority;
 import io.ztunnel.identity.RevocationFile;
@@ -32,6 +34,7 @@ import io.ztunnel.mesh.LocalConfigException;
 import io.ztunnel.mesh.MeshState;
 import io.ztunnel.mesh.WorkloadInfo;
 import io.ztunnel.metrics.DnsMetrics;
+import io.ztunnel.metrics.GatewayMetrics;
 import io.ztunnel.metrics.MeshRegistry;
 import io.ztunnel.metrics.TrafficMetrics;
 import io.ztunnel.metrics.TunnelMetrics;
@@ -39,10 +42,12 @@ import io.ztunnel.metrics.WorkloadManagerMetrics;
 import io.ztunnel.metrics.XdsMetrics;
 import io.ztunnel.proxy.DrainMode;
 import io.ztunnel.proxy.Drains;
+import io.ztunnel.proxy.GatewayContext;
 import io.ztunnel.proxy.HostResolver;
 import io.ztunnel.proxy.PodProxy;
 import io.ztunnel.proxy.ProxyContext;
 import io.ztunnel.proxy.ProxySettings;
+import io.ztunnel.proxy.SourceLimits;
 import io.ztunnel.proxy.Upstreams;
 import io.ztunnel.proxy.WorkloadProxies;
 import io.ztunnel.redirection.FileDescriptorLimit;
@@ -51,6 +56,8 @@ import io.ztunnel.redirection.Permissions;
 import io.ztunnel.redirection.SocketFactory;
 import io.ztunnel.redirection.Transport;
 import io.ztunnel.redirection.ZdsClient;
+import io.ztunnel.routing.EndpointLoads;
+import io.ztunnel.routing.GatewayRouter;
 import io.ztunnel.telemetry.ConnectionTelemetry;
 import io.ztunnel.telemetry.Denials;
 import io.ztunnel.telemetry.TunnelTelemetry;
@@ -62,9 +69,11 @@ import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Clock;
 import java.util.ArrayList;
+import java.util.IntSummaryStatistics;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
@@ -83,6 +92,11 @@ final class Ztunnel implements AutoCloseable {
   private static final String PROXY = "proxy";
   private static final String DNS = "dns proxy";
   private static final String PODS = "workload proxy manager";
+
+  /** Ours: what a gateway waits for. */
+  private static final String CERTIFICATE = "gateway certificate";
+
+  private static final long CERTIFICATE_POLL_MILLIS = 50;
 
   /** Limit for a step of starting or stopping that has no limit of its own. */
   private static final long STEP_SECONDS = 10;
@@ -279,6 +293,7 @@ final class Ztunnel implements AutoCloseable {
         case Config.Mode.Shared shared -> startShared(shared);
         case Config.Mode.Dedicated(String namespace, String name, String serviceAccount) ->
             startOwn(new WorkloadInfo(name, namespace, serviceAccount), workloadRole());
+        case Config.Mode.Gateway gateway -> startGateway(gateway);
       }
     }
     // Now that nothing is left that could end the start.
@@ -394,14 +409,75 @@ final class Ztunnel implements AutoCloseable {
                   NetworkNamespace.current(),
                   switch (role) {
                     case WORKLOAD, DNS -> DataPathSettings.sockets(config);
-                    case SELF -> DataPathSettings.ownSockets(config);
+                    case SELF, GATEWAY -> DataPathSettings.ownSockets(config);
                   }),
               info,
               role);
-      ownProxies.add(proxy);
-      await(control.submit(proxy::start), "start");
+      startOwn(proxy);
     } catch (IOException | IllegalArgumentException e) {
       throw new StartException(e);
+    }
+  }
+
+  private void startOwn(PodProxy proxy) throws StartException {
+    ownProxies.add(proxy);
+    await(control.submit(proxy::start), "start");
+  }
+
+  /** The gateway in the daemon's own network namespace; it listens when it has its certificate. */
+  private void startGateway(Config.Mode.Gateway gateway) throws StartException {
+    Config.OwnWorkload self = gateway.self();
+    SpiffeId identity =
+        SpiffeId.parse(self.identity())
+            .orElseThrow(
+                () ->
+                    new StartException(
+                        "TRUST_DOMAIN, POD_NAMESPACE, SERVICE_ACCOUNT: no identity: "
+                            + self.identity()));
+    EndpointLoads loads = new EndpointLoads();
+    SourceLimits limits = new SourceLimits(gateway.maxConnections(), gateway.maxTunnels());
+    GatewayContext parts =
+        new GatewayContext(
+            identity,
+            new GatewayRouter(
+                DataPathSettings.gateway(config, gateway), loads, ThreadLocalRandom::current),
+            loads,
+            limits,
+            new GatewayMetrics(operations.registry(), new OpenOfGateway(loads, limits)));
+    operations.readiness().require(CERTIFICATE, "a certificate for " + identity);
+    if (!awaitCertificate(identity)) {
+      return;
+    }
+    operations.readiness().complete(CERTIFICATE);
+    try {
+      startOwn(
+          PodProxy.gateway(
+              control,
+              context,
+              new SocketFactory(
+                  transport, NetworkNamespace.current(), DataPathSettings.gatewaySockets(config)),
+              new WorkloadInfo(self.name(), self.namespace(), self.serviceAccount()),
+              parts));
+    } catch (IOException | IllegalArgumentException e) {
+      throw new StartException(e);
+    }
+  }
+
+  /** Waits for the first one, for as long as it takes; false if the process ends before. */
+  private boolean awaitCertificate(SpiffeId identity) {
+    certificates.prefetch(identity);
+    try {
+      while (!(certificates.states().get(identity.toString())
+          instanceof CertificateState.Available)) {
+        if (ending.await(CERTIFICATE_POLL_MILLIS, TimeUnit.MILLISECONDS)) {
+          return false;
+        }
+      }
+      return true;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt(); // as good as an order to end
+      ending.countDown();
+      return false;
     }
   }
 
@@ -477,6 +553,36 @@ final class Ztunnel implements AutoCloseable {
     loops.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(2, TimeUnit.SECONDS);
     control.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(2, TimeUnit.SECONDS);
     controlPlanes.close();
+  }
+
+  /** What the metrics of a gateway read. */
+  private record OpenOfGateway(EndpointLoads loads, SourceLimits limits)
+      implements GatewayMetrics.Open {
+    @Override
+    public int tunnels() {
+      return Math.toIntExact(loads.summary().getSum());
+    }
+
+    @Override
+    public int endpoints() {
+      return Math.toIntExact(loads.summary().getCount());
+    }
+
+    @Override
+    public int mostTunnels() {
+      return Math.max(0, loads.summary().getMax()); // of none it is the least number there is
+    }
+
+    @Override
+    public int fewestTunnels() {
+      IntSummaryStatistics tunnels = loads.summary();
+      return tunnels.getCount() == 0 ? 0 : tunnels.getMin();
+    }
+
+    @Override
+    public int sources() {
+      return limits.sources();
+    }
   }
 
   /** Hears what becomes of the pods' proxies, on the control thread. */

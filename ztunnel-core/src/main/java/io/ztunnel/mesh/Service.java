@@ -1,6 +1,7 @@
 package io.ztunnel.mesh;
 
 import java.util.List;
+import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -115,8 +116,30 @@ public record Service(
   public record Waypoints(@Nullable GatewayAddress only, List<WeightedWaypoint> weighted) {
     public static final Waypoints NONE = new Waypoints(null, List.of());
 
+    /** The sum of weights at which the reference gives up (32 bits). */
+    private static final long MAX_TOTAL_WEIGHT = 0xffff_ffffL;
+
     public Waypoints {
       weighted = List.copyOf(weighted);
+    }
+
+    /** The one for a new connection, drawn if there are several; null without any. */
+    public @Nullable GatewayAddress draw(RandomGenerator random) {
+      long total = 0;
+      for (WeightedWaypoint waypoint : weighted) {
+        total += waypoint.weight();
+      }
+      if (total == 0 || total > MAX_TOTAL_WEIGHT) {
+        return only;
+      }
+      long drawn = random.nextLong(total);
+      for (WeightedWaypoint waypoint : weighted) {
+        drawn -= waypoint.weight();
+        if (drawn < 0) {
+          return waypoint.destination();
+        }
+      }
+      throw new AssertionError("a draw of " + drawn + " is beyond all weights");
     }
   }
 
@@ -125,8 +148,21 @@ public record Service(
    *
    * @param canonical whether it wins over others of its name (the Kubernetes service itself)
    * @param ipFamilies which addresses of its endpoints may be used; null: any
+   * @param ingress what becomes of connections of ingress gateways
    */
-  public record Traits(boolean canonical, Visibility visibility, @Nullable IpFamilies ipFamilies) {}
+  public record Traits(
+      boolean canonical,
+      Visibility visibility,
+      @Nullable IpFamilies ipFamilies,
+      IngressPath ingress) {}
+
+  /** Where the connections of an ingress gateway go, of a service that has a waypoint. */
+  public enum IngressPath {
+    /** To the endpoints: the ingress gateway has done what a waypoint does. */
+    DIRECT,
+    /** To the waypoint as those of others. */
+    WAYPOINT
+  }
 
   /** Who may see a service. */
   public enum Visibility implements Spelled {
@@ -159,6 +195,7 @@ public record Service(
     private boolean canonical;
     private Visibility visibility = Visibility.PUBLIC;
     private @Nullable IpFamilies ipFamilies;
+    private IngressPath ingress = IngressPath.DIRECT;
     private List<Endpoint> endpoints = List.of();
 
     private Builder(ServiceName name) {
@@ -215,6 +252,11 @@ public record Service(
       return this;
     }
 
+    public Builder ingress(IngressPath value) {
+      ingress = value;
+      return this;
+    }
+
     public Builder endpoints(List<Endpoint> value) {
       endpoints = value;
       return this;
@@ -230,7 +272,7 @@ public record Service(
               ? Waypoints.NONE
               : new Waypoints(waypoint, weightedWaypoints),
           loadBalancer,
-          new Traits(canonical, visibility, ipFamilies),
+          new Traits(canonical, visibility, ipFamilies, ingress),
           EndpointSet.of(name.key(), endpoints));
     }
   }

@@ -32,6 +32,7 @@ final class ServiceProto {
   private int healthPolicy;
   private int ipFamilies;
   private boolean canonical;
+  private boolean ingressUseWaypoint;
   private final List<Weighted> weightedWaypoints = new ArrayList<>(0);
   private int visibility;
 
@@ -54,6 +55,7 @@ final class ServiceProto {
       }
       case 9 -> ipFamilies = in.number(tag);
       case 11 -> canonical = in.flag(tag);
+      case 12 -> ingressUseWaypoint = in.flag(tag);
       case 13 -> {
         Weighted weighted = new Weighted();
         in.message(tag, weighted::read);
@@ -97,6 +99,7 @@ final class ServiceProto {
         .loadBalancer(loadBalancer())
         .ipFamilies(ipFamilies())
         .canonical(canonical)
+        .ingress(ingressUseWaypoint ? Service.IngressPath.WAYPOINT : Service.IngressPath.DIRECT)
         // One that is not known hides nothing (Istio).
         .visibility(
             visibility == NAMESPACE_ONLY ? Service.Visibility.NAMESPACE : Service.Visibility.PUBLIC)

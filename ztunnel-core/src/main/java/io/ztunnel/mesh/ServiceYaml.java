@@ -24,7 +24,8 @@ final class ServiceYaml {
             "loadBalancer",
             "ipFamilies",
             "canonical",
-            "visibility");
+            "visibility",
+            "ingressUseWaypoint");
     ServiceName name =
         new ServiceName(
             fields.required("name", YamlValue::text),
@@ -46,6 +47,10 @@ final class ServiceYaml {
         .loadBalancer(fields.optional("loadBalancer", ServiceYaml::loadBalancer))
         .ipFamilies(fields.optional("ipFamilies", it -> it.choice(IpFamilies.class)))
         .canonical(fields.optional("canonical", YamlValue::flag, false))
+        .ingress(
+            fields.optional("ingressUseWaypoint", YamlValue::flag, false)
+                ? Service.IngressPath.WAYPOINT
+                : Service.IngressPath.DIRECT)
         .visibility(
             fields.optional(
                 "visibility", it -> it.choice(Service.Visibility.class), Service.Visibility.PUBLIC))

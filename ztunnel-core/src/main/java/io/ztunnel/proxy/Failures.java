@@ -6,9 +6,11 @@ import io.netty.util.NetUtil;
 import io.ztunnel.hbone.Authority;
 import io.ztunnel.hbone.HboneFailure;
 import io.ztunnel.mesh.GatewayAddress;
+import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.Workload;
 import io.ztunnel.mesh.WorkloadInfo;
 import io.ztunnel.policy.Decision;
+import io.ztunnel.routing.GatewayRefusal;
 import io.ztunnel.routing.InboundFailure;
 import io.ztunnel.routing.RouteFailure;
 import io.ztunnel.telemetry.ConnectionFailure;
@@ -61,6 +63,22 @@ public final class Failures {
       case InboundFailure.NoServiceAddress(String hostname) ->
           ConnectionFailure.HostnameUnresolved.withoutAddress(hostname);
       case InboundFailure.SelfCall _ -> new ConnectionFailure.SelfCall();
+    };
+  }
+
+  /** Why a gateway does not pass a tunnel on. */
+  static ConnectionFailure of(GatewayRefusal refusal) {
+    return switch (refusal) {
+      case GatewayRefusal.UnknownService(Authority authority) ->
+          new ConnectionFailure.ServiceUnknown(authority.toString());
+      case GatewayRefusal.NotExported(Service service) ->
+          new ConnectionFailure.NotExported(service.namespace(), service.hostname());
+      case GatewayRefusal.UnknownPort(Service service, int port) ->
+          new ConnectionFailure.ServicePortUnknown(service.hostname(), port);
+      case GatewayRefusal.UnknownWaypoint(Service _, GatewayAddress.Destination waypoint) ->
+          new ConnectionFailure.UnknownWaypoint("waypoint " + waypoint + " not found");
+      case GatewayRefusal.NoEndpoint(Service _, Service chosenFrom) ->
+          new ConnectionFailure.NoHealthyUpstream(chosenFrom.hostname());
     };
   }
 

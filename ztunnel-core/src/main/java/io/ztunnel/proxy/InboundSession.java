@@ -17,6 +17,7 @@ import io.ztunnel.identity.WorkloadTls;
 import io.ztunnel.mesh.Workload;
 import io.ztunnel.metrics.Reporter;
 import io.ztunnel.redirection.Addresses;
+import io.ztunnel.telemetry.ConnectionFailure;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.Objects;
@@ -24,7 +25,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * One TCP connection on the HBONE port: the certificate of the local workload is shown to it, and
- * each CONNECT it carries becomes an {@link InboundRequest}.
+ * each CONNECT it carries becomes an {@link InboundRequest}, or a {@link GatewayRequest}.
  *
  * <p>Confined to the event loop of its channel; {@link #drain}, {@link #closeIfRevoked} and {@link
  * #close} hop to it.
@@ -34,7 +35,14 @@ final class InboundSession implements ConnectHandler {
   private final EventLoop loop;
   private final InetSocketAddress peerAddress;
   private final InetSocketAddress localAddress;
+  private final @Nullable GatewayContext gateway;
   private @Nullable HboneServerConnection connection;
+
+  /** The client's identity as a gateway counts its connections; null when it counts none. */
+  private @Nullable String counted;
+
+  /** Why no request is taken: it ends as soon as those that are on their way have been answered. */
+  private @Nullable ConnectionFailure unwelcome;
 
   /** What the last request said of its client: on a session all mostly say the same. */
   private @Nullable String lastBaggage;
@@ -43,6 +51,7 @@ final class InboundSession implements ConnectHandler {
 
   private InboundSession(PodProxy proxy, Channel channel, InetSocketAddress peerAddress) {
     this.proxy = proxy;
+    this.gateway = proxy.gateway();
     this.loop = channel.eventLoop();
     this.peerAddress = peerAddress;
     this.localAddress = Addresses.canonical((InetSocketAddress) channel.localAddress());
@@ -69,7 +78,7 @@ final class InboundSession implements ConnectHandler {
     }
     InboundSession session = new InboundSession(proxy, channel, Addresses.canonical(remote));
     proxy.sessions().add(session);
-    proxy.context().metrics().sockets(Reporter.DESTINATION).opened();
+    proxy.context().metrics().sockets(session.reporter()).opened();
     session.connection =
         HboneServer.serve(
             channel,
@@ -82,9 +91,21 @@ final class InboundSession implements ConnectHandler {
     }
   }
 
+  private Reporter reporter() {
+    return gateway == null ? Reporter.DESTINATION : Reporter.GATEWAY;
+  }
+
   /** The certificate of the local workload, which may have to be found and signed first. */
   private Future<ServerTls> certificate() {
     Promise<ServerTls> promise = loop.newPromise();
+    if (gateway != null) {
+      proxy
+          .context()
+          .certificates()
+          .fetch(gateway.identity(), loop)
+          .addListener((Future<WorkloadTls> fetched) -> complete(promise, fetched));
+      return promise;
+    }
     proxy
         .workload()
         .await(loop)
@@ -140,12 +161,31 @@ final class InboundSession implements ConnectHandler {
 
   @Override
   public void onEstablished(TlsPeer peer) {
-    // Each request carries the peer.
+    if (gateway == null) {
+      return; // each request carries the peer
+    }
+    String source = SourceLimits.source(peer);
+    if (gateway.limits().openConnection(source)) {
+      counted = source;
+      return;
+    }
+    ConnectionFailure failure =
+        new ConnectionFailure.SourceLimitReached(
+            ConnectionFailure.SourceLimit.CONNECTIONS, source, gateway.limits().maxConnections());
+    unwelcome = failure;
+    proxy.context().telemetry().refused(Reporter.GATEWAY, peerAddress, localAddress, failure);
+    drain();
   }
 
   @Override
   public void onConnect(InboundConnect connect) {
-    InboundRequest.start(this, connect);
+    if (gateway == null) {
+      InboundRequest.start(this, connect);
+    } else if (unwelcome != null) {
+      connect.reject(unwelcome.peerStatus());
+    } else {
+      GatewayRequest.start(this, gateway, connect);
+    }
   }
 
   @Override
@@ -153,13 +193,17 @@ final class InboundSession implements ConnectHandler {
     proxy
         .context()
         .telemetry()
-        .refused(Reporter.DESTINATION, peerAddress, localAddress, Failures.ofHandshake(failure));
+        .refused(reporter(), peerAddress, localAddress, Failures.ofHandshake(failure));
   }
 
   @Override
   public void onClosed() {
     proxy.sessions().remove(this);
-    proxy.context().metrics().sockets(Reporter.DESTINATION).closed();
+    proxy.context().metrics().sockets(reporter()).closed();
+    if (gateway != null && counted != null) {
+      gateway.limits().closeConnection(counted);
+      counted = null;
+    }
   }
 
   /** Takes no new requests and closes after the last. Any thread. */

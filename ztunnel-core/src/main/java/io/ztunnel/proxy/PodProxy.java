@@ -54,7 +54,9 @@ public final class PodProxy implements WorkloadProxy {
     /** Names only: the workload's traffic is not ours. */
     DNS,
     /** Tunnels to the daemon itself, whose ports are not redirected. */
-    SELF
+    SELF,
+    /** Tunnels of other networks, which are passed on. */
+    GATEWAY
   }
 
   /** How often a drain looks whether the last connection has ended. */
@@ -67,6 +69,10 @@ public final class PodProxy implements WorkloadProxy {
   private final ProxyContext context;
   private final SocketFactory sockets;
   private final Role role;
+
+  /** Only of a gateway. */
+  private final @Nullable GatewayContext gateway;
+
   private final LocalWorkload workload;
   private final OutboundRouter router;
   private final InboundRouter inboundRouter;
@@ -108,15 +114,36 @@ public final class PodProxy implements WorkloadProxy {
       SocketFactory sockets,
       WorkloadInfo info,
       Role role) {
+    this(control, context, sockets, info, role, null);
+  }
+
+  private PodProxy(
+      EventExecutor control,
+      ProxyContext context,
+      SocketFactory sockets,
+      WorkloadInfo info,
+      Role role,
+      @Nullable GatewayContext gateway) {
     this.control = control;
     this.context = context;
     this.sockets = sockets;
     this.role = role;
+    this.gateway = gateway;
     this.connections = new ConnectionTable(context.drains());
     this.workload = new LocalWorkload(context.mesh(), info);
     this.router = context.settings().outboundRouter();
     this.inboundRouter = context.settings().inboundRouter();
     this.drained = control.newPromise();
+  }
+
+  /** The proxy of a gateway between networks, whose own workload this is. */
+  public static PodProxy gateway(
+      EventExecutor control,
+      ProxyContext context,
+      SocketFactory sockets,
+      WorkloadInfo info,
+      GatewayContext gateway) {
+    return new PodProxy(control, context, sockets, info, Role.GATEWAY, gateway);
   }
 
   private record Listening(
@@ -197,7 +224,7 @@ public final class PodProxy implements WorkloadProxy {
   private void startDns(Promise<Void> started) {
     assert control.inEventLoop();
     DnsContext shared = context.dns();
-    if (shared == null || role == Role.SELF) {
+    if (shared == null || role == Role.SELF || role == Role.GATEWAY) {
       starting = false;
       started.trySuccess(null);
       return;
@@ -277,6 +304,11 @@ public final class PodProxy implements WorkloadProxy {
 
   Role role() {
     return role;
+  }
+
+  /** What it needs to pass tunnels on; null unless it is a gateway's. */
+  @Nullable GatewayContext gateway() {
+    return gateway;
   }
 
   LocalWorkload workload() {

@@ -86,11 +86,15 @@ final class ProxyLog {
   }
 
   static void retrying(InetSocketAddress source, Hop failed, ConnectionFailure failure) {
+    retrying(source, failed.workload(), failure);
+  }
+
+  static void retrying(InetSocketAddress source, Workload failed, ConnectionFailure failure) {
     if (OUTBOUND.isEnabled(LogLevel.DEBUG)) {
       OUTBOUND
           .at(LogLevel.DEBUG, "trying another endpoint")
           .display("src.addr", NetUtil.toSocketAddressString(source))
-          .string("failed", failed.workload().uid())
+          .string("failed", failed.uid())
           .string("error", failure.message())
           .log();
     }

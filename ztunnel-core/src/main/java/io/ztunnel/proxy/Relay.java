@@ -78,6 +78,15 @@ final class Relay {
     return new Relay(loop, downstream, upstream, probing, observer);
   }
 
+  /**
+   * For a tunnel that a gateway passes on: its bytes are a tunnel again, and policies are asked
+   * where that one ends.
+   */
+  static Relay forwarded(
+      EventLoop loop, Leg downstream, Leg upstream, HalfClosedProbing probing, Observer observer) {
+    return new Relay(loop, downstream, upstream, probing, observer);
+  }
+
   /** Joins the legs and lets the bytes flow. */
   void start() {
     assert loop.inEventLoop();

@@ -124,6 +124,42 @@ final class Reports {
         local.name());
   }
 
+  /**
+   * A tunnel that a gateway passes on, or refuses.
+   *
+   * @param endpoint where it goes; null if it goes nowhere. Its identity is shown to the client
+   *     only, within the tunnel
+   * @param address the endpoint's, or the gateway's own
+   */
+  static ConnectionFacts forwarded(
+      InetSocketAddress source,
+      InetSocketAddress address,
+      String authority,
+      PeerMetadata said,
+      @Nullable SpiffeId identity,
+      @Nullable Workload endpoint,
+      @Nullable ServiceName service) {
+    return new ConnectionFacts(
+        new TrafficLabels(
+            Reporter.GATEWAY,
+            said.peer(identity),
+            serviceName(service),
+            endpoint == null ? TrafficLabels.Peer.UNKNOWN : peer(endpoint, ""),
+            SecurityPolicy.MUTUAL_TLS,
+            endpoint == null
+                ? null
+                : new TrafficLabels.Locality(
+                    said.region(),
+                    said.zone(),
+                    endpoint.locality().region(),
+                    endpoint.locality().zone())),
+        source,
+        "",
+        address,
+        authority,
+        endpoint == null ? "" : endpoint.name());
+  }
+
   /** A connection that came as plain TCP. */
   static ConnectionFacts plainInbound(
       Workload local,

@@ -1,15 +1,11 @@
 package io.ztunnel.routing;
 
 import io.ztunnel.mesh.Endpoint;
-import io.ztunnel.mesh.EndpointGroup;
 import io.ztunnel.mesh.EndpointSet;
-import io.ztunnel.mesh.LoadBalancer;
 import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.PortMap;
 import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.Workload;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Set;
 import java.util.function.Predicate;
 import java.util.random.RandomGenerator;
@@ -36,6 +32,7 @@ final class EndpointChoice {
   private final RouteTrace trace;
   private final Workload source;
   private final Service service;
+  private final Nearness nearness;
   private final EndpointSet endpoints;
   private final int port;
   private final ResolutionMode mode;
@@ -56,6 +53,7 @@ final class EndpointChoice {
     this.setAside = scene.setAside();
     this.failed = scene.call().failed();
     this.service = service;
+    this.nearness = Nearness.to(source, service);
     this.endpoints = service.endpoints();
     this.random = random;
     this.port = port;
@@ -113,7 +111,7 @@ final class EndpointChoice {
     }
     for (Endpoint endpoint : endpoints.sorted()) {
       Workload workload = view.workload(endpoint.workloadUid());
-      int rank = workload == null ? -1 : rank(workload);
+      int rank = workload == null ? -1 : nearness.of(workload);
       trace.step(
           new RouteStep.EndpointJudged(
               endpoint.workloadUid(), fate(endpoint, workload, rank), rank));
@@ -144,10 +142,9 @@ final class EndpointChoice {
 
   /** One of the nearest that can be used; null when it was not met in a few draws. */
   private @Nullable Workload drawNearest() {
-    Nearest nearest = new Nearest();
-    endpoints.forEachGroup(nearest::offer);
-    for (int i = 0; i < DRAWS && nearest.capacity > 0; i++) {
-      Workload workload = nearest.draw();
+    NearestGroups nearest = NearestGroups.of(endpoints, nearness);
+    for (int i = 0; i < DRAWS && !nearest.isEmpty(); i++) {
+      Workload workload = nearest.draw(random);
       if (canServe(workload, endpoints.ports(workload)) && draw(workload) == usable) {
         return workload;
       }
@@ -171,15 +168,10 @@ final class EndpointChoice {
   }
 
   private void consider(Workload workload, PortMap ports) {
-    int rank = rank(workload);
+    int rank = nearness.of(workload);
     if (rank >= 0 && canServe(workload, ports)) {
       draw(workload).offer(workload, rank);
     }
-  }
-
-  private int rank(Workload workload) {
-    LoadBalancer balancer = service.loadBalancer();
-    return balancer == null ? 0 : rank(balancer, balancer.place(workload));
   }
 
   private boolean canServe(Workload workload, PortMap ports) {
@@ -208,31 +200,6 @@ final class EndpointChoice {
     };
   }
 
-  /**
-   * How near a place is, the more the nearer; negative: not near enough. The number of preferences
-   * met, from the first on. When the first is the network, an endpoint elsewhere is still compared
-   * by the others, and every endpoint of this network beats it.
-   */
-  private int rank(LoadBalancer balancer, List<String> place) {
-    if (balancer.mode() == LoadBalancer.Mode.STANDARD) {
-      return 0;
-    }
-    List<LoadBalancer.Scope> preferences = balancer.routingPreferences();
-    int met = 0;
-    int bonus = 0;
-    for (int i = 0; i < preferences.size(); i++) {
-      boolean networkFirst = i == 0 && preferences.get(i) == LoadBalancer.Scope.NETWORK;
-      if (preferences.get(i).of(source).equals(place.get(i))) {
-        met++;
-        bonus += networkFirst ? preferences.size() - 1 : 0;
-      } else if (!networkFirst) {
-        break;
-      }
-    }
-    boolean tooFar = balancer.mode() == LoadBalancer.Mode.STRICT && met < preferences.size();
-    return tooFar ? -1 : met + bonus;
-  }
-
   /** The port of the chosen workload behind the service's port; {@link PortMap#ABSENT} if none. */
   int targetPort(Workload workload) {
     Endpoint endpoint = endpoints.get(workload.uid());
@@ -247,38 +214,6 @@ final class EndpointChoice {
     boolean tunnelled =
         workload.applicationTunnel() != null && workload.applicationTunnel().hasPort();
     return tunnelled ? port : PortMap.ABSENT;
-  }
-
-  /** The groups of endpoints that are nearest to the source. */
-  private final class Nearest {
-    private final List<EndpointGroup> groups = new ArrayList<>(1);
-    private int rank;
-    private long capacity;
-
-    void offer(EndpointGroup group) {
-      LoadBalancer balancer = service.loadBalancer();
-      int itsRank = balancer == null ? 0 : rank(balancer, group.place());
-      if (itsRank < rank || group.capacity() == 0) {
-        return;
-      }
-      if (itsRank > rank) {
-        rank = itsRank;
-        groups.clear();
-        capacity = 0;
-      }
-      groups.add(group);
-      capacity += group.capacity();
-    }
-
-    Workload draw() {
-      long place = random.nextLong(capacity);
-      int i = 0;
-      while (place >= groups.get(i).capacity()) {
-        place -= groups.get(i).capacity();
-        i++;
-      }
-      return groups.get(i).at(place);
-    }
   }
 
   /**

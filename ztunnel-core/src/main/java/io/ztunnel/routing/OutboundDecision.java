@@ -10,7 +10,6 @@ import io.ztunnel.mesh.NamespacedHostname;
 import io.ztunnel.mesh.NetworkAddress;
 import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.ServiceName;
-import io.ztunnel.mesh.WeightedWaypoint;
 import io.ztunnel.mesh.Workload;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -23,9 +22,6 @@ import org.jspecify.annotations.Nullable;
 
 /** One outbound routing decision. Confined to the thread that decides. */
 final class OutboundDecision {
-  /** The sum of weights at which the reference gives up (32 bits). */
-  private static final long MAX_TOTAL_WEIGHT = 0xffff_ffffL;
-
   private final OutboundSettings settings;
   private final Scene scene;
   private final MeshView view;
@@ -51,7 +47,7 @@ final class OutboundDecision {
       return new RouteFailure.SelfCall();
     }
     Service addressed = addressedService();
-    GatewayAddress waypoint = addressed == null ? null : serviceWaypoint(addressed);
+    GatewayAddress waypoint = addressed == null ? null : addressed.waypoints().draw(random);
     if (addressed != null && waypoint != null) {
       return toServiceWaypoint(addressed, waypoint);
     }
@@ -77,26 +73,6 @@ final class OutboundDecision {
               : new RouteStep.AddressKnown(address, source.namespace(), found));
     }
     return found instanceof Service service ? service : null;
-  }
-
-  /** The waypoint of a service, drawn for this connection if there are several. */
-  private @Nullable GatewayAddress serviceWaypoint(Service service) {
-    List<WeightedWaypoint> weighted = service.waypoints().weighted();
-    long total = 0;
-    for (WeightedWaypoint waypoint : weighted) {
-      total += waypoint.weight();
-    }
-    if (total == 0 || total > MAX_TOTAL_WEIGHT) {
-      return service.waypoints().only();
-    }
-    long drawn = random.nextLong(total);
-    for (WeightedWaypoint waypoint : weighted) {
-      drawn -= waypoint.weight();
-      if (drawn < 0) {
-        return waypoint.destination();
-      }
-    }
-    throw new AssertionError("a draw of " + drawn + " is beyond all weights");
   }
 
   private RouteResult toServiceWaypoint(Service addressed, GatewayAddress waypoint) {

@@ -66,7 +66,7 @@ final class AccessLog {
       long bytesToUpstream,
       long bytesToDownstream,
       long millis) {
-    // Sent and received as the pod of this node sees it.
+    // Sent and received as the pod of this node sees it; a gateway stands for the server.
     boolean outbound = facts.labels().reporter() == Reporter.SOURCE;
     return describe(LOG.at(level, "connection complete"), facts)
         .number("bytes_sent", outbound ? bytesToUpstream : bytesToDownstream)
@@ -127,7 +127,7 @@ final class AccessLog {
   private static String direction(Reporter reporter) {
     return switch (reporter) {
       case SOURCE -> "outbound";
-      case DESTINATION -> "inbound";
+      case DESTINATION, GATEWAY -> "inbound";
     };
   }
 }

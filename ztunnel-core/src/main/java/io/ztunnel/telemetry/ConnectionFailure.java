@@ -149,6 +149,91 @@ public sealed interface ConnectionFailure {
     }
   }
 
+  /** The CONNECT named a service that a gateway does not know. */
+  record ServiceUnknown(String authority) implements ConnectionFailure {
+    @Override
+    public String reason() {
+      return "service_unknown";
+    }
+
+    @Override
+    public String message() {
+      return "no service for authority: " + authority;
+    }
+
+    @Override
+    public int peerStatus() {
+      return 404;
+    }
+  }
+
+  /** The CONNECT named a service that a gateway does not serve to other networks. */
+  record NotExported(String namespace, String hostname) implements ConnectionFailure {
+    @Override
+    public String reason() {
+      return "not_exported";
+    }
+
+    @Override
+    public String message() {
+      return "service is not exported to other networks: " + namespace + "/" + hostname;
+    }
+
+    @Override
+    public int peerStatus() {
+      return 403;
+    }
+  }
+
+  /** The CONNECT named a port that the service does not have. */
+  record ServicePortUnknown(String hostname, int port) implements ConnectionFailure {
+    @Override
+    public String reason() {
+      return "service_port_unknown";
+    }
+
+    @Override
+    public String message() {
+      return "service " + hostname + " has no port " + port;
+    }
+
+    @Override
+    public int peerStatus() {
+      return 404;
+    }
+  }
+
+  /** What a gateway limits for each client identity. */
+  enum SourceLimit {
+    CONNECTIONS("connections"),
+    TUNNELS("tunnels");
+
+    private final String text;
+
+    SourceLimit(String text) {
+      this.text = text;
+    }
+  }
+
+  /** The client's identity has as much of a gateway as one may have. */
+  record SourceLimitReached(SourceLimit limit, String identity, int max)
+      implements ConnectionFailure {
+    @Override
+    public String reason() {
+      return "source_" + limit.text + "_limit";
+    }
+
+    @Override
+    public String message() {
+      return "too many %s of one source: %s has %d".formatted(limit.text, identity, max);
+    }
+
+    @Override
+    public int peerStatus() {
+      return 429;
+    }
+  }
+
   // The mesh does not know where to go.
 
   /** The pod whose traffic this is has no record in the mesh. */

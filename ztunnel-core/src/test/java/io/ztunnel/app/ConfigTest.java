@@ -15,9 +15,12 @@ import io.ztunnel.app.Config.OwnWorkload;
 import io.ztunnel.app.Config.RootCertificates;
 import io.ztunnel.app.Config.TlsProvider;
 import io.ztunnel.app.Config.Transport;
+import io.ztunnel.routing.ExportPattern;
+import io.ztunnel.routing.Exports;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -418,6 +421,59 @@ class ConfigTest {
   }
 
   @Test
+  void gatewayModeServesNoWorkloadButItsOwnAndNoNames() {
+    Config config =
+        config(
+            "PROXY_MODE", "gateway",
+            "POD_NAME", "gw-1",
+            "POD_NAMESPACE", "istio-system",
+            "SERVICE_ACCOUNT", "gw",
+            "GATEWAY_EXPORTS", "shop/*, */api.*",
+            "GATEWAY_MAX_SOURCE_TUNNELS", "7");
+    assertEquals(
+        new Mode.Gateway(
+            new Config.OwnWorkload("gw-1", "istio-system", "gw", "cluster.local"),
+            new Exports.Listed(
+                List.of(new ExportPattern("shop", "*"), new ExportPattern("*", "api.*"))),
+            2_000,
+            7),
+        config.mode());
+    assertFalse(config.dns().proxy());
+    assertNull(config.sockets().packetMark());
+  }
+
+  @Test
+  void aGatewayMustKnowWhoItIsAndWhatThereIs() {
+    assertEquals(
+        "invalid configuration: POD_NAME, POD_NAMESPACE and SERVICE_ACCOUNT are required in gateway"
+            + " mode",
+        refusal("PROXY_MODE", "gateway", "POD_NAME", "a", "POD_NAMESPACE", "b"));
+    String[] self = {
+      "PROXY_MODE", "gateway", "POD_NAME", "a", "POD_NAMESPACE", "b", "SERVICE_ACCOUNT", "c"
+    };
+    assertEquals(
+        "invalid env var GATEWAY_EXPORTS=shop (expected: namespace/host, * for any text)",
+        refusal(with(self, "GATEWAY_EXPORTS", "shop")));
+    assertEquals(
+        "invalid env var XDS_ON_DEMAND=true (expected: false in gateway mode)",
+        refusal(with(self, "XDS_ON_DEMAND", "true")));
+    assertEquals(
+        "invalid configuration: run without any servers enabled (ENABLE_PROXY, DNS_CAPTURE)",
+        refusal(with(self, "ENABLE_PROXY", "false")));
+    assertEquals(
+        "invalid env var GATEWAY_MAX_SOURCE_CONNECTIONS=0"
+            + " (expected: a whole number from 1 to 1000000)",
+        refusal(with(self, "GATEWAY_MAX_SOURCE_CONNECTIONS", "0")));
+  }
+
+  private static String[] with(String[] variables, String name, String value) {
+    String[] all = Arrays.copyOf(variables, variables.length + 2);
+    all[variables.length] = name;
+    all[variables.length + 1] = value;
+    return all;
+  }
+
+  @Test
   void headersAreCollectedInLowerCase() {
     Config config =
         config("XDS_HEADER_HEADER_FOO", "foo", "CA_HEADER_A", "1", "CA_HEADER_B", "2 3");
@@ -552,7 +608,7 @@ class ConfigTest {
           ENABLE_PROXY                    | yes      | expected: true or false
           IPV6_ENABLED                    | ''       | expected: true or false
           INPOD_PORT_REUSE                | TRUE     | expected: true or false
-          PROXY_MODE                      | sidecar  | expected: shared or dedicated
+          PROXY_MODE                      | sidecar  | expected: shared, dedicated or gateway
           HTTP2_FRAME_SIZE                | 1_000    | expected: a whole number from 16384 to 16777215
           HTTP2_FRAME_SIZE                | 99       | expected: a whole number from 16384 to 16777215
           POOL_MAX_STREAMS_PER_CONNECTION | 65536    | expected: a whole number from 1 to 65535

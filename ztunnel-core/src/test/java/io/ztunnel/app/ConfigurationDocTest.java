@@ -66,7 +66,16 @@ class ConfigurationDocTest {
     for (Map<String, String> variables :
         List.of(
             Map.<String, String>of(),
-            Map.of("PROXY_MODE", "dedicated", "PROXY_WORKLOAD_INFO", "a/b/c"))) {
+            Map.of("PROXY_MODE", "dedicated", "PROXY_WORKLOAD_INFO", "a/b/c"),
+            Map.of(
+                "PROXY_MODE",
+                "gateway",
+                "POD_NAME",
+                "a",
+                "POD_NAMESPACE",
+                "b",
+                "SERVICE_ACCOUNT",
+                "c"))) {
       var recording = new Recording(variables);
       Config.from(recording, List.of(), new FakeHost(2));
       asked.addAll(recording.asked);

@@ -259,6 +259,7 @@ final class ResourceDecoderTest {
             .ipFamilies(IpFamilies.IPV6)
             .canonical(true)
             .visibility(Service.Visibility.NAMESPACE)
+            .ingress(Service.IngressPath.WAYPOINT)
             .build(),
         service(
             """

@@ -6,9 +6,12 @@ import io.netty.channel.ConnectTimeoutException;
 import io.netty.util.NetUtil;
 import io.ztunnel.hbone.Authority;
 import io.ztunnel.hbone.HboneFailure;
+import io.ztunnel.mesh.Service;
+import io.ztunnel.mesh.ServiceName;
 import io.ztunnel.mesh.TestMesh;
 import io.ztunnel.mesh.WorkloadInfo;
 import io.ztunnel.policy.Decision;
+import io.ztunnel.routing.GatewayRefusal;
 import io.ztunnel.routing.InboundFailure;
 import io.ztunnel.routing.RouteFailure;
 import io.ztunnel.telemetry.ConnectionFailure;
@@ -24,6 +27,7 @@ import java.net.NoRouteToHostException;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
@@ -252,6 +256,25 @@ class FailuresTest {
   @MethodSource("routes")
   void anOutboundConnectionThatGoesNowhere(Outbound row) {
     assertEquals(row.expected(), Failures.of(row.failure()));
+  }
+
+  @Test
+  void aTunnelThatAGatewayDoesNotPassOn() {
+    Service db = Service.builder(new ServiceName("db", "shop", "db.host")).build();
+    Authority authority = new Authority.Host("nobody", 80);
+    Map<GatewayRefusal, ConnectionFailure> expected =
+        Map.of(
+            new GatewayRefusal.UnknownService(authority),
+            new ConnectionFailure.ServiceUnknown("nobody:80"),
+            new GatewayRefusal.NotExported(db),
+            new ConnectionFailure.NotExported("shop", "db.host"),
+            new GatewayRefusal.UnknownPort(db, 81),
+            new ConnectionFailure.ServicePortUnknown("db.host", 81),
+            new GatewayRefusal.UnknownWaypoint(db, TestMesh.key("shop/way")),
+            new ConnectionFailure.UnknownWaypoint("waypoint shop/way not found"),
+            new GatewayRefusal.NoEndpoint(db, db),
+            new ConnectionFailure.NoHealthyUpstream("db.host"));
+    expected.forEach((refusal, failure) -> assertEquals(failure, Failures.of(refusal)));
   }
 
   record Inbound(InboundFailure failure, ConnectionFailure expected, String message) {}

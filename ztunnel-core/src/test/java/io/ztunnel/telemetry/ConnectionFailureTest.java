@@ -290,6 +290,37 @@ class ConnectionFailureTest {
             503,
             "connection closed because workload u is gone"),
         row(
+            new ConnectionFailure.ServiceUnknown("h:80"),
+            "service_unknown",
+            "CONNECT",
+            404,
+            "no service for authority: h:80"),
+        row(
+            new ConnectionFailure.NotExported("n", "h"),
+            "not_exported",
+            "CONNECT",
+            403,
+            "service is not exported to other networks: n/h"),
+        row(
+            new ConnectionFailure.ServicePortUnknown("h", 81),
+            "service_port_unknown",
+            "CONNECT",
+            404,
+            "service h has no port 81"),
+        row(
+            new ConnectionFailure.SourceLimitReached(
+                ConnectionFailure.SourceLimit.CONNECTIONS, "i", 2),
+            "source_connections_limit",
+            "CONNECT",
+            429,
+            "too many connections of one source: i has 2"),
+        row(
+            new ConnectionFailure.SourceLimitReached(ConnectionFailure.SourceLimit.TUNNELS, "i", 3),
+            "source_tunnels_limit",
+            "CONNECT",
+            429,
+            "too many tunnels of one source: i has 3"),
+        row(
             new ConnectionFailure.Drained(),
             "drained",
             "-",

@@ -17,8 +17,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The proxy of one node: a process of its own, started by the launcher in the node's network
- * namespace, and the CNI agent that tells it about pods. A proxy in dedicated mode runs in its
- * pod's namespace and has no agent. For one thread.
+ * namespace, and the CNI agent that tells it about pods. A proxy in dedicated mode and a gateway
+ * run in their pod's namespace and have no agent. For one thread.
  */
 public final class Daemon implements AutoCloseable {
   private static final int ADMIN_PORT = 15000;
@@ -123,11 +123,36 @@ public final class Daemon implements AutoCloseable {
       Path meshFile,
       Map<String, String> environment)
       throws IOException {
-    Path log = lab.directory().resolve(pod.name() + ".log");
     Map<String, String> variables = new TreeMap<>();
     variables.put("PROXY_MODE", "dedicated");
     variables.put("PROXY_WORKLOAD_INFO", podNamespace + "/" + pod.name() + "/" + serviceAccount);
     variables.putAll(environment);
+    return startInPod(lab, pod, launcher, meshFile, variables);
+  }
+
+  /** Starts a gateway between networks as a pod's own program and waits until it is ready. */
+  public static Daemon startGateway(
+      Lab lab,
+      Lab.Pod pod,
+      String podNamespace,
+      String serviceAccount,
+      Path launcher,
+      Path meshFile,
+      Map<String, String> environment)
+      throws IOException {
+    Map<String, String> variables = new TreeMap<>();
+    variables.put("PROXY_MODE", "gateway");
+    variables.put("POD_NAME", pod.name());
+    variables.put("POD_NAMESPACE", podNamespace);
+    variables.put("SERVICE_ACCOUNT", serviceAccount);
+    variables.putAll(environment);
+    return startInPod(lab, pod, launcher, meshFile, variables);
+  }
+
+  private static Daemon startInPod(
+      Lab lab, Lab.Pod pod, Path launcher, Path meshFile, Map<String, String> variables)
+      throws IOException {
+    Path log = lab.directory().resolve(pod.name() + ".log");
     NetworkNamespace namespace = pod.open();
     Process process = null;
     try {

@@ -27,6 +27,7 @@ import io.ztunnel.hbone.TlsSettings;
 import io.ztunnel.hbone.Tunnel;
 import io.ztunnel.hbone.TunnelListener;
 import io.ztunnel.hbone.TunnelOpening;
+import io.ztunnel.hbone.TunnelReset;
 import io.ztunnel.hbone.TunnelTermination;
 import io.ztunnel.identity.TrialAuthority;
 import io.ztunnel.redirection.Lab;
@@ -36,7 +37,9 @@ import io.ztunnel.redirection.SocketSettings;
 import io.ztunnel.redirection.Transport;
 import java.io.Closeable;
 import java.io.IOException;
+import java.io.InputStream;
 import java.net.InetSocketAddress;
+import java.net.Socket;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
@@ -116,6 +119,9 @@ final class MeshClient implements Closeable {
     private final ByteBuf received = Unpooled.buffer();
     private @Nullable Tunnel tunnel;
 
+    /** The connection whose bytes the tunnel carries, if any; of the loop. */
+    private @Nullable Socket carried;
+
     @Override
     public TunnelListener onOpened(Tunnel opened, TlsPeer peer, @Nullable String baggage) {
       tunnel = opened;
@@ -135,7 +141,15 @@ final class MeshClient implements Closeable {
     @Override
     public void onData(ByteBuf payload) {
       int bytes = payload.readableBytes();
-      received.writeBytes(payload);
+      if (carried == null) {
+        received.writeBytes(payload);
+      } else {
+        try {
+          payload.readBytes(carried.getOutputStream(), bytes);
+        } catch (IOException e) {
+          end.completeExceptionally(e);
+        }
+      }
       payload.release();
       if (tunnel != null) {
         tunnel.consumed(bytes);
@@ -165,13 +179,39 @@ final class MeshClient implements Closeable {
       return await(status);
     }
 
-    /** Says the text, ends this side, and returns all that comes back. */
-    String exchange(String text) throws IOException {
+    private Tunnel opened() throws IOException {
       int answered = status();
       if (tunnel == null) {
         throw new IOException("status %d (expected: 200)".formatted(answered));
       }
-      Tunnel open = tunnel;
+      return tunnel;
+    }
+
+    /**
+     * Carries the bytes of a connection through the tunnel, until the connection ends; what comes
+     * through the tunnel blocks the loop while the connection does not take it.
+     */
+    void carry(Socket connection) throws IOException {
+      Tunnel open = opened();
+      byte[] buffer = new byte[8192];
+      open.eventLoop().execute(() -> carried = connection);
+      InputStream in = connection.getInputStream();
+      for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
+        ByteBuf payload = Unpooled.copiedBuffer(buffer, 0, n);
+        open.eventLoop().execute(() -> open.write(payload));
+      }
+      open.eventLoop().execute(open::shutdownOutput);
+    }
+
+    /** Ends the tunnel at once. */
+    void reset() throws IOException {
+      Tunnel open = opened();
+      open.eventLoop().execute(() -> open.reset(TunnelReset.CANCEL));
+    }
+
+    /** Says the text, ends this side, and returns all that comes back. */
+    String exchange(String text) throws IOException {
+      Tunnel open = opened();
       open.eventLoop()
           .execute(
               () -> {
@@ -197,15 +237,21 @@ final class MeshClient implements Closeable {
 
   /** Asks the proxy of a pod for a tunnel to this authority. */
   Answer connect(Lab.Pod server, String authority) {
+    return connect(server, new ConnectRequest(authority, "", null, null, null));
+  }
+
+  /** Asks the proxy of a pod for a tunnel. */
+  Answer connect(Lab.Pod server, ConnectRequest request) {
+    return connect(server, new InetSocketAddress(server.ipv4(), 15008), request);
+  }
+
+  /** Asks the proxy of a pod for a tunnel, by another address than the pod's own. */
+  Answer connect(Lab.Pod server, InetSocketAddress address, ConnectRequest request) {
     Answer answer = new Answer();
     PeerKey key =
         new PeerKey(
-            identity.toString(),
-            List.of(Entry.identity(server)),
-            new InetSocketAddress(server.ipv4(), 15008),
-            null,
-            server.name());
-    loop.execute(() -> pool.open(key, new ConnectRequest(authority, "", null, null, null), answer));
+            identity.toString(), List.of(Entry.identity(server)), address, null, server.name());
+    loop.execute(() -> pool.open(key, request, answer));
     return answer;
   }
 

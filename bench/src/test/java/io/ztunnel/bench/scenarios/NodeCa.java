@@ -14,7 +14,7 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * The control plane's CA as the daemon of one node reaches it, on the node's loopback address, with
+ * The control plane's CA as one daemon reaches it, on the loopback address of its node or pod, with
  * the files that the daemon needs for it. For one thread.
  */
 final class NodeCa implements Closeable {
@@ -36,8 +36,19 @@ final class NodeCa implements Closeable {
   /** Starts it. */
   static NodeCa start(Scene scene, Lab.Node node, TestPki tls, TestPki authority)
       throws IOException {
-    Path files = scene.lab().directory().resolve("ca-node-" + node.index());
-    NetworkNamespace namespace = node.open();
+    return start(scene, node, "node-" + node.index(), tls, authority);
+  }
+
+  /** The same for a daemon that runs in a pod. */
+  static NodeCa start(Scene scene, Lab.Pod pod, TestPki tls, TestPki authority) throws IOException {
+    return start(scene, pod, pod.name(), tls, authority);
+  }
+
+  private static NodeCa start(
+      Scene scene, Lab.Place place, String name, TestPki tls, TestPki authority)
+      throws IOException {
+    Path files = scene.lab().directory().resolve("ca-" + name);
+    NetworkNamespace namespace = place.open();
     CaServer server = CaServer.start(tls, authority, PORT, () -> socketIn(namespace));
     server.expectToken(TOKEN);
     NodeCa ca =

@@ -96,6 +96,14 @@ final class Scene implements Closeable {
     return daemon;
   }
 
+  /** Starts a gateway between networks in a pod. */
+  Daemon gateway(Lab.Pod pod, Map<String, String> environment) throws IOException {
+    Daemon daemon =
+        Daemon.startGateway(lab, pod, "shop", pod.name(), LAUNCHER, meshFile(), environment);
+    closeLater(daemon::close);
+    return daemon;
+  }
+
   /** Starts an application. */
   App app(Lab.Place place, int port, App.Talk talk) throws IOException {
     App app = App.start(place, port, talk);
