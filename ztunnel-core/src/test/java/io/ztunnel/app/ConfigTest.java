@@ -726,6 +726,8 @@ class ConfigTest {
             "connectTimeout",
             "handshakeTimeout",
             "hboneAnswerTimeout",
+            "innerConnections",
+            "innerRefresh",
             "halfCloseProbe",
             "metricLabelSets",
             "metricIdle"),

@@ -167,7 +167,7 @@ class GatewayIT {
     assertTrue(Set.of("one", "two", "three").contains(call("10.97.0.1:80")));
     assertEquals("one", call(authority("both")));
     assertEquals(
-        "info connection complete src.addr=%s:* src.identity=\"spiffe://cluster.local/ns/shop/sa/client\" dst.addr=%s:15008 dst.hbone_addr=%s dst.service=\"%s\" dst.workload=\"one\" dst.namespace=\"shop\" dst.cluster=\"Kubernetes\" direction=\"inbound\" bytes_sent=3 bytes_recv=5 duration=\"*\""
+        "info connection complete src.addr=%s:* src.namespace=\"shop\" src.identity=\"spiffe://cluster.local/ns/shop/sa/client\" dst.addr=%s:15008 dst.hbone_addr=%s dst.service=\"%s\" dst.workload=\"one\" dst.namespace=\"shop\" dst.cluster=\"Kubernetes\" direction=\"inbound\" bytes_sent=3 bytes_recv=5 duration=\"*\""
             .formatted(
                 outside.ipv4().getHostAddress(),
                 one.ipv4().getHostAddress(),
