@@ -73,7 +73,7 @@ class StartRefusedIT {
     "ZTUNNEL_HALF_CLOSE_PROBE, soon, expected",
     "POOL_MAX_STREAMS_PER_CONNECTION, 0, from 1 to 65535",
     "ZTUNNEL_TRANSPORT, nio, epoll or io_uring in shared mode",
-    "PROXY_MODE, sideways, expected: shared or dedicated",
+    "PROXY_MODE, sideways, 'expected: shared, dedicated or gateway'",
     "ZTUNNEL_TLS_PROVIDER, rot13, expected"
   })
   void variableThatMakesNoSense(String name, String value, String expected) throws IOException {

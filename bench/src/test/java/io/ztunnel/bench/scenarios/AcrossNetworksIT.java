@@ -21,6 +21,8 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Two clusters on two networks, each with a daemon that knows only its own pods: calls from the
@@ -38,6 +40,9 @@ class AcrossNetworksIT {
   private static final String DEAD = "10.96.0.4";
   private static final String UNKNOWN = "10.96.0.5";
 
+  /** Behind a daemon that is the gateway; the others are behind one of the test's own. */
+  private static final String GLOBAL = "10.96.0.6";
+
   private Scene scene;
   private Lab.Pod client;
   private Lab.Pod banned;
@@ -45,6 +50,8 @@ class AcrossNetworksIT {
   private Lab.Pod second;
   private Lab.Pod gatewayPod;
   private Gateway gateway;
+  private Lab.Pod daemonPod;
+  private Daemon daemonAsGateway;
   private Daemon west;
   private Daemon east;
 
@@ -58,6 +65,7 @@ class AcrossNetworksIT {
     server = node2.addPod("server");
     second = node2.addPod("second");
     gatewayPod = node2.addPod("gateway", Lab.Without.REDIRECTION);
+    daemonPod = node2.addPod("eastwest", Lab.Without.REDIRECTION);
     Lab.Pod deadGateway = node2.addPod("dead", Lab.Without.REDIRECTION);
 
     MeshFile westMesh = new MeshFile();
@@ -71,12 +79,14 @@ class AcrossNetworksIT {
     }
     westMesh.workloadEntry(gatewayEntry(gatewayPod).toString());
     westMesh.workloadEntry(gatewayEntry(deadGateway).toString());
+    westMesh.workloadEntry(gatewayEntry(daemonPod).toString());
     String sans = "[\"%s\", \"%s\"]".formatted(Entry.identity(server), Entry.identity(second));
     remote(westMesh, "echo", ECHO, sans, gatewayPod);
     remote(westMesh, "impostor", IMPOSTOR, "[\"spiffe://cluster.local/ns/shop/sa/x\"]", gatewayPod);
     remote(westMesh, "nameless", NAMELESS, "[]", gatewayPod);
     remote(westMesh, "dead", DEAD, sans, deadGateway);
     remote(westMesh, "unknown", UNKNOWN, sans, gatewayPod);
+    remote(westMesh, "global", GLOBAL, sans, daemonPod);
 
     MeshFile eastMesh = new MeshFile();
     for (Lab.Pod pod : List.of(server, second)) {
@@ -86,17 +96,18 @@ class AcrossNetworksIT {
               .with("clusterId", "east")
               .with("locality", "{region: r2, zone: z2, subzone: \"\"}")
               .with("authorizationPolicies", "[\"shop/no-banned\"]");
-      for (String service : List.of("echo", "impostor", "nameless")) {
+      for (String service : List.of("echo", "impostor", "nameless", "global")) {
         entry.serving(service, PORTS);
       }
       eastMesh.workloadEntry(entry.toString());
     }
-    for (String service : List.of("echo", "impostor", "nameless")) {
+    for (String service : List.of("echo", "impostor", "nameless", "global")) {
       eastMesh.serviceEntry(
           Entry.service(service, "10.97.0.1", "{" + PORTS + "}")
               .with("vips", "[\"net-east/10.97.0.%d\"]".formatted(service.length()))
               .toString());
     }
+    eastMesh.workloadEntry(gatewayEntry(daemonPod).toString());
     eastMesh.policyEntry(
         Entry.policy(
                 "no-banned",
@@ -115,6 +126,16 @@ class AcrossNetworksIT {
     }
     west = daemon(node1, "west", westMesh, client, banned);
     east = daemon(node2, "east", eastMesh, server, second);
+    daemonAsGateway =
+        Daemon.startGateway(
+            scene.lab(),
+            daemonPod,
+            "istio-system",
+            "istio-eastwestgateway",
+            Scene.LAUNCHER,
+            scene.lab().directory().resolve("east.yaml"),
+            Map.of("NETWORK", "net-east", "CLUSTER_ID", "east", "GATEWAY_EXPORTS", "shop/global*"));
+    scene.closeLater(daemonAsGateway::close);
     gateway = new Gateway(scene.lab(), gatewayPod, server, second);
     scene.closeLater(gateway);
   }
@@ -279,13 +300,14 @@ class AcrossNetworksIT {
     assertTrue(connections < 60, () -> "120 calls in " + connections + " connections");
   }
 
-  @Test
-  void megabytesGoBothWaysTheAnswerAfterTheClientHasEnded() throws Exception {
+  @ParameterizedTest
+  @ValueSource(strings = {ECHO, GLOBAL})
+  void megabytesGoBothWaysTheAnswerAfterTheClientHasEnded(String service) throws Exception {
     long seed = System.nanoTime();
     System.out.println("seed " + seed);
     byte[] sent = new byte[8 << 20];
     new Random(seed).nextBytes(sent);
-    try (Socket socket = PodSockets.connect(client, ip(ECHO), 81)) {
+    try (Socket socket = PodSockets.connect(client, ip(service), 81)) {
       Thread writer =
           Thread.ofPlatform()
               .daemon()
@@ -301,6 +323,41 @@ class AcrossNetworksIT {
       byte[] received = socket.getInputStream().readAllBytes();
       writer.join();
       assertArrayEquals(sent, received);
+    }
+  }
+
+  @Test
+  void aDaemonIsTheGateway() throws Exception {
+    Journal westLog = Journal.of(west);
+    Journal eastLog = Journal.of(east);
+
+    assertEquals(
+        "hello worldhello world", PodSockets.exchange(client, ip(GLOBAL), 80, "hello world"));
+
+    String outbound = westLog.await("direction=\"outbound\"");
+    assertTrue(
+        outbound.contains(" dst.addr=%s:15008 ".formatted(daemonPod.ipv4().getHostAddress())),
+        outbound);
+    assertTrue(outbound.contains(" dst.cluster=\"east\" "), outbound);
+    String inbound = eastLog.await("direction=\"inbound\"");
+    assertTrue(
+        inbound.contains(" src.identity=\"%s\" ".formatted(Entry.identity(client))), inbound);
+    assertTrue(inbound.contains(" src.cluster=\"west\" "), inbound);
+    assertTrue(
+        Counters.sum(Counters.read(daemonAsGateway), "ztunnel_gateway_tunnels_open") > 0,
+        "inner connections are kept, and with them the gateway's tunnels");
+  }
+
+  @Test
+  void aDaemonThatIsTheGatewaySpreadsCallsOverThePods() throws Exception {
+    Journal log = Journal.of(east);
+    for (int i = 0; i < 60; i++) {
+      assertEquals("hihi", PodSockets.exchange(client, ip(GLOBAL), 80, "hi"));
+    }
+    Await.until("all calls are logged", () -> log.access("direction=\"inbound\"").size() == 60);
+    for (String name : List.of("server", "second")) {
+      int share = log.access("dst.workload=\"" + name + "\"").size();
+      assertTrue(share >= 15, () -> name + " has " + share + " of 60");
     }
   }
 
