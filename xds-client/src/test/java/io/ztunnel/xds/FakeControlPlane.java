@@ -2,10 +2,8 @@ package io.ztunnel.xds;
 
 import com.google.protobuf.CodedOutputStream;
 import io.grpc.Metadata;
-import io.grpc.MethodDescriptor;
 import io.grpc.Server;
 import io.grpc.ServerCall;
-import io.grpc.ServerServiceDefinition;
 import io.grpc.Status;
 import io.grpc.netty.GrpcSslContexts;
 import io.grpc.netty.NettyServerBuilder;
@@ -18,10 +16,8 @@ import io.netty.handler.ssl.SslContextBuilder;
 import io.netty.handler.ssl.SslProvider;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import io.ztunnel.xds.proto.DeltaDiscoveryRequest;
-import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -54,7 +50,6 @@ public final class FakeControlPlane implements AutoCloseable {
 
   public static final String AUTHORIZATION = "type.googleapis.com/istio.security.Authorization";
 
-  private static final String SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService";
   private static final int MAX_REQUEST_BYTES = 4 << 20; // istiod
   private static final Duration PATIENCE = Duration.ofSeconds(20);
 
@@ -187,8 +182,7 @@ public final class FakeControlPlane implements AutoCloseable {
             .directExecutor()
             .maxInboundMessageSize(MAX_REQUEST_BYTES)
             .permitKeepAliveTime(5, TimeUnit.SECONDS)
-            .addService(
-                ServerServiceDefinition.builder(SERVICE).addMethod(METHOD, this::accept).build());
+            .addService(DeltaService.service(this::accept));
     if (connectionAge != null) {
       builder
           .maxConnectionAge(connectionAge.toMillis(), TimeUnit.MILLISECONDS)
@@ -596,42 +590,4 @@ public final class FakeControlPlane implements AutoCloseable {
     crc.update(payload);
     return Long.toHexString(crc.getValue() * 0x9E3779B97F4A7C15L);
   }
-
-  private static final MethodDescriptor<DeltaDiscoveryRequest, byte[]> METHOD =
-      MethodDescriptor.<DeltaDiscoveryRequest, byte[]>newBuilder()
-          .setType(MethodDescriptor.MethodType.BIDI_STREAMING)
-          .setFullMethodName(SERVICE + "/DeltaAggregatedResources")
-          .setRequestMarshaller(
-              new MethodDescriptor.Marshaller<>() {
-                @Override
-                public InputStream stream(DeltaDiscoveryRequest value) {
-                  return new ByteArrayInputStream(value.toByteArray());
-                }
-
-                @Override
-                public DeltaDiscoveryRequest parse(InputStream stream) {
-                  try {
-                    return DeltaDiscoveryRequest.parseFrom(stream);
-                  } catch (IOException e) {
-                    throw new UncheckedIOException(e);
-                  }
-                }
-              })
-          .setResponseMarshaller(
-              new MethodDescriptor.Marshaller<>() {
-                @Override
-                public InputStream stream(byte[] value) {
-                  return new ByteArrayInputStream(value);
-                }
-
-                @Override
-                public byte[] parse(InputStream stream) {
-                  try {
-                    return stream.readAllBytes();
-                  } catch (IOException e) {
-                    throw new UncheckedIOException(e);
-                  }
-                }
-              })
-          .build();
 }

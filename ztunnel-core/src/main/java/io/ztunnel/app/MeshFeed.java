@@ -28,9 +28,10 @@ final class MeshFeed implements AutoCloseable {
 
   private static final int MAX_DEMANDED = 20_000;
 
-  private final MeshState mesh;
-  private final boolean onDemand;
   private final @Nullable XdsClient client;
+
+  /** Null: all there is, is known or comes by itself. */
+  private final @Nullable OnDemandDiscovery demands;
 
   /**
    * A feed, not yet started.
@@ -44,8 +45,7 @@ final class MeshFeed implements AutoCloseable {
       ControlPlaneChannels channels,
       XdsTelemetry telemetry)
       throws StartException {
-    this.mesh = mesh;
-    this.onDemand = config.xds().onDemand();
+    boolean onDemand = config.xds().onDemand();
     URI address = config.xds().address();
     this.client =
         address == null
@@ -69,16 +69,17 @@ final class MeshFeed implements AutoCloseable {
                 telemetry,
                 System::nanoTime,
                 new SplittableRandom());
+    this.demands = client != null && onDemand ? new OnDemandDiscovery(mesh, client) : null;
   }
 
   /** Asks for what connections need and is not known. */
   Discovery discovery() {
-    return client != null && onDemand ? new OnDemandDiscovery(mesh, client) : Discovery.NOTHING;
+    return demands == null ? Discovery.NOTHING : demands;
   }
 
   /** Asks for the services that names may stand for; null if all there are, are known anyway. */
   @Nullable ServiceDemand services() {
-    return client != null && onDemand ? new OnDemandDiscovery(mesh, client) : null;
+    return demands;
   }
 
   /** Connects; false if there is no control plane to wait for. */

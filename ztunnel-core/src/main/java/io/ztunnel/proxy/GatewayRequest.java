@@ -12,7 +12,6 @@ import io.ztunnel.hbone.TunnelTermination;
 import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.ServiceName;
 import io.ztunnel.mesh.Workload;
-import io.ztunnel.metrics.Reporter;
 import io.ztunnel.routing.EndpointHealth;
 import io.ztunnel.routing.GatewayCall;
 import io.ztunnel.routing.GatewayRefusal;
@@ -91,25 +90,17 @@ final class GatewayRequest implements LiveConnection {
         ConnectionSummary.Direction.INBOUND, session.peerAddress(), service, actual, "HBONE");
   }
 
-  static void start(InboundSession session, GatewayContext gateway, InboundConnect connect) {
-    new GatewayRequest(session, gateway, connect).begin();
+  static void start(
+      InboundSession session, GatewayContext gateway, InboundConnect connect, Authority authority) {
+    new GatewayRequest(session, gateway, connect).begin(authority);
   }
 
   private PodProxy proxy() {
     return session.proxy();
   }
 
-  private void begin() {
+  private void begin(Authority authority) {
     assert loop.inEventLoop();
-    if (!connect.method().equals("CONNECT")) {
-      refuse(new ConnectionFailure.MethodNotConnect(connect.method()));
-      return;
-    }
-    Authority authority = Authority.parse(connect.request().authority()).orElse(null);
-    if (authority == null) {
-      refuse(new ConnectionFailure.AuthorityInvalid(connect.request().authority()));
-      return;
-    }
     if (!gateway.limits().openTunnel(source)) {
       refuse(
           new ConnectionFailure.SourceLimitReached(
@@ -256,14 +247,9 @@ final class GatewayRequest implements LiveConnection {
         service);
   }
 
-  /** Refuses before it is known what is asked for: a line in the log, no metrics of traffic. */
   private void refuse(ConnectionFailure cause) {
     state = new State.Ended();
-    connect.reject(cause.peerStatus());
-    proxy()
-        .context()
-        .telemetry()
-        .refused(Reporter.GATEWAY, session.peerAddress(), session.localAddress(), cause);
+    session.refuse(connect, cause);
   }
 
   private void fail(ConnectionFacts facts, ConnectionFailure cause) {
@@ -279,11 +265,7 @@ final class GatewayRequest implements LiveConnection {
         onEnded();
         dial.cancel(false);
         var observer = proxy().context().telemetry().opened(facts(route), beganNanos, loop);
-        if (cause instanceof TunnelTermination.PeerRevoked(String certificate)) {
-          observer.failed(new ConnectionFailure.Revoked(certificate));
-        } else {
-          observer.closed();
-        }
+        InboundSession.abandoned(observer, cause);
       }
       case State.Choosing _, State.Relaying _, State.Ended _ -> {} // within one turn, or answered
     }

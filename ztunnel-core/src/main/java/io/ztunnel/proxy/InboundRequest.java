@@ -15,7 +15,6 @@ import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.NetworkAddress;
 import io.ztunnel.mesh.ServiceName;
 import io.ztunnel.mesh.Workload;
-import io.ztunnel.metrics.Reporter;
 import io.ztunnel.policy.Connection;
 import io.ztunnel.policy.Decision;
 import io.ztunnel.policy.Permit;
@@ -82,25 +81,16 @@ final class InboundRequest implements LiveConnection {
             "HBONE");
   }
 
-  static void start(InboundSession session, InboundConnect connect) {
-    new InboundRequest(session, connect).begin();
+  static void start(InboundSession session, InboundConnect connect, Authority authority) {
+    new InboundRequest(session, connect).begin(authority);
   }
 
   private PodProxy proxy() {
     return session.proxy();
   }
 
-  private void begin() {
+  private void begin(Authority authority) {
     assert loop.inEventLoop();
-    if (!connect.method().equals("CONNECT")) {
-      refuse(new ConnectionFailure.MethodNotConnect(connect.method()));
-      return;
-    }
-    @Nullable Authority authority = Authority.parse(connect.request().authority()).orElse(null);
-    if (authority == null) {
-      refuse(new ConnectionFailure.AuthorityInvalid(connect.request().authority()));
-      return;
-    }
     connect.onAbandoned(this::onAbandoned);
     @Nullable Workload local = proxy().workload().now();
     if (local != null) {
@@ -292,14 +282,9 @@ final class InboundRequest implements LiveConnection {
     relay.start();
   }
 
-  /** Refuses before it is known what is asked for: a line in the log, no metrics of traffic. */
   private void refuse(ConnectionFailure cause) {
     state = new State.Ended();
-    connect.reject(cause.peerStatus());
-    proxy()
-        .context()
-        .telemetry()
-        .refused(Reporter.DESTINATION, session.peerAddress(), session.localAddress(), cause);
+    session.refuse(connect, cause);
   }
 
   private void reject(ConnectionObserver observer, ConnectionFailure cause) {
@@ -315,11 +300,7 @@ final class InboundRequest implements LiveConnection {
       case State.Dialling(ConnectionObserver observer, Future<Channel> dial) -> {
         onEnded();
         dial.cancel(false);
-        if (cause instanceof TunnelTermination.PeerRevoked(String certificate)) {
-          observer.failed(new ConnectionFailure.Revoked(certificate));
-        } else {
-          observer.closed();
-        }
+        InboundSession.abandoned(observer, cause);
       }
       case State.Relaying _, State.Ended _ -> {} // answered already
     }

@@ -6,6 +6,7 @@ import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.EventLoop;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.Promise;
+import io.ztunnel.hbone.Authority;
 import io.ztunnel.hbone.ConnectHandler;
 import io.ztunnel.hbone.HboneFailure;
 import io.ztunnel.hbone.HboneServer;
@@ -13,11 +14,13 @@ import io.ztunnel.hbone.HboneServerConnection;
 import io.ztunnel.hbone.InboundConnect;
 import io.ztunnel.hbone.ServerTls;
 import io.ztunnel.hbone.TlsPeer;
+import io.ztunnel.hbone.TunnelTermination;
 import io.ztunnel.identity.WorkloadTls;
 import io.ztunnel.mesh.Workload;
 import io.ztunnel.metrics.Reporter;
 import io.ztunnel.redirection.Addresses;
 import io.ztunnel.telemetry.ConnectionFailure;
+import io.ztunnel.telemetry.ConnectionObserver;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.Objects;
@@ -179,12 +182,36 @@ final class InboundSession implements ConnectHandler {
 
   @Override
   public void onConnect(InboundConnect connect) {
-    if (gateway == null) {
-      InboundRequest.start(this, connect);
-    } else if (unwelcome != null) {
+    if (unwelcome != null) {
       connect.reject(unwelcome.peerStatus());
+      return;
+    }
+    if (!connect.method().equals("CONNECT")) {
+      refuse(connect, new ConnectionFailure.MethodNotConnect(connect.method()));
+      return;
+    }
+    Authority authority = Authority.parse(connect.request().authority()).orElse(null);
+    if (authority == null) {
+      refuse(connect, new ConnectionFailure.AuthorityInvalid(connect.request().authority()));
+    } else if (gateway == null) {
+      InboundRequest.start(this, connect, authority);
     } else {
-      GatewayRequest.start(this, gateway, connect);
+      GatewayRequest.start(this, gateway, connect, authority);
+    }
+  }
+
+  /** Refuses before it is known what is asked for: a line in the log, no metrics of traffic. */
+  void refuse(InboundConnect connect, ConnectionFailure cause) {
+    connect.reject(cause.peerStatus());
+    proxy.context().telemetry().refused(reporter(), peerAddress, localAddress, cause);
+  }
+
+  /** Reports a request whose client gave up before it was answered. */
+  static void abandoned(ConnectionObserver observer, TunnelTermination cause) {
+    if (cause instanceof TunnelTermination.PeerRevoked(String certificate)) {
+      observer.failed(new ConnectionFailure.Revoked(certificate));
+    } else {
+      observer.closed();
     }
   }
 

@@ -2,12 +2,9 @@ package io.ztunnel.bench.scale;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
-import io.grpc.KnownLength;
 import io.grpc.Metadata;
-import io.grpc.MethodDescriptor;
 import io.grpc.Server;
 import io.grpc.ServerCall;
-import io.grpc.ServerServiceDefinition;
 import io.grpc.Status;
 import io.grpc.netty.GrpcSslContexts;
 import io.grpc.netty.NettyServerBuilder;
@@ -21,13 +18,11 @@ import io.ztunnel.bench.lab.Pause;
 import io.ztunnel.bench.micro.MeshShape;
 import io.ztunnel.bench.micro.ProtoBytes;
 import io.ztunnel.xds.ControlPlanePki;
+import io.ztunnel.xds.DeltaService;
 import io.ztunnel.xds.proto.DeltaDiscoveryRequest;
 import java.io.BufferedReader;
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.InputStreamReader;
-import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
@@ -50,7 +45,6 @@ import org.jspecify.annotations.Nullable;
  * <p>State is guarded by this; requests come on the event loop, commands on the main thread.
  */
 final class ControlPlaneServer {
-  private static final String SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService";
   private static final int MAX_REQUEST_BYTES = 4 << 20; // istiod
   private static final long TICK_MILLIS = 10;
 
@@ -131,8 +125,7 @@ final class ControlPlaneServer {
             .directExecutor()
             .maxInboundMessageSize(MAX_REQUEST_BYTES)
             .permitKeepAliveTime(5, TimeUnit.SECONDS)
-            .addService(
-                ServerServiceDefinition.builder(SERVICE).addMethod(METHOD, this::accept).build())
+            .addService(DeltaService.service(this::accept))
             .build()
             .start();
     say("listening " + server.getPort());
@@ -234,53 +227,5 @@ final class ControlPlaneServer {
             : mesh.lacking(nonce(), request.getInitialResourceVersionsMap());
     say("subscribed %d %d".formatted(request.getInitialResourceVersionsCount(), response.length));
     call.sendMessage(response);
-  }
-
-  private static final MethodDescriptor<DeltaDiscoveryRequest, byte[]> METHOD =
-      MethodDescriptor.<DeltaDiscoveryRequest, byte[]>newBuilder()
-          .setType(MethodDescriptor.MethodType.BIDI_STREAMING)
-          .setFullMethodName(SERVICE + "/DeltaAggregatedResources")
-          .setRequestMarshaller(new RequestMarshaller())
-          .setResponseMarshaller(new BytesMarshaller())
-          .build();
-
-  private static final class RequestMarshaller
-      implements MethodDescriptor.Marshaller<DeltaDiscoveryRequest> {
-    @Override
-    public InputStream stream(DeltaDiscoveryRequest value) {
-      return new ByteArrayInputStream(value.toByteArray());
-    }
-
-    @Override
-    public DeltaDiscoveryRequest parse(InputStream stream) {
-      try {
-        return DeltaDiscoveryRequest.parseFrom(stream);
-      } catch (IOException e) {
-        throw new UncheckedIOException(e);
-      }
-    }
-  }
-
-  private static final class BytesMarshaller implements MethodDescriptor.Marshaller<byte[]> {
-    @Override
-    public InputStream stream(byte[] value) {
-      return new Bytes(value);
-    }
-
-    @Override
-    public byte[] parse(InputStream stream) {
-      try {
-        return stream.readAllBytes();
-      } catch (IOException e) {
-        throw new UncheckedIOException(e);
-      }
-    }
-  }
-
-  /** The length is known, so that gRPC needs no copy to find it. */
-  private static final class Bytes extends ByteArrayInputStream implements KnownLength {
-    Bytes(byte[] bytes) {
-      super(bytes);
-    }
   }
 }
