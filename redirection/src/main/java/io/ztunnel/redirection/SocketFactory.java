@@ -11,6 +11,7 @@ import io.netty.channel.epoll.EpollSocketChannel;
 import io.netty.channel.socket.DatagramChannel;
 import io.netty.channel.socket.SocketProtocolFamily;
 import io.netty.channel.unix.Socket;
+import io.netty.channel.unix.UnixChannel;
 import io.netty.util.NetUtil;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.Promise;
@@ -42,6 +43,9 @@ public final class SocketFactory {
 
   /** As many connections as the kernel may finish before they are accepted. */
   private static final int BACKLOG = 1024;
+
+  /** Nobody sends from here (RFC 863). */
+  private static final int DISCARD_PORT = 9;
 
   private static final InetAddress ANY_IPV4 = Addresses.ofBytes(new byte[4]);
   private static final InetAddress ANY_IPV6 = Addresses.ofBytes(new byte[16]);
@@ -310,6 +314,26 @@ public final class SocketFactory {
                     cause -> bindFailure(target, cause)),
                 promise));
     return promise;
+  }
+
+  /**
+   * Turns new datagrams away from a socket of {@link #bindDatagrams}: from now on the kernel gives
+   * them to the other sockets that share its port, or to nobody. What waits in its queue is read
+   * still, and it can send. Called on the channel's event loop.
+   *
+   * <p>For this the kernel, but not the channel, is told that the socket is connected, to an
+   * address that sends nothing. Closing it instead would lose its queue.
+   *
+   * @return false if the transport has no such way, and nothing was done
+   * @throws IOException if the kernel refuses
+   */
+  public static boolean turnAway(DatagramChannel channel) throws IOException {
+    if (channel instanceof UnixChannel unix && unix.fd() instanceof Socket socket) {
+      InetAddress own = channel.localAddress().getAddress();
+      InetAddress silent = own.isAnyLocalAddress() ? NetUtil.LOCALHOST4 : own;
+      return socket.connect(new InetSocketAddress(silent, DISCARD_PORT));
+    }
+    return false;
   }
 
   /**

@@ -11,6 +11,7 @@ import io.netty.channel.socket.DatagramPacket;
 import io.netty.util.NetUtil;
 import io.ztunnel.redirection.SocketSettings.Keepalive;
 import io.ztunnel.redirection.SocketSettings.Transparency;
+import java.io.IOException;
 import java.net.DatagramSocket;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -21,6 +22,7 @@ import java.util.OptionalInt;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -129,6 +131,58 @@ class DatagramsTest {
       Loops.await(first.close());
       Loops.await(second.close());
     }
+  }
+
+  @ParameterizedTest
+  @MethodSource("transports")
+  void whatIsTurnedAwayGoesToTheOtherSocketOfThePortAndWhatWaitsIsAnswered(Transport transport)
+      throws Exception {
+    try (Loops loops = new Loops(transport);
+        DatagramSocket early = new DatagramSocket(ANY_PORT)) {
+      SocketFactory factory = factory(transport, own, OptionalInt.empty(), true);
+      Echo leaving = new Echo();
+      Echo staying = new Echo();
+      DatagramChannel first = Loops.await(factory.bindDatagrams(loops.next(), ANY_PORT, leaving));
+      AtomicBoolean turned = new AtomicBoolean();
+      Loops.await(
+          first
+              .eventLoop()
+              .submit(
+                  () -> {
+                    send(early, "early", first.localAddress()); // waits, as its reader is busy here
+                    turned.set(SocketFactory.turnAway(first));
+                    return null;
+                  }));
+      assertEquals(transport != Transport.NIO, turned.get());
+      if (turned.get()) {
+        assertEquals("early", leaving.received.poll(5, TimeUnit.SECONDS));
+        assertEquals("early", receive(early));
+        DatagramChannel second =
+            Loops.await(factory.bindDatagrams(loops.next(), first.localAddress(), staying));
+        for (int i = 0; i < 50; i++) {
+          try (DatagramSocket client = new DatagramSocket(ANY_PORT)) {
+            send(client, "late", first.localAddress());
+            assertEquals("late", receive(client));
+          }
+        }
+        assertEquals(50, staying.received.size());
+        Loops.await(second.close());
+      }
+      Loops.await(first.close());
+    }
+  }
+
+  private static void send(DatagramSocket from, String text, InetSocketAddress to)
+      throws IOException {
+    byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+    from.send(new java.net.DatagramPacket(bytes, bytes.length, to));
+  }
+
+  private static String receive(DatagramSocket socket) throws IOException {
+    socket.setSoTimeout(5000);
+    var packet = new java.net.DatagramPacket(new byte[100], 100);
+    socket.receive(packet);
+    return new String(packet.getData(), 0, packet.getLength(), StandardCharsets.UTF_8);
   }
 
   @Test

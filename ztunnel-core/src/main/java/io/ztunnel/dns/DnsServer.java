@@ -172,30 +172,49 @@ public final class DnsServer {
 
   private void onAccepted(Channel channel) {
     assert loop.inEventLoop();
-    if (draining || connections.size() >= MAX_CONNECTIONS) {
+    if (closing || connections.size() >= MAX_CONNECTIONS) {
       channel.close();
       return;
     }
-    connections.put(channel, StreamQuestions.install(channel, names));
+    StreamQuestions questions = StreamQuestions.install(channel, names);
+    connections.put(channel, questions);
+    if (draining) { // accepted just before the listener was closed
+      questions.drain(channel);
+    }
     channel.closeFuture().addListener(_ -> connections.remove(channel));
   }
 
   /**
-   * Ends it when the questions that are under way have their answers; new ones are taken until
-   * then, because what is sent to a socket that still exists reaches nobody else. Questions have
-   * deadlines, so this ends in bounded time.
+   * Ends it when the questions that are under way have their answers; new ones go to the process
+   * that listens beside this one, if there is one. Questions have deadlines, so this ends in
+   * bounded time.
    */
   public Future<Void> drain() {
     loop.execute(
         () -> {
           if (!draining) {
             draining = true;
-            listeners.stream().filter(ServerChannel.class::isInstance).forEach(Channel::close);
+            listeners.forEach(DnsServer::turnAway);
             Map.copyOf(connections).forEach((channel, questions) -> questions.drain(channel));
-            awaitIdle();
+            // Not at once: what waits in the sockets of datagrams is to be read.
+            poll = loop.schedule(this::awaitIdle, DRAIN_POLL_MILLIS, TimeUnit.MILLISECONDS);
           }
         });
     return closed;
+  }
+
+  private static void turnAway(Channel listener) {
+    switch (listener) {
+      case DatagramChannel datagrams -> {
+        try {
+          // Without such a way, new questions are answered until it closes.
+          boolean _ = SocketFactory.turnAway(datagrams);
+        } catch (IOException e) {
+          DnsLog.failed("questions go on to come to a server that ends", e);
+        }
+      }
+      default -> listener.close();
+    }
   }
 
   private void awaitIdle() {

@@ -32,6 +32,9 @@ final class StreamQuestions extends SimpleChannelInboundHandler<ByteBuf> {
   /** The client has ended its side, perhaps behind questions that wait for their turn. */
   private boolean inputEnded;
 
+  /** A question has come. */
+  private boolean asked;
+
   private boolean draining;
 
   private StreamQuestions(NameService names) {
@@ -80,6 +83,7 @@ final class StreamQuestions extends SimpleChannelInboundHandler<ByteBuf> {
   @Override
   protected void channelRead0(ChannelHandlerContext ctx, ByteBuf frame) {
     stopTimer();
+    asked = true;
     answering = true;
     switch (IncomingMessage.read(ByteBufUtil.getBytes(frame))) {
       case IncomingMessage.Ignored _ ->
@@ -115,10 +119,13 @@ final class StreamQuestions extends SimpleChannelInboundHandler<ByteBuf> {
     }
   }
 
-  /** Answers what it is at, and nothing more. */
+  /**
+   * Answers what it is at, or the first question of a client that has just connected, and nothing
+   * more.
+   */
   void drain(Channel channel) {
     draining = true;
-    if (!answering) {
+    if (asked && !answering) {
       channel.close();
     }
   }

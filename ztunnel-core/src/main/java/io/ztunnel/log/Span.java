@@ -11,7 +11,19 @@ import org.jspecify.annotations.Nullable;
  */
 public record Span(@Nullable Span parent, String name, List<Field> fields) {
   /** One attribute; a string is printed in quotes, any other value as it is. */
-  public record Field(String name, Object value) {}
+  public record Field(String name, Object value) {
+    /** An attribute whose text is printed as it is, without quotes. */
+    public static Field display(String name, String text) {
+      return new Field(name, new Display(text));
+    }
+  }
+
+  private record Display(String text) {
+    @Override
+    public String toString() {
+      return text;
+    }
+  }
 
   public Span {
     fields = List.copyOf(fields);

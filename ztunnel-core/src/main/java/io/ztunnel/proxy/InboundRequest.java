@@ -11,6 +11,7 @@ import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.hbone.Tunnel;
 import io.ztunnel.hbone.TunnelReset;
 import io.ztunnel.hbone.TunnelTermination;
+import io.ztunnel.log.Span;
 import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.NetworkAddress;
 import io.ztunnel.mesh.ServiceName;
@@ -62,6 +63,9 @@ final class InboundRequest implements LiveConnection {
 
   /** What policies judge; set when it is known, read on the loop. */
   private @Nullable Connection judged;
+
+  /** Made for the first line that belongs to it. */
+  private @Nullable Span span;
 
   /** Replaced on the loop, read by any thread. */
   private volatile ConnectionSummary summary;
@@ -212,9 +216,18 @@ final class InboundRequest implements LiveConnection {
 
   private Decision decide(Workload local, Connection connection) {
     Decision decision = PolicyEngine.decide(proxy().context().mesh().view(), local, connection);
-    ProxyLog.decided(decision, proxy().settings().policyInfoLogs());
+    ProxyLog.decided(this::span, decision, proxy().settings().policyInfoLogs());
     proxy().context().denials().onDecision(local, connection, decision);
     return decision;
+  }
+
+  private Span span() {
+    if (span == null) {
+      span =
+          ProxyLog.span(
+              proxy().workload().info(), connect.request().traceparent(), session.peerAddress());
+    }
+    return span;
   }
 
   private void dial(InboundRoute route, ConnectionObserver observer, Permit permit) {

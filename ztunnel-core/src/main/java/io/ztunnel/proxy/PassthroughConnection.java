@@ -158,7 +158,8 @@ final class PassthroughConnection implements LiveConnection {
 
   private Decision decide(Workload local) {
     Decision decision = PolicyEngine.decide(proxy.context().mesh().view(), local, judged);
-    ProxyLog.decided(decision, proxy.settings().policyInfoLogs());
+    ProxyLog.decided(
+        () -> ProxyLog.span(proxy.workload().info()), decision, proxy.settings().policyInfoLogs());
     proxy.context().denials().onDecision(local, judged, decision);
     return decision;
   }

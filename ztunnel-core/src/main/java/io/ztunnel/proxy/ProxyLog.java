@@ -2,8 +2,10 @@ package io.ztunnel.proxy;
 
 import io.netty.channel.Channel;
 import io.netty.util.NetUtil;
+import io.ztunnel.hbone.TraceParent;
 import io.ztunnel.log.Log;
 import io.ztunnel.log.LogLevel;
+import io.ztunnel.log.Span;
 import io.ztunnel.mesh.Workload;
 import io.ztunnel.mesh.WorkloadInfo;
 import io.ztunnel.policy.Connection;
@@ -15,7 +17,11 @@ import io.ztunnel.telemetry.ConnectionFailure;
 import java.net.InetSocketAddress;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /** The lines of the data path besides the access log; targets are the reference's. Stateless. */
 final class ProxyLog {
@@ -49,18 +55,48 @@ final class ProxyLog {
         .log();
   }
 
-  /** What a decision has to say: dry runs, the policy that matched, policies that are missing. */
-  static void decided(Decision decision, boolean atInfo) {
+  /**
+   * What a decision has to say: dry runs, the policy that matched, policies that are missing.
+   *
+   * @param span whose it is; asked for only if there is a line
+   */
+  static void decided(Supplier<Span> span, Decision decision, boolean atInfo) {
     LogLevel level = atInfo ? LogLevel.INFO : LogLevel.DEBUG;
     for (PolicyNote note : decision.notes()) {
+      String message = note.kind().message();
       switch (note.kind()) {
-        case UNKNOWN_POLICY -> RBAC.warn(note.kind().message() + " " + note.policy());
-        case NO_ALLOW_POLICIES, NO_ALLOW_MATCH, DRY_RUN_NO_ALLOW_MATCH ->
-            RBAC.at(level, note.kind().message()).log();
-        case DRY_RUN_DENY_MATCH, DENY_MATCH, DRY_RUN_ALLOW_MATCH, ALLOW_MATCH ->
-            RBAC.at(level, note.kind().message()).display("policy", note.policy()).log();
+        case UNKNOWN_POLICY ->
+            RBAC.at(LogLevel.WARN, span.get(), message + " " + note.policy()).log();
+        case NO_ALLOW_POLICIES, NO_ALLOW_MATCH, DRY_RUN_NO_ALLOW_MATCH -> {
+          if (RBAC.isEnabled(level)) {
+            RBAC.at(level, span.get(), message).log();
+          }
+        }
+        case DRY_RUN_DENY_MATCH, DENY_MATCH, DRY_RUN_ALLOW_MATCH, ALLOW_MATCH -> {
+          if (RBAC.isEnabled(level)) {
+            RBAC.at(level, span.get(), message).display("policy", note.policy()).log();
+          }
+        }
       }
     }
+  }
+
+  /** What belongs to a pod: {@code proxy{wl="shop/cart-0"}} (Istio). */
+  static Span span(WorkloadInfo info) {
+    return Span.of("proxy", new Span.Field("wl", info.namespace() + "/" + info.name()));
+  }
+
+  /** What belongs to a request for a tunnel to a pod; a client that gave no id is given one. */
+  static Span span(WorkloadInfo info, @Nullable String traceParent, InetSocketAddress peer) {
+    TraceParent trace =
+        Optional.ofNullable(traceParent)
+            .flatMap(TraceParent::parse)
+            .orElseGet(() -> TraceParent.random(ThreadLocalRandom.current()));
+    return span(info)
+        .child(
+            "inbound",
+            Span.Field.display("id", trace.traceId()),
+            Span.Field.display("peer", NetUtil.toSocketAddressString(peer)));
   }
 
   static void noLongerAllowed(Connection connection, Workload local) {

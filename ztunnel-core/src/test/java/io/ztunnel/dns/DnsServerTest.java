@@ -630,6 +630,24 @@ class DnsServerTest {
   }
 
   @Test
+  void aClientThatHasJustConnectedIsAnsweredInADrain() throws Exception {
+    start();
+    try (Socket fresh = DnsClient.connect(address);
+        Socket next = DnsClient.connect(address)) {
+      DnsClient.send(next, DnsClient.request(DnsClient.question("web", A), false));
+      byte[] _ = DnsClient.receive(next); // accepted, and so the one before it
+      Future<Void> drained = Objects.requireNonNull(server).drain();
+      assertFalse(drained.await(100, TimeUnit.MILLISECONDS), "does not wait for its question");
+      Question question = DnsClient.question("web", A);
+      DnsClient.send(fresh, DnsClient.request(question, false));
+      assertEquals(
+          "NOERROR aa [web. 30 A 10.96.0.1]", DnsClient.text(DnsClient.receive(fresh), question));
+      assertTrue(drained.await(2, TimeUnit.SECONDS));
+      assertEquals(-1, fresh.getInputStream().read());
+    }
+  }
+
+  @Test
   void aDrainWaitsForTheAnswersThatAreUnderWay() throws Exception {
     CountDownLatch draining = new CountDownLatch(1);
     upstream.on(

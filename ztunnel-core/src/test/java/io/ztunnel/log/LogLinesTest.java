@@ -82,7 +82,10 @@ class LogLinesTest {
   void spansPrintFromTheOutermostIn() {
     Span span =
         Span.of("proxy", new Span.Field("wl", "shop/cart-0"))
-            .child("inbound", new Span.Field("id", 7L), new Span.Field("peer", Instant.EPOCH))
+            .child(
+                "inbound",
+                new Span.Field("id", 7L),
+                Span.Field.display("peer", "1970-01-01T00:00:00Z"))
             .child("bare");
     assertTrue(
         logged(LineFormat.PLAIN, () -> client.at(LogLevel.INFO, span, "m").log())

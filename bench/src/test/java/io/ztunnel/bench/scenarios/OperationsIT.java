@@ -31,8 +31,11 @@ class OperationsIT {
   private Lab.Node node;
   private Lab.Pod client;
   private Lab.Pod server;
+  private Lab.Pod often;
+  private Lab.Pod seldom;
   private Daemon daemon;
   private Daemon jsonDaemon;
+  private Daemon forgetful;
   private String readinessBeforeTheSnapshot = "";
 
   @BeforeAll
@@ -42,7 +45,12 @@ class OperationsIT {
     Lab.Node jsonNode = scene.lab().addNode();
     client = scene.pod(node, "client");
     server = scene.pod(jsonNode, "server");
+    Lab.Node otherNode = scene.lab().addNode();
+    often = scene.pod(otherNode, "often");
+    seldom = scene.pod(otherNode, "seldom");
+    scene.app(often, PORT, App.ECHO_TWICE);
     scene.service(Entry.service("web", "10.96.0.1", "{80: 8080}"));
+    scene.app(seldom, PORT, App.ECHO_TWICE);
     scene.app(server, PORT, App.ECHO_TWICE);
     Daemon starting = Daemon.start(scene.lab(), node, Scene.LAUNCHER, scene.meshFile(), Map.of());
     scene.closeLater(starting::close);
@@ -51,6 +59,7 @@ class OperationsIT {
     starting.finishSnapshot();
     daemon = starting;
     jsonDaemon = scene.daemon(jsonNode, Map.of("LOG_FORMAT", "json"), server);
+    forgetful = scene.daemon(otherNode, Map.of("ZTUNNEL_METRIC_IDLE", "2s"), often, seldom);
   }
 
   @AfterAll
@@ -173,6 +182,28 @@ class OperationsIT {
     for (String family : stable) {
       assertTrue(help.stream().anyMatch(line -> line.contains(" " + family + " ")), family);
     }
+  }
+
+  @Test
+  void aSeriesThatWentQuietIsNoLongerShownButAnOpenConnectionsIs() throws Exception {
+    try (Socket held = PodSockets.connect(client, often.ipv4(), PORT)) {
+      PodSockets.say(held, "hello");
+      assertEquals("hellohello", PodSockets.hear(held, 10));
+      assertEquals("yesyes", PodSockets.exchange(client, seldom.ipv4(), PORT, "yes"));
+      Await.until("the series of the call that ended", () -> opened("seldom") == 1);
+      Await.until("its end", () -> opened("seldom") == 0);
+      assertEquals(1, opened("often"));
+    }
+  }
+
+  /** How many series there are of connections to a workload. */
+  private long opened(String workload) throws IOException {
+    return forgetful
+        .metrics()
+        .lines()
+        .filter(line -> line.startsWith("istio_tcp_connections_opened_total{"))
+        .filter(line -> line.contains("destination_workload=\"" + workload + "-app\""))
+        .count();
   }
 
   @Test

@@ -7,6 +7,7 @@ import io.ztunnel.bench.lab.Daemon;
 import io.ztunnel.redirection.Lab;
 import java.io.IOException;
 import java.util.Map;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -172,6 +173,13 @@ class PoliciesIT {
     assertEquals(ANSWER, call(client, watched, PORT));
     String deny = log.awaitAny("dry-run: deny policy match");
     assertTrue(deny.contains("policy=shop/dry-deny"), deny);
+    assertTrue(
+        Pattern.compile(
+                "\tstate:proxy\\{wl=\"shop/watched\"}:inbound\\{id=[0-9a-f]{32} peer=%s:[0-9]+}\tdry-run"
+                    .formatted(Pattern.quote(client.ipv4().getHostAddress())))
+            .matcher(deny)
+            .find(),
+        deny);
     String noAllow = log.awaitAny("dry-run: no allow policies match");
     assertTrue(noAllow.contains("\tinfo\t"), noAllow);
   }

@@ -8,6 +8,7 @@ import io.ztunnel.bench.lab.Pause;
 import io.ztunnel.redirection.Lab;
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.InetAddress;
 import java.net.Socket;
 import java.net.SocketTimeoutException;
 import java.time.Duration;
@@ -39,10 +40,19 @@ class TakeoverIT {
   private static final int LONG_CONNECTIONS = 50;
   private static final int PER_SECOND = 200;
   private static final int WARM_UP = 300;
+
+  /** One lookup for so many connections, every other one by TCP. */
+  private static final int CONNECTIONS_PER_LOOKUP = 4;
+
+  private static final InetAddress NAME_SERVER = InetAddress.ofLiteral("10.96.0.10");
   private static final Duration SOON = Duration.ofSeconds(20);
   private static final Duration STEADY = Duration.ofSeconds(2);
   private static final Map<String, String> ENVIRONMENT =
       Map.of("CONNECTION_TERMINATION_DEADLINE", "60s");
+
+  private interface Attempt {
+    void run() throws IOException;
+  }
 
   /** When the fresh daemon starts. */
   enum Start {
@@ -64,6 +74,7 @@ class TakeoverIT {
     otherPlace = scene.lab().addNode();
     client = scene.pod(node, "client");
     server = scene.pod(node, "server");
+    scene.service(Entry.service("web", "10.96.1.1", "{80: 8080}"));
     scene.app(
         server,
         PORT,
@@ -114,11 +125,18 @@ class TakeoverIT {
     }
   }
 
-  /** Connections that open and close, and some that stay, until {@link #finish}. */
+  private void lookUp(Names.Way way) throws IOException {
+    assertEquals(
+        new Names.Answer(0, true, List.of("10.96.1.1")),
+        Names.ask(client, NAME_SERVER, way, "web.shop", Names.A));
+  }
+
+  /** Connections that open and close, lookups, and connections that stay, until the end. */
   private final class Traffic implements AutoCloseable {
     private final ExecutorService threads = Executors.newCachedThreadPool();
     private final Queue<String> failures = new ConcurrentLinkedQueue<>();
     private final AtomicInteger begun = new AtomicInteger();
+    private final AtomicInteger lookups = new AtomicInteger();
     private final AtomicInteger done = new AtomicInteger();
     private final AtomicInteger longDone = new AtomicInteger();
     private final AtomicLong bytes = new AtomicLong();
@@ -152,20 +170,27 @@ class TakeoverIT {
     private void openAndClose() {
       long next = System.nanoTime();
       while (!finished) {
-        int _ = begun.incrementAndGet();
-        threads.execute(this::call);
+        int number = begun.incrementAndGet();
+        threads.execute(() -> attempt("call", TakeoverIT.this::callOnce));
+        if (number % CONNECTIONS_PER_LOOKUP == 0) {
+          Names.Way way =
+              number % (2 * CONNECTIONS_PER_LOOKUP) == 0 ? Names.Way.TCP : Names.Way.UDP;
+          int _ = lookups.incrementAndGet();
+          threads.execute(() -> attempt("lookup by " + way, () -> lookUp(way)));
+        }
         next += TimeUnit.SECONDS.toNanos(1) / PER_SECOND;
         LockSupport.parkNanos(next - System.nanoTime());
       }
     }
 
-    private void call() {
+    private void attempt(String what, Attempt attempt) {
       long begin = System.nanoTime();
       try {
-        callOnce();
+        attempt.run();
         int _ = done.incrementAndGet();
       } catch (IOException | AssertionError e) {
-        failures.add("%s after %d ms".formatted(e, (System.nanoTime() - begin) / 1_000_000));
+        failures.add(
+            "%s: %s after %d ms".formatted(what, e, (System.nanoTime() - begin) / 1_000_000));
       }
     }
 
@@ -175,10 +200,10 @@ class TakeoverIT {
       threads.shutdown();
       assertTrue(threads.awaitTermination(SOON.toSeconds(), TimeUnit.SECONDS), "clients end");
       System.out.printf(
-          "%d connections, %d bytes on %d long ones, failed: %s%n",
-          begun.get(), bytes.get(), LONG_CONNECTIONS, failures);
+          "%d connections, %d lookups, %d bytes on %d long ones, failed: %s%n",
+          begun.get(), lookups.get(), bytes.get(), LONG_CONNECTIONS, failures);
       assertEquals(List.of(), List.copyOf(failures));
-      assertEquals(begun.get(), done.get());
+      assertEquals(begun.get() + lookups.get(), done.get());
       assertEquals(LONG_CONNECTIONS, longDone.get());
       assertTrue(begun.get() > 500, () -> "only " + begun + " connections");
     }
@@ -193,7 +218,7 @@ class TakeoverIT {
   @ParameterizedTest
   @EnumSource
   @Timeout(120)
-  void noConnectionIsRefusedOrCut(Start start) throws Exception {
+  void noConnectionIsRefusedOrCutAndNoNameUnanswered(Start start) throws Exception {
     String name = start.name().substring(0, 5).toLowerCase(Locale.ROOT);
     try (Daemon old = old(name + "-old");
         Traffic traffic = new Traffic()) {
