@@ -60,7 +60,7 @@ class EnvoyClientIT {
             "client.yaml",
             Map.of(
                 "service", Entry.hostname("global"),
-                "baggage", "k8s.cluster.name=west,k8s.namespace.name=shop,k8s.pod.name=ingress-1",
+                "baggage", "k8s.cluster.name=west,k8s.namespace.name=shop,service.name=ingress",
                 "server", server.ipv4().getHostAddress(),
                 "serverIdentity", Entry.identity(server),
                 "gateway", gatewayPod.ipv4().getHostAddress(),
@@ -107,7 +107,7 @@ class EnvoyClientIT {
     assertTrue(ended.startsWith("info connection complete"), ended);
     assertTrue(
         ended.contains(
-            " src.workload=\"ingress-1\" src.namespace=\"shop\" src.identity=\"%s\" src.cluster=\"west\" "
+            " src.workload=\"ingress\" src.namespace=\"shop\" src.identity=\"%s\" src.cluster=\"west\" "
                 .formatted(Entry.identity(ingress))),
         ended);
     assertTrue(ended.contains(" bytes_sent=5 bytes_recv=5 "), ended);
