@@ -1,5 +1,7 @@
 package io.ztunnel.bench.scenarios;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+
 import io.ztunnel.bench.lab.Pause;
 import io.ztunnel.hbone.KeyMaterial;
 import io.ztunnel.hbone.SpiffeId;
@@ -9,6 +11,7 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.net.InetAddress;
+import java.net.Socket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -24,6 +27,8 @@ import java.util.stream.Stream;
  */
 final class Envoy implements Closeable {
   private static final Duration DEADLINE = Duration.ofSeconds(20);
+  private static final InetAddress LOOPBACK = InetAddress.ofLiteral("127.0.0.1");
+  private static final int ADMIN_PORT = 15000;
   private static final Duration POLL = Duration.ofMillis(20);
 
   private final Lab.Pod pod;
@@ -93,6 +98,8 @@ final class Envoy implements Closeable {
         "2",
         "--file-flush-interval-msec",
         "20",
+        "--drain-strategy",
+        "immediate",
         "--log-level",
         "warning");
   }
@@ -109,7 +116,7 @@ final class Envoy implements Closeable {
 
   private boolean listens() {
     try {
-      PodSockets.connect(pod, InetAddress.ofLiteral("127.0.0.1"), port).close();
+      PodSockets.connect(pod, LOOPBACK, port).close();
       return true;
     } catch (IOException e) {
       return false; // not yet
@@ -129,6 +136,22 @@ final class Envoy implements Closeable {
 
   private List<String> lines(String... words) throws IOException {
     return lines().stream().filter(line -> Stream.of(words).allMatch(line::contains)).toList();
+  }
+
+  /**
+   * Makes it end its connections by GOAWAY, each with its next answer, while it goes on accepting;
+   * until it is started again.
+   */
+  void drain() throws IOException {
+    try (Socket admin = PodSockets.connect(pod, LOOPBACK, ADMIN_PORT)) {
+      PodSockets.say(
+          admin,
+          "POST /drain_listeners?graceful HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+      String answer = new String(admin.getInputStream().readAllBytes(), ISO_8859_1);
+      if (!answer.startsWith("HTTP/1.1 200 ")) {
+        throw new IOException("Envoy does not drain: " + answer);
+      }
+    }
   }
 
   /** Ends it, and with it all that goes through it. */
