@@ -153,10 +153,10 @@ class EnvoyClientIT {
     assertTrue(line.startsWith("info connection complete"), line);
   }
 
-  /** Our servers let a connection have two hundred tunnels. */
+  /** Two hundred tunnels to a node share a connection; those to the gateway have one each. */
   @ParameterizedTest
   @ValueSource(ints = {THROUGH_GATEWAY, DIRECT})
-  void moreConnectionsAreOpenThanAConnectionMayHaveTunnels(int port) throws Exception {
+  void twoHundredAndFiftyConnectionsAreOpenAtATime(int port) throws Exception {
     List<Socket> open = new ArrayList<>();
     try {
       for (int i = 0; i < 250; i++) {
