@@ -156,8 +156,10 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
 
   @Override
   public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
-    if (event instanceof SslCloseCompletionEvent) {
-      lost("TLS closed by peer");
+    if (event instanceof SslCloseCompletionEvent closed && closed.isSuccess()) {
+      if (parts != null) {
+        end(TunnelTermination.PeerClosed.TEXT, new TunnelTermination.PeerClosed());
+      }
     } else if (event instanceof ChannelInputShutdownEvent) {
       lost("connection closed by peer"); // for HTTP/2 there is no half of a connection
     }

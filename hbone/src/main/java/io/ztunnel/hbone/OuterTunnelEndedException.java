@@ -19,6 +19,7 @@ final class OuterTunnelEndedException extends IOException {
       case TunnelTermination.PeerRevoked revoked -> revoked;
       case TunnelTermination.Reset _,
           TunnelTermination.ConnectionLost _,
+          TunnelTermination.PeerClosed _,
           TunnelTermination.GoAway _ ->
           new TunnelTermination.ConnectionLost(String.valueOf(getMessage()));
     };
@@ -29,6 +30,7 @@ final class OuterTunnelEndedException extends IOException {
       case TunnelTermination.Reset(long code) ->
           "stream error received: " + Http2ErrorNames.name(code);
       case TunnelTermination.ConnectionLost(String reason) -> reason;
+      case TunnelTermination.PeerClosed _ -> TunnelTermination.PeerClosed.TEXT;
       case TunnelTermination.PeerRevoked(String certificate) ->
           "peer certificate revoked: " + certificate;
       case TunnelTermination.GoAway(long code, String debug) ->

@@ -141,7 +141,10 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
         switch (cause) {
           case TunnelTermination.Reset(long code) -> code == Http2Error.REFUSED_STREAM.code();
           case TunnelTermination.GoAway _ -> true;
-          case TunnelTermination.ConnectionLost _, TunnelTermination.PeerRevoked _ -> false;
+          case TunnelTermination.ConnectionLost _,
+              TunnelTermination.PeerClosed _,
+              TunnelTermination.PeerRevoked _ ->
+              false;
         };
     if (unprocessed) {
       on.stopUsing();
@@ -160,6 +163,8 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
           case TunnelTermination.GoAway(long code, String debug) ->
               new HboneFailure.WentAway(code, debug);
           case TunnelTermination.ConnectionLost(String reason) -> on.failureOfLoss(reason);
+          case TunnelTermination.PeerClosed _ ->
+              on.failureOfLoss(TunnelTermination.PeerClosed.TEXT);
           case TunnelTermination.PeerRevoked(String certificate) ->
               new HboneFailure.PeerRevoked(key.address(), certificate);
         });

@@ -11,6 +11,16 @@ public sealed interface TunnelTermination {
    */
   record ConnectionLost(String reason) implements TunnelTermination {}
 
+  /**
+   * The peer closed the connection under the tunnel in order, with the {@code close_notify} of TLS,
+   * and had not ended the tunnel before. Envoy does so, instead of RST_STREAM, where its
+   * connections are for one tunnel each.
+   */
+  record PeerClosed() implements TunnelTermination {
+    /** What happened, in the words of the log. */
+    public static final String TEXT = "TLS closed by peer";
+  }
+
   /** A certificate of the peer's chain was revoked, and its connection ended for that. */
   record PeerRevoked(String certificate) implements TunnelTermination {}
 

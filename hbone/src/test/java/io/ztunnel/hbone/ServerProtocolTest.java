@@ -9,6 +9,7 @@ import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.handler.codec.http2.DefaultHttp2Headers;
 import io.netty.handler.codec.http2.Http2Headers;
+import io.netty.handler.ssl.SslCloseCompletionEvent;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
@@ -229,6 +230,18 @@ class ServerProtocolTest {
       script.channel.runPendingTasks();
       assertEquals(3000, listener.received);
       assertEquals(List.of("ConnectionLost[reason=connection closed by peer]"), listener.events);
+      assertEquals("gone", script.events.getLast());
+    }
+  }
+
+  @Test
+  void aPeerThatClosesItsConnectionInOrderIsToldFromOneThatIsLost() {
+    try (ServerScript script = ServerScript.started()) {
+      RecordingListener listener = script.open(1);
+      script.send(Frames.data(1, 3000, false));
+      script.channel.pipeline().fireUserEventTriggered(SslCloseCompletionEvent.SUCCESS);
+      assertEquals(3000, listener.received);
+      assertEquals(List.of("PeerClosed[]"), listener.events);
       assertEquals("gone", script.events.getLast());
     }
   }

@@ -39,7 +39,16 @@ final class Relay {
     void onEnd(RelayEnd end);
   }
 
+  /** Whether somebody can tell the whole from a part. */
+  private enum Carried {
+    /** Bytes of an application: an end in order means that these are all. */
+    PLAIN,
+    /** A tunnel, which says itself where it ends. */
+    TUNNEL
+  }
+
   private final EventLoop loop;
+  private final Carried carried;
   private final Leg downstream;
   private final Leg upstream;
   private final HalfClosedProbing probing;
@@ -50,8 +59,14 @@ final class Relay {
   private @Nullable ScheduledFuture<?> watch;
 
   private Relay(
-      EventLoop loop, Leg downstream, Leg upstream, HalfClosedProbing probing, Observer observer) {
+      EventLoop loop,
+      Carried carried,
+      Leg downstream,
+      Leg upstream,
+      HalfClosedProbing probing,
+      Observer observer) {
     this.loop = loop;
+    this.carried = carried;
     this.downstream = downstream;
     this.upstream = upstream;
     this.probing = probing;
@@ -61,7 +76,7 @@ final class Relay {
   /** For a connection that a local application opened: policies are asked where it comes in. */
   static Relay outbound(
       EventLoop loop, Leg downstream, Leg upstream, HalfClosedProbing probing, Observer observer) {
-    return new Relay(loop, downstream, upstream, probing, observer);
+    return new Relay(loop, Carried.PLAIN, downstream, upstream, probing, observer);
   }
 
   /**
@@ -75,7 +90,7 @@ final class Relay {
       HalfClosedProbing probing,
       Observer observer) {
     Objects.requireNonNull(permit, "permit");
-    return new Relay(loop, downstream, upstream, probing, observer);
+    return new Relay(loop, Carried.PLAIN, downstream, upstream, probing, observer);
   }
 
   /**
@@ -84,7 +99,7 @@ final class Relay {
    */
   static Relay forwarded(
       EventLoop loop, Leg downstream, Leg upstream, HalfClosedProbing probing, Observer observer) {
-    return new Relay(loop, downstream, upstream, probing, observer);
+    return new Relay(loop, Carried.TUNNEL, downstream, upstream, probing, observer);
   }
 
   /** Joins the legs and lets the bytes flow. */
@@ -257,15 +272,16 @@ final class Relay {
               new RelayEnd.Broken(
                   direction(leg),
                   "io error: connection going away: " + Http2Errors.name(code) + " " + debug);
+          case TunnelTermination.PeerClosed _ when leg == downstream -> RelayEnd.DONE;
+          case TunnelTermination.PeerClosed _ -> lost(leg, TunnelTermination.PeerClosed.TEXT);
           case TunnelTermination.PeerRevoked(String certificate) ->
               new RelayEnd.Revoked(certificate);
-          case TunnelTermination.ConnectionLost(String reason) ->
-              new RelayEnd.Broken(direction(leg), "io error: tunnel lost: " + reason);
+          case TunnelTermination.ConnectionLost(String reason) -> lost(leg, reason);
         };
     boolean peerEnded =
         leg.inputEnded
-            || (cause instanceof TunnelTermination.Reset(long code)
-                && code == Http2Errors.NO_ERROR);
+            || (cause instanceof TunnelTermination.Reset(long code) && code == Http2Errors.NO_ERROR)
+            || (cause instanceof TunnelTermination.PeerClosed && carried == Carried.TUNNEL);
     if (peerEnded && end instanceof RelayEnd.Done && !other.closed) {
       // The peer has said all it had to say and wants no more from us: deliver what there is.
       leg.inputEnded = true;
@@ -276,6 +292,10 @@ final class Relay {
       other.abort();
       observer.onEnd(end);
     }
+  }
+
+  private RelayEnd lost(Leg leg, String reason) {
+    return new RelayEnd.Broken(direction(leg), "io error: tunnel lost: " + reason);
   }
 
   private static boolean isOrderly(long code) {

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.buffer.ByteBufUtil;
 import io.netty.buffer.PooledByteBufAllocator;
+import io.netty.buffer.Unpooled;
 import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
@@ -196,6 +197,8 @@ class RelayTest {
     "true, reset 2, end, broken",
     "false, lost, reset, broken",
     "true, lost, end, broken",
+    "false, closed, reset, broken",
+    "true, closed, end, broken",
     "false, goaway, reset, broken",
     "false, revoked, reset, revoked",
     "true, revoked, end, revoked",
@@ -216,6 +219,7 @@ class RelayTest {
             leg.onTerminated(
                 switch (event) {
                   case "lost" -> new TunnelTermination.ConnectionLost("ping timed out");
+                  case "closed" -> new TunnelTermination.PeerClosed();
                   case "revoked" -> new TunnelTermination.PeerRevoked("serial 7");
                   case "goaway" -> new TunnelTermination.GoAway(0, "");
                   default -> new TunnelTermination.Reset(Long.parseLong(event.substring(6)));
@@ -230,6 +234,41 @@ class RelayTest {
       } else {
         assertInstanceOf(RelayEnd.Broken.class, seen);
       }
+    }
+  }
+
+  @ParameterizedTest(name = "carries a tunnel: {0}, client ended before: {1}: the server sees {2}")
+  @CsvSource({
+    "false, false, reset",
+    "false, true, end",
+    "true, false, end",
+  })
+  void aClientMayCloseItsConnectionWithTheTunnel(
+      boolean carriesTunnel, boolean clientEnded, String serverSees) throws Exception {
+    Recorder recorder = new Recorder();
+    TunnelLeg leg = new TunnelLeg();
+    leg.attach(new FakeTunnel(loop));
+    try (TcpPair up = TcpPair.open(loop)) {
+      onLoop(
+          () -> {
+            Relay relay =
+                carriesTunnel
+                    ? Relay.forwarded(loop, leg, up.leg(), PROBING, recorder)
+                    : Relay.outbound(loop, leg, up.leg(), PROBING, recorder);
+            relay.start();
+            leg.onData(Unpooled.copiedBuffer("last words", StandardCharsets.US_ASCII));
+            if (clientEnded) {
+              leg.onEndOfStream();
+            }
+            leg.onTerminated(new TunnelTermination.PeerClosed());
+          });
+      if (serverSees.equals("end")) {
+        assertEquals(
+            "last words",
+            new String(up.app().getInputStream().readNBytes(10), StandardCharsets.US_ASCII));
+      }
+      assertEquals(serverSees, up.appSees());
+      assertEquals(RelayEnd.DONE, recorder.awaitEnd());
     }
   }
 

@@ -1,11 +1,10 @@
 package io.ztunnel.bench.lab;
 
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
-
 import io.ztunnel.redirection.Lab;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.stream.Stream;
+import org.opentest4j.TestAbortedException;
 
 /** What a test needs of the machine; a test that goes without says so on the console. */
 public final class Requirements {
@@ -19,9 +18,14 @@ public final class Requirements {
       }
     }
     if (!reason.isEmpty()) {
-      System.err.println("SKIPPED: " + reason);
+      throw skipped(reason);
     }
-    assumeTrue(reason.isEmpty(), reason);
+  }
+
+  /** Says it on the console; thrown, it skips the test. */
+  public static TestAbortedException skipped(String reason) {
+    System.err.println("SKIPPED: " + reason);
+    return new TestAbortedException(reason);
   }
 
   private static boolean isOnPath(String program) {

@@ -1,21 +1,15 @@
 package io.ztunnel.bench.scenarios;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.ztunnel.bench.lab.Daemon;
-import io.ztunnel.bench.lab.MeshFile;
 import io.ztunnel.hbone.ConnectRequest;
 import io.ztunnel.hbone.InboundConnect;
 import io.ztunnel.redirection.Lab;
-import java.io.IOException;
 import java.net.InetAddress;
-import java.net.Socket;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import java.util.Random;
 import java.util.TreeSet;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -68,125 +62,48 @@ class AcrossNetworksIT {
     daemonPod = node2.addPod("eastwest", Lab.Without.REDIRECTION);
     Lab.Pod deadGateway = node2.addPod("dead", Lab.Without.REDIRECTION);
 
-    MeshFile westMesh = new MeshFile();
-    for (Lab.Pod pod : List.of(client, banned)) {
-      westMesh.workloadEntry(
-          Entry.workload(pod, pod.ipv4())
-              .with("network", "net-west")
-              .with("clusterId", "west")
-              .with("locality", "{region: r1, zone: z1, subzone: \"\"}")
-              .toString());
+    Cluster western = new Cluster(scene, "west", 1);
+    Cluster eastern = new Cluster(scene, "east", 2);
+    western.workload(western.pod(client));
+    western.workload(western.pod(banned));
+    for (Lab.Pod pod : List.of(gatewayPod, deadGateway, daemonPod)) {
+      western.gateway(eastern, pod);
     }
-    westMesh.workloadEntry(gatewayEntry(gatewayPod).toString());
-    westMesh.workloadEntry(gatewayEntry(deadGateway).toString());
-    westMesh.workloadEntry(gatewayEntry(daemonPod).toString());
     String sans = "[\"%s\", \"%s\"]".formatted(Entry.identity(server), Entry.identity(second));
-    remote(westMesh, "echo", ECHO, sans, gatewayPod);
-    remote(westMesh, "impostor", IMPOSTOR, "[\"spiffe://cluster.local/ns/shop/sa/x\"]", gatewayPod);
-    remote(westMesh, "nameless", NAMELESS, "[]", gatewayPod);
-    remote(westMesh, "dead", DEAD, sans, deadGateway);
-    remote(westMesh, "unknown", UNKNOWN, sans, gatewayPod);
-    remote(westMesh, "global", GLOBAL, sans, daemonPod);
+    String nobody = "[\"spiffe://cluster.local/ns/shop/sa/x\"]";
+    western.remote(eastern, "echo", ECHO, PORTS, sans, gatewayPod);
+    western.remote(eastern, "impostor", IMPOSTOR, PORTS, nobody, gatewayPod);
+    western.remote(eastern, "nameless", NAMELESS, PORTS, "[]", gatewayPod);
+    western.remote(eastern, "dead", DEAD, PORTS, sans, deadGateway);
+    western.remote(eastern, "unknown", UNKNOWN, PORTS, sans, gatewayPod);
+    western.remote(eastern, "global", GLOBAL, PORTS, sans, daemonPod);
 
-    MeshFile eastMesh = new MeshFile();
+    List<String> services = List.of("echo", "impostor", "nameless", "global");
     for (Lab.Pod pod : List.of(server, second)) {
-      Entry entry =
-          Entry.workload(pod, pod.ipv4())
-              .with("network", "net-east")
-              .with("clusterId", "east")
-              .with("locality", "{region: r2, zone: z2, subzone: \"\"}")
-              .with("authorizationPolicies", "[\"shop/no-banned\"]");
-      for (String service : List.of("echo", "impostor", "nameless", "global")) {
-        entry.serving(service, PORTS);
-      }
-      eastMesh.workloadEntry(entry.toString());
+      Entry entry = eastern.pod(pod).with("authorizationPolicies", "[\"shop/no-banned\"]");
+      services.forEach(service -> entry.serving(service, PORTS));
+      eastern.workload(entry);
     }
-    for (String service : List.of("echo", "impostor", "nameless", "global")) {
-      eastMesh.serviceEntry(
-          Entry.service(service, "10.97.0.1", "{" + PORTS + "}")
-              .with("vips", "[\"net-east/10.97.0.%d\"]".formatted(service.length()))
-              .toString());
+    for (int i = 0; i < services.size(); i++) {
+      eastern.service(services.get(i), "10.97.0." + (i + 1), PORTS);
     }
-    eastMesh.workloadEntry(gatewayEntry(daemonPod).toString());
-    eastMesh.policyEntry(
+    eastern.gateway(eastern, daemonPod);
+    eastern.policy(
         Entry.policy(
-                "no-banned",
-                "WorkloadSelector",
-                "Deny",
-                "{principals: [!Exact cluster.local/ns/shop/sa/banned]}")
-            .toString());
+            "no-banned",
+            "WorkloadSelector",
+            "Deny",
+            "{principals: [!Exact cluster.local/ns/shop/sa/banned]}"));
 
-    scene.app(server, PORT, App.ECHO_TWICE);
-    scene.app(second, PORT, App.ECHO_TWICE);
     for (Lab.Pod pod : List.of(server, second)) {
-      scene.app(
-          pod,
-          PORT + 1,
-          peer -> peer.getOutputStream().write(peer.getInputStream().readAllBytes()));
+      scene.app(pod, PORT, App.ECHO_TWICE);
+      scene.app(pod, PORT + 1, App.ECHO_AT_THE_END);
     }
-    west = daemon(node1, "west", westMesh, client, banned);
-    east = daemon(node2, "east", eastMesh, server, second);
-    daemonAsGateway =
-        Daemon.startGateway(
-            scene.lab(),
-            daemonPod,
-            "istio-system",
-            "istio-eastwestgateway",
-            Scene.LAUNCHER,
-            scene.lab().directory().resolve("east.yaml"),
-            Map.of("NETWORK", "net-east", "CLUSTER_ID", "east", "GATEWAY_EXPORTS", "shop/global*"));
-    scene.closeLater(daemonAsGateway::close);
+    west = western.daemon(node1, Map.of(), client, banned);
+    east = eastern.daemon(node2, Map.of(), server, second);
+    daemonAsGateway = eastern.gatewayDaemon(daemonPod, Map.of("GATEWAY_EXPORTS", "shop/global*"));
     gateway = new Gateway(scene.lab(), gatewayPod, server, second);
     scene.closeLater(gateway);
-  }
-
-  private static Entry gatewayEntry(Lab.Pod pod) {
-    return Entry.workload(pod, pod.ipv4())
-        .with("uid", "NetworkGateway/net-east/" + pod.ipv4().getHostAddress() + "/0")
-        .with("namespace", "istio-system")
-        .with("serviceAccount", "istio-eastwestgateway")
-        .with("network", "net-east");
-  }
-
-  /** A service of which this cluster has only the other's share. */
-  private static void remote(
-      MeshFile mesh, String service, String vip, String sans, Lab.Pod gateway) {
-    mesh.serviceEntry(
-        Entry.service(service, vip, "{" + PORTS + "}")
-            .with("vips", "[\"net-west/%s\"]".formatted(vip))
-            .with("subjectAltNames", sans)
-            .toString());
-    String via = gateway.ipv4().getHostAddress();
-    mesh.workloadEntry(
-        Entry.workload(service + "-remote")
-            .with("uid", "net-east/SplitHorizonWorkload/istio-system/" + via + "/shop/" + service)
-            .with("network", "net-east")
-            .with("clusterId", "east")
-            .with("capacity", "2")
-            .with(
-                "networkGateway",
-                "{destination: \"net-east/%s\", hboneMtlsPort: 15008}".formatted(via))
-            .serving(service, PORTS)
-            .toString());
-  }
-
-  private Daemon daemon(Lab.Node node, String cluster, MeshFile mesh, Lab.Pod... pods)
-      throws IOException {
-    Path file = scene.lab().directory().resolve(cluster + ".yaml");
-    mesh.write(file);
-    Daemon daemon =
-        Daemon.start(
-            scene.lab(),
-            node,
-            Scene.LAUNCHER,
-            file,
-            Map.of("NETWORK", "net-" + cluster, "CLUSTER_ID", cluster));
-    scene.closeLater(daemon::close);
-    for (Lab.Pod pod : pods) {
-      daemon.add(pod, "shop", pod.name());
-    }
-    daemon.finishSnapshot();
-    return daemon;
   }
 
   @AfterAll
@@ -303,27 +220,7 @@ class AcrossNetworksIT {
   @ParameterizedTest
   @ValueSource(strings = {ECHO, GLOBAL})
   void megabytesGoBothWaysTheAnswerAfterTheClientHasEnded(String service) throws Exception {
-    long seed = System.nanoTime();
-    System.out.println("seed " + seed);
-    byte[] sent = new byte[8 << 20];
-    new Random(seed).nextBytes(sent);
-    try (Socket socket = PodSockets.connect(client, ip(service), 81)) {
-      Thread writer =
-          Thread.ofPlatform()
-              .daemon()
-              .start(
-                  () -> {
-                    try {
-                      socket.getOutputStream().write(sent);
-                      socket.shutdownOutput();
-                    } catch (IOException e) {
-                      throw new IllegalStateException(e);
-                    }
-                  });
-      byte[] received = socket.getInputStream().readAllBytes();
-      writer.join();
-      assertArrayEquals(sent, received);
-    }
+    PodSockets.megabytesComeBack(client, ip(service), 81);
   }
 
   @Test

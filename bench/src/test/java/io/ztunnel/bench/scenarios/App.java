@@ -45,6 +45,9 @@ final class App implements Closeable {
   static final Talk ECHO_AT_THE_END =
       client -> client.getOutputStream().write(client.getInputStream().readAllBytes());
 
+  /** Says goodbye before the client says anything. */
+  static final Talk SAYING_BYE = client -> client.getOutputStream().write("bye".getBytes(UTF_8));
+
   /** Says a name, whatever the client says before it ends its side. */
   static Talk saying(String name) {
     return client -> {

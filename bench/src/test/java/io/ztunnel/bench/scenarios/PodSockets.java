@@ -1,18 +1,21 @@
 package io.ztunnel.bench.scenarios;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.NetworkNamespace;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.SocketException;
 import java.time.Duration;
+import java.util.Random;
 
 /** Blocking sockets of a place in the lab, with deadlines. Stateless. */
 final class PodSockets {
@@ -70,6 +73,34 @@ final class PodSockets {
       say(socket, text);
       socket.shutdownOutput();
       return new String(socket.getInputStream().readAllBytes(), UTF_8);
+    }
+  }
+
+  /**
+   * Sends eight random megabytes, ends its side, and expects them back, which a server may send as
+   * late as then.
+   */
+  static void megabytesComeBack(Lab.Place place, InetAddress address, int port) throws Exception {
+    long seed = System.nanoTime();
+    System.out.println("seed " + seed);
+    byte[] sent = new byte[8 << 20];
+    new Random(seed).nextBytes(sent);
+    try (Socket socket = connect(place, address, port)) {
+      Thread writer =
+          Thread.ofPlatform()
+              .daemon()
+              .start(
+                  () -> {
+                    try {
+                      socket.getOutputStream().write(sent);
+                      socket.shutdownOutput();
+                    } catch (IOException e) {
+                      throw new UncheckedIOException(e);
+                    }
+                  });
+      byte[] received = socket.getInputStream().readAllBytes();
+      writer.join();
+      assertArrayEquals(sent, received);
     }
   }
 

@@ -79,7 +79,7 @@ final class Scene implements Closeable {
     return announce(daemon, pods);
   }
 
-  private static Daemon announce(Daemon daemon, Lab.Pod... pods) throws IOException {
+  static Daemon announce(Daemon daemon, Lab.Pod... pods) throws IOException {
     for (Lab.Pod pod : pods) {
       daemon.add(pod, "shop", pod.name());
     }
