@@ -56,6 +56,7 @@ record DoublePathMesh(
           network: %s
           protocol: TCP
           workloadIps: ["%s"]
+          services: {}
         """
             .formatted(GATEWAY_NAMESPACE, gateway.name(), network(EAST), ip(gateway)));
     for (Map.Entry<String, List<Lab.Pod>> serving : servings.entrySet()) {
