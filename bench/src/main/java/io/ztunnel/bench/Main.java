@@ -1,6 +1,8 @@
 package io.ztunnel.bench;
 
+import io.ztunnel.bench.lab.Afterwards;
 import io.ztunnel.bench.lab.Demo;
+import io.ztunnel.bench.lab.MulticlusterDemo;
 import io.ztunnel.bench.load.LoadBench;
 import io.ztunnel.bench.scale.ScaleBench;
 import java.io.IOException;
@@ -34,7 +36,13 @@ public final class Main {
   private static void run(Path launcher, String command, List<String> options, PrintStream out)
       throws IOException, InterruptedException {
     switch (command) {
-      case "demo" -> Demo.run(launcher, out, afterwards(options));
+      case "demo" -> {
+        if (!options.isEmpty() && options.getFirst().equals("multicluster")) {
+          MulticlusterDemo.run(launcher, out, afterwards(options.subList(1, options.size())));
+        } else {
+          Demo.run(launcher, out, afterwards(options));
+        }
+      }
       case "bench" -> {
         if (!options.isEmpty() && options.getFirst().equals("scale")) {
           ScaleBench.run(launcher, options.subList(1, options.size()), out, System.err);
@@ -46,12 +54,13 @@ public final class Main {
     }
   }
 
-  private static Demo.Afterwards afterwards(List<String> options) {
+  private static Afterwards afterwards(List<String> options) {
     for (String option : options) {
       if (!option.equals("--keep")) {
-        throw new IllegalArgumentException(option + " (expected: --keep or nothing)");
+        throw new IllegalArgumentException(
+            option + " (expected: multicluster, --keep, both or nothing)");
       }
     }
-    return options.isEmpty() ? Demo.Afterwards.REMOVE : Demo.Afterwards.KEEP;
+    return options.isEmpty() ? Afterwards.REMOVE : Afterwards.KEEP;
   }
 }

@@ -49,7 +49,7 @@ class ConfigurationDocTest {
   }
 
   /** Name to default as the tables have it. */
-  private static Map<String, String> documented() throws IOException {
+  static Map<String, String> documented() throws IOException {
     var rows = new TreeMap<String, String>();
     for (String line : Files.readAllLines(DOC)) {
       Matcher row = ROW.matcher(line);

@@ -75,9 +75,21 @@ public final class Daemon implements AutoCloseable {
   }
 
   /** As above, for a daemon that knows the mesh from a control plane alone. */
-  static Daemon start(Lab lab, Lab.Node node, Path launcher, LabControlPlane controlPlane)
+  static Daemon start(
+      Lab lab,
+      Lab.Node node,
+      Path launcher,
+      LabControlPlane controlPlane,
+      Map<String, String> environment)
       throws IOException {
-    return startIn(lab, node, nodeName(node), launcher, controlPlane.environment());
+    return startIn(lab, node, nodeName(node), launcher, fedBy(controlPlane, environment));
+  }
+
+  private static Map<String, String> fedBy(
+      LabControlPlane controlPlane, Map<String, String> environment) {
+    Map<String, String> variables = new TreeMap<>(controlPlane.environment());
+    variables.putAll(environment);
+    return variables;
   }
 
   /**
@@ -159,12 +171,38 @@ public final class Daemon implements AutoCloseable {
       Path meshFile,
       Map<String, String> environment)
       throws IOException {
+    return startGatewayIn(
+        lab, pod, podNamespace, serviceAccount, launcher, withMesh(meshFile, environment));
+  }
+
+  /** As above, for a gateway that knows the mesh from a control plane alone. */
+  static Daemon startGateway(
+      Lab lab,
+      Lab.Pod pod,
+      String podNamespace,
+      String serviceAccount,
+      Path launcher,
+      LabControlPlane controlPlane,
+      Map<String, String> environment)
+      throws IOException {
+    return startGatewayIn(
+        lab, pod, podNamespace, serviceAccount, launcher, fedBy(controlPlane, environment));
+  }
+
+  private static Daemon startGatewayIn(
+      Lab lab,
+      Lab.Pod pod,
+      String podNamespace,
+      String serviceAccount,
+      Path launcher,
+      Map<String, String> environment)
+      throws IOException {
     Map<String, String> variables = new TreeMap<>();
     variables.put("PROXY_MODE", "gateway");
     variables.put("POD_NAME", pod.name());
     variables.put("POD_NAMESPACE", podNamespace);
     variables.put("SERVICE_ACCOUNT", serviceAccount);
-    variables.putAll(withMesh(meshFile, environment));
+    variables.putAll(environment);
     return startInPod(lab, pod, launcher, variables);
   }
 

@@ -1,24 +1,15 @@
 package io.ztunnel.bench.lab;
 
 import io.ztunnel.redirection.Lab;
-import io.ztunnel.redirection.NetworkNamespace;
-import io.ztunnel.xds.ControlPlanePki;
 import io.ztunnel.xds.FakeControlPlane;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.net.InetAddress;
-import java.net.InetSocketAddress;
 import java.net.Socket;
-import java.net.SocketException;
-import java.net.SocketTimeoutException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
-import java.util.stream.Stream;
+import java.util.Map;
 
 /**
  * The main job on real input: two nodes with a daemon each, fed by a control plane on a third, pods
@@ -26,8 +17,6 @@ import java.util.stream.Stream;
  */
 public final class Demo implements AutoCloseable {
   private static final Duration PROGRAM_DEADLINE = Duration.ofSeconds(30);
-  private static final Duration LOG_DEADLINE = Duration.ofSeconds(5);
-  private static final Duration CUT_DEADLINE = Duration.ofSeconds(5);
   private static final String NAMESPACE = WireMesh.NAMESPACE;
   private static final String VIP = "10.96.0.20";
   private static final int SERVICE_PORT = 80;
@@ -36,27 +25,32 @@ public final class Demo implements AutoCloseable {
   private static final int TLS_HANDSHAKE = 22;
   private static final int TLS_APPLICATION_DATA = 23;
   private static final int BULK_SECONDS = 3;
-  private static final String GREETING = "Hello from cart.";
+  private static final String URL = "http://" + VIP + "/";
+  private static final CounterView COUNTERS =
+      new CounterView(
+          List.of(
+              "istio_tcp_connections_opened_total",
+              "istio_tcp_connections_failed_total",
+              "istio_tcp_received_bytes_total"),
+          List.of(
+              "reporter",
+              "source_workload",
+              "destination_workload",
+              "destination_service_name",
+              "response_flags",
+              "connection_security_policy"));
 
-  /** What becomes of the mesh when everything has been shown. */
-  public enum Afterwards {
-    /** Nothing stays. */
-    REMOVE,
-    /** It stays up until the process is told to end. */
-    KEEP
-  }
-
-  private final Path launcher;
   private final Story story;
   private final Lab lab;
   private final Lab.Pod web;
   private final Lab.Pod crawler;
   private final Lab.Pod cart;
-  private final List<Daemon> daemons = new ArrayList<>();
-  private final LabControlPlane controlPlane;
+  private final Caller webCaller;
+  private final Caller crawlerCaller;
+  private final WebServer webServer;
+  private final DemoCluster cluster;
 
   private Demo(Path launcher, PrintStream out) throws IOException {
-    this.launcher = launcher;
     this.story = new Story(out);
     this.lab = Lab.create("demo");
     try {
@@ -65,8 +59,10 @@ public final class Demo implements AutoCloseable {
       this.web = first.addPod("web");
       this.crawler = first.addPod("crawler");
       this.cart = second.addPod("cart");
-      this.controlPlane =
-          LabControlPlane.startForAll(lab, lab.addNode(), ControlPlanePki.create("control plane"));
+      this.webCaller = Caller.of(web, story);
+      this.crawlerCaller = Caller.of(crawler, story);
+      this.webServer = WebServer.start(lab, cart, WEB_PORT);
+      this.cluster = new DemoCluster(lab, lab.addNode(), launcher, story, Map.of());
     } catch (IOException | RuntimeException e) {
       lab.close();
       throw e;
@@ -99,7 +95,7 @@ public final class Demo implements AutoCloseable {
 
   private void buildMesh() throws IOException {
     story.chapter("Two nodes, each with its own daemon, and a control plane");
-    FakeControlPlane server = controlPlane.server();
+    FakeControlPlane server = cluster.controlPlane().server();
     server.put(
         FakeControlPlane.ADDRESS,
         WireWorkload.of(web).at(web.ipv6()).entry(),
@@ -112,61 +108,15 @@ public final class Demo implements AutoCloseable {
         WireMesh.service("cart", InetAddress.ofLiteral(VIP), SERVICE_PORT, WEB_PORT));
     server.put(
         FakeControlPlane.AUTHORIZATION,
-        WireMesh.denyCaller("no-crawlers", WireMesh.Scope.SELECTED, principal(crawler)));
+        WireMesh.denyCaller("no-crawlers", WireMesh.Scope.SELECTED, WireMesh.principal(crawler)));
     story.say(
         "control plane  %s  delta xDS by gRPC over TLS, in this process"
-            .formatted(controlPlane.address()));
-    for (Lab.Node node : List.of(web.node(), cart.node())) {
-      long begin = System.nanoTime();
-      Daemon daemon = Daemon.start(lab, node, launcher, controlPlane);
-      daemons.add(daemon);
-      for (Lab.Pod pod : Stream.of(web, crawler, cart).filter(pod -> pod.node() == node).toList()) {
-        daemon.add(pod, NAMESPACE, pod.name());
-      }
-      daemon.finishSnapshot();
-      story.say(
-          "%s  %s  daemon %d, ready after %.2f s"
-              .formatted(
-                  daemon.name(),
-                  node.ipv4().getHostAddress(),
-                  daemon.pid(),
-                  (System.nanoTime() - begin) / 1e9));
-      Stream.of(web, crawler, cart).filter(pod -> pod.node() == node).forEach(this::introduce);
-    }
-    startWebServer();
+            .formatted(cluster.controlPlane().address()));
+    cluster.startDaemon(List.of(web, crawler));
+    cluster.startDaemon(List.of(cart));
+    webServer.awaitStarted();
     story.say("service cart.shop: %s:%d -> cart:%d".formatted(VIP, SERVICE_PORT, WEB_PORT));
     story.say("policy shop/no-crawlers on cart: deny crawler");
-  }
-
-  /** The identity of a pod, as policies have it. */
-  private static String principal(Lab.Pod pod) {
-    return "cluster.local/ns/%s/sa/%s".formatted(NAMESPACE, pod.name());
-  }
-
-  private void introduce(Lab.Pod pod) {
-    story.say(
-        "   pod %-8s %-12s spiffe://%s"
-            .formatted(pod.name(), pod.ipv4().getHostAddress(), principal(pod)));
-  }
-
-  private void startWebServer() throws IOException {
-    Path pages = Files.createDirectory(lab.directory().resolve("pages"));
-    Files.writeString(pages.resolve("index.html"), GREETING + "\n");
-    Process _ =
-        cart.spawn(
-            webLog(),
-            "python3",
-            "-u",
-            "-m",
-            "http.server",
-            "--directory",
-            pages.toString(),
-            String.valueOf(WEB_PORT));
-    awaitText(webLog(), "Serving HTTP", PROGRAM_DEADLINE);
-  }
-
-  private Path webLog() {
-    return lab.directory().resolve("web-server.log");
   }
 
   private void callService() throws IOException {
@@ -175,7 +125,8 @@ public final class Demo implements AutoCloseable {
         Capture.start(cart.node(), "up0", HBONE_PORT, lab.directory().resolve("wire.pcap"));
     Capture inPod = Capture.start(cart, "any", WEB_PORT, lab.directory().resolve("pod.pcap"));
     String answer = callCart();
-    boolean seenInPod = inPod.awaitText(GREETING, PROGRAM_DEADLINE);
+    String greeting = webServer.greeting();
+    boolean seenInPod = inPod.awaitText(greeting, PROGRAM_DEADLINE);
     wire.stop();
     inPod.stop();
     story.quote(answer);
@@ -189,11 +140,11 @@ public final class Demo implements AutoCloseable {
                 wire.packets(cart.node(), ""),
                 wire.tlsRecords(cart.node(), TLS_HANDSHAKE),
                 wire.tlsRecords(cart.node(), TLS_APPLICATION_DATA)));
-    int onTheWire = wire.occurrences(GREETING);
-    int behindTheDaemon = inPod.occurrences(GREETING);
+    int onTheWire = wire.occurrences(greeting);
+    int behindTheDaemon = inPod.occurrences(greeting);
     story.say(
         "\"%s\" in clear: %d on the wire, %d inside the pod cart"
-            .formatted(GREETING, onTheWire, behindTheDaemon));
+            .formatted(greeting, onTheWire, behindTheDaemon));
     if (onTheWire != 0) {
       throw new IOException("the wire carries the greeting in clear");
     }
@@ -204,37 +155,25 @@ public final class Demo implements AutoCloseable {
 
   /** What web hears of cart. */
   private String callCart() throws IOException {
-    Lab.Output output = curl(web);
-    if (output.exitStatus() != 0 || !output.out().contains(GREETING)) {
-      throw new IOException(
-          "web could not call cart: curl ended with %d: %s"
-              .formatted(output.exitStatus(), output.err().strip()));
+    String answer = webCaller.hear(URL);
+    if (!answer.contains(webServer.greeting())) {
+      throw new IOException("web heard \"%s\"".formatted(answer.strip()));
     }
-    return output.out();
-  }
-
-  private Lab.Output curl(Lab.Pod pod) throws IOException {
-    String[] command = {
-      "curl", "--silent", "--show-error", "--max-time", "10", "http://" + VIP + "/"
-    };
-    story.command(
-        Stream.concat(Stream.of("ip", "netns", "exec", pod.namespace()), Stream.of(command))
-            .toArray(String[]::new));
-    return pod.exec(PROGRAM_DEADLINE, command);
+    return answer;
   }
 
   private void showIdentities() throws IOException {
     String line =
-        awaitLine(
-            daemon(cart), "src.workload=\"web\"", "direction=\"inbound\"", "connection complete");
+        cartLog().await("src.workload=\"web\"", "direction=\"inbound\"", "connection complete");
     story.say(
-        "cart's daemon saw %s, proven by its certificate,".formatted(field(line, "src.identity")));
-    story.say("and answered as        %s.".formatted(field(line, "dst.identity")));
+        "cart's daemon saw %s, proven by its certificate,"
+            .formatted(LogFile.field(line, "src.identity")));
+    story.say("and answered as        %s.".formatted(LogFile.field(line, "dst.identity")));
   }
 
   private void showSource() throws IOException {
     String client = web.ipv4().getHostAddress();
-    String line = awaitText(webLog(), "GET / ", LOG_DEADLINE);
+    String line = webServer.log().await("GET / ");
     story.say(
         "The web server's own log has web's address (%s), not that of a proxy:".formatted(client));
     story.quote(line);
@@ -245,34 +184,33 @@ public final class Demo implements AutoCloseable {
 
   private void denyCall() throws IOException {
     story.chapter("crawler calls the same service, and a policy forbids it");
-    showDenied(crawler, "no-crawlers");
+    showDenied(crawlerCaller, crawler, "no-crawlers");
   }
 
-  private void showDenied(Lab.Pod pod, String policy) throws IOException {
-    Lab.Output output = curl(pod);
-    if (output.exitStatus() == 0) {
-      throw new IOException(pod.name() + " was let in: " + output.out().strip());
-    }
-    story.quote(output.err());
+  private void showDenied(Caller caller, Lab.Pod pod, String policy) throws IOException {
+    story.quote(caller.failToHear(URL));
     story.say("What cart's daemon noted:");
     story.quote(
-        awaitLine(
-            daemon(cart),
-            "direction=\"inbound\"",
-            pod.name(),
-            "policy rejection: explicitly denied by: " + NAMESPACE + '/' + policy));
+        cartLog()
+            .await(
+                "direction=\"inbound\"",
+                pod.name(),
+                "policy rejection: explicitly denied by: " + NAMESPACE + '/' + policy));
   }
 
   /** A policy comes and goes while everything runs. */
   private void pushPolicy() throws IOException {
     story.chapter("The control plane pushes a policy against web, and takes it back");
-    FakeControlPlane server = controlPlane.server();
-    try (Socket open = openConnection()) {
+    FakeControlPlane server = cluster.controlPlane().server();
+    String source = "\"src\":\"%s:".formatted(web.ipv4().getHostAddress());
+    try (Socket open =
+        webCaller.open(
+            InetAddress.ofLiteral(VIP), SERVICE_PORT, List.of(cluster.daemon(cart)), source)) {
       long begin = System.nanoTime();
       server.put(
           FakeControlPlane.AUTHORIZATION,
-          WireMesh.denyCaller("no-web", WireMesh.Scope.NAMESPACE, principal(web)));
-      awaitCut(open);
+          WireMesh.denyCaller("no-web", WireMesh.Scope.NAMESPACE, WireMesh.principal(web)));
+      Caller.awaitCut(open);
       long cut = System.nanoTime();
       server.awaitAnswers();
       story.say(
@@ -280,9 +218,8 @@ public final class Demo implements AutoCloseable {
               .formatted((cut - begin) / 1e6));
     }
     story.quote(
-        awaitLine(
-            daemon(cart), "direction=\"inbound\"", "policy change", NAMESPACE + "/no-web rule 0"));
-    showDenied(web, "no-web");
+        cartLog().await("direction=\"inbound\"", "policy change", NAMESPACE + "/no-web rule 0"));
+    showDenied(webCaller, web, "no-web");
     long begin = System.nanoTime();
     server.remove(FakeControlPlane.AUTHORIZATION, List.of(NAMESPACE + "/no-web"));
     server.awaitAnswers();
@@ -292,51 +229,11 @@ public final class Demo implements AutoCloseable {
     story.quote(callCart());
   }
 
-  /** A connection of web's to cart, which cart's daemon has accepted; nothing was asked on it. */
-  private Socket openConnection() throws IOException {
-    Socket socket = new Socket();
-    try (NetworkNamespace namespace = web.open()) {
-      namespace.call(
-          () -> {
-            socket.bind(null); // opens the socket, here
-            return socket;
-          });
-      socket.setSoTimeout(Math.toIntExact(CUT_DEADLINE.toMillis()));
-      socket.connect(
-          new InetSocketAddress(InetAddress.ofLiteral(VIP), SERVICE_PORT),
-          Math.toIntExact(CUT_DEADLINE.toMillis()));
-      String source = "\"src\":\"%s:".formatted(web.ipv4().getHostAddress());
-      long end = System.nanoTime() + CUT_DEADLINE.toNanos();
-      while (!daemon(cart).configDump().replaceAll("\\s+", "").contains(source)) {
-        if (System.nanoTime() > end) {
-          throw new IOException("cart's daemon has no connection from web");
-        }
-        Pause.of(Duration.ofMillis(20));
-      }
-      return socket;
-    } catch (IOException | RuntimeException e) {
-      socket.close();
-      throw e;
-    }
-  }
-
-  private static void awaitCut(Socket socket) throws IOException {
-    int read;
-    try {
-      read = socket.getInputStream().read();
-    } catch (SocketTimeoutException e) {
-      throw new IOException("web's connection stays open under a policy that forbids it", e);
-    } catch (SocketException _) {
-      return; // reset
-    }
-    throw new IOException("read %d (expected: a reset)".formatted(read));
-  }
-
   private void moveBulk() throws IOException {
     story.chapter("web sends as fast as it can for " + BULK_SECONDS + " s (iperf3)");
     Path log = lab.directory().resolve("iperf3.log");
     Process _ = cart.spawn(log, "iperf3", "--server", "--forceflush");
-    awaitText(log, "Server listening", PROGRAM_DEADLINE);
+    String _ = LogFile.of(log).await(PROGRAM_DEADLINE, "Server listening");
     Duration before = cpuTime();
     long begin = System.nanoTime();
     Lab.Output output =
@@ -362,7 +259,7 @@ public final class Demo implements AutoCloseable {
 
   private Duration cpuTime() throws IOException {
     Duration sum = Duration.ZERO;
-    for (Daemon daemon : daemons) {
+    for (Daemon daemon : cluster.daemons()) {
       sum = sum.plus(ProcessUsage.cpuTime(daemon.pid()));
     }
     return sum;
@@ -370,7 +267,7 @@ public final class Demo implements AutoCloseable {
 
   private void showLogs() throws IOException {
     story.chapter("The access log: one line a connection on each side");
-    for (Daemon daemon : daemons) {
+    for (Daemon daemon : cluster.daemons()) {
       story.say("%s:".formatted(daemon.name()));
       story.quote(
           daemon.logLines().stream().filter(line -> line.contains("\taccess\t")).limit(2).toList());
@@ -379,34 +276,10 @@ public final class Demo implements AutoCloseable {
 
   private void showCounters() throws IOException {
     story.chapter("The counters (/metrics), with a few of their labels");
-    for (Daemon daemon : daemons) {
+    for (Daemon daemon : cluster.daemons()) {
       story.say("%s:".formatted(daemon.name()));
-      story.quote(
-          daemon
-              .metrics()
-              .lines()
-              .filter(line -> SHOWN_COUNTER.matcher(line).lookingAt())
-              .map(Demo::shorten)
-              .toList());
+      story.quote(COUNTERS.of(daemon));
     }
-  }
-
-  private static final Pattern SHOWN_COUNTER =
-      Pattern.compile("istio_tcp_(connections_opened|connections_failed|received_bytes)_total\\{");
-
-  private static final Pattern SHOWN_LABEL =
-      Pattern.compile(
-          "(?<=[{,])(reporter|source_workload|destination_workload|destination_service_name|response_flags|connection_security_policy)=\"[^\"]*\"");
-
-  /** Twenty-seven labels are for machines: keeps those that tell the story. */
-  private static String shorten(String line) {
-    List<String> labels =
-        SHOWN_LABEL.matcher(line).results().map(result -> result.group()).toList();
-    return "%s{%s} %s"
-        .formatted(
-            line.substring(0, line.indexOf('{')),
-            String.join(",", labels),
-            line.substring(line.lastIndexOf(' ') + 1));
   }
 
   private void pointFurther(Afterwards afterwards) {
@@ -419,61 +292,25 @@ public final class Demo implements AutoCloseable {
         story.command(node + " curl localhost:15000/config_dump");
         story.command(node + " curl localhost:15020/metrics");
         story.command(node + " curl -X POST 'localhost:15000/logging?level=debug'");
-        story.command("tail -f " + daemon(cart).log());
+        story.command("tail -f " + cluster.daemon(cart).log());
       }
       case REMOVE -> {
-        story.say("./ztunnel demo --keep   leaves this mesh up to play with");
-        story.say("./ztunnel bench         measures it beside direct TCP");
+        story.say("./ztunnel demo --keep        leaves this mesh up to play with");
+        story.say("./ztunnel demo multicluster  joins two such clusters by their gateways");
+        story.say("./ztunnel bench              measures it beside direct TCP");
       }
     }
-    story.say("ARCHITECTURE.md         has the life of such a connection");
+    story.say("ARCHITECTURE.md              has the life of such a connection");
   }
 
-  private Daemon daemon(Lab.Pod pod) {
-    return daemons.get(pod.node().index() - 1);
+  private LogFile cartLog() {
+    return LogFile.of(cluster.daemon(cart));
   }
 
-  /**
-   * The first line of a daemon's log that has all the words; it is written when a connection ends.
-   */
-  private static String awaitLine(Daemon daemon, String... words) throws IOException {
-    return awaitText(daemon.log(), LOG_DEADLINE, words);
-  }
-
-  private static String awaitText(Path file, String text, Duration deadline) throws IOException {
-    return awaitText(file, deadline, text);
-  }
-
-  private static String awaitText(Path file, Duration deadline, String... words)
-      throws IOException {
-    long end = System.nanoTime() + deadline.toNanos();
-    while (true) {
-      for (String line : Files.readAllLines(file)) {
-        if (Stream.of(words).allMatch(line::contains)) {
-          return line;
-        }
-      }
-      if (System.nanoTime() > end) {
-        throw new IOException(
-            "%s has no line with %s".formatted(file.getFileName(), String.join(", ", words)));
-      }
-      Pause.of(Duration.ofMillis(20));
-    }
-  }
-
-  private static String field(String line, String name) {
-    Matcher matcher = Pattern.compile(Pattern.quote(name) + "=\"([^\"]*)\"").matcher(line);
-    return matcher.find() ? matcher.group(1) : "(no " + name + ")";
-  }
-
-  /** Ends the daemons as a node does, then removes everything. */
   @Override
   public void close() throws IOException {
-    try (lab;
-        controlPlane) {
-      for (Daemon daemon : daemons) {
-        daemon.close();
-      }
+    try (lab) {
+      cluster.close();
     }
   }
 }

@@ -1,6 +1,7 @@
 package io.ztunnel.bench.lab;
 
 import com.google.protobuf.CodedOutputStream;
+import io.ztunnel.redirection.Lab;
 import io.ztunnel.xds.FakeControlPlane;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -56,25 +57,27 @@ public final class WireMesh {
         });
   }
 
+  /** The identity of a pod, as policies have it. */
+  static String principal(Lab.Pod pod) {
+    return "cluster.local/ns/%s/sa/%s".formatted(NAMESPACE, pod.name());
+  }
+
   static String hostname(String service) {
     return MeshFile.hostname(service, NAMESPACE);
+  }
+
+  static byte[] networkAddress(String network, InetAddress address) {
+    return message(
+        out -> {
+          out.writeString(1, network);
+          out.writeByteArray(2, address.getAddress());
+        });
   }
 
   /** A service with an address of its own and one port. */
   public static FakeControlPlane.Entry service(
       String name, InetAddress vip, int port, int targetPort) {
-    byte[] address = message(out -> out.writeByteArray(2, vip.getAddress()));
-    byte[] service =
-        message(
-            out -> {
-              out.writeString(1, name);
-              out.writeString(2, NAMESPACE);
-              out.writeString(3, hostname(name));
-              out.writeByteArray(4, address);
-              out.writeByteArray(5, port(port, targetPort));
-            });
-    return FakeControlPlane.Entry.of(
-        NAMESPACE + '/' + hostname(name), message(out -> out.writeByteArray(2, service)));
+    return new WireService(name, port, targetPort).at("", vip).entry();
   }
 
   /** Bytes that are no address at all, under a name. */

@@ -1,21 +1,11 @@
 package io.ztunnel.bench.load;
 
-/** What stands between the client and the server. All are measured in each round. */
+/** What stands between the client and the server. */
 enum Arrangement {
   /** Nothing: pods that are not captured, on the same kind of links. */
-  DIRECT("direct"),
+  DIRECT,
   /** One plain TCP proxy in the client's pod: what any user-space proxy costs at least. */
-  TCP_HOP("one TCP hop"),
-  /** Two daemons, one on each node, and a tunnel between them. */
-  MESH("two daemons");
-
-  private final String title;
-
-  Arrangement(String title) {
-    this.title = title;
-  }
-
-  String title() {
-    return title;
-  }
+  TCP_HOP,
+  /** The daemons of a {@link MeshPath}. */
+  MESH
 }

@@ -5,32 +5,49 @@ import io.ztunnel.bench.lab.MeshFile;
 import io.ztunnel.bench.lab.Pause;
 import io.ztunnel.bench.lab.ProcessUsage;
 import io.ztunnel.redirection.Lab;
+import io.ztunnel.redirection.NetworkNamespace;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
 /**
- * Two nodes with a pair of pods that is captured and a pair that is not, and the servers in them.
- * For one thread.
+ * Two nodes with a pair of pods that is captured and a pair that is not, and the servers in them;
+ * for the path to another network, also its gateway, and more servers. For one thread.
  */
 final class BenchLab implements AutoCloseable {
   static final int HTTP_PORT = 8080;
   static final int IPERF_PORT = 5201;
-  private static final String NAMESPACE = "bench";
+  static final int ECHO_PORT = 7007;
+  private static final String ONE = "one";
+  private static final String THREE = "three";
   private static final Duration START_DEADLINE = Duration.ofSeconds(20);
 
   private final Lab lab;
   private final Path launcher;
-  private final Path meshFile;
   private final Lab.Pod client;
   private final Lab.Pod server;
   private final Lab.Pod directClient;
   private final Lab.Pod directServer;
+  private final Route route;
 
-  BenchLab(Path launcher) throws IOException {
+  /** How the client's calls get to the servers. */
+  private sealed interface Route {
+    /** One mesh, one network. */
+    record Direct(Path meshFile) implements Route {}
+
+    /** A service of another network; {@code servers} begins with the one of all loads. */
+    record Gateway(DoublePathMesh mesh, List<Lab.Pod> servers, Path west, Path east)
+        implements Route {}
+  }
+
+  BenchLab(Path launcher, MeshPath path) throws IOException {
     this.launcher = launcher;
     this.lab = Lab.create("bench");
     try {
@@ -40,57 +57,117 @@ final class BenchLab implements AutoCloseable {
       this.server = second.addPod("server");
       this.directClient = first.addPod("client0", Lab.Without.REDIRECTION);
       this.directServer = second.addPod("server0", Lab.Without.REDIRECTION);
-      this.meshFile = lab.directory().resolve("mesh.yaml");
-      new MeshFile()
-          .workload(client, NAMESPACE, "client", List.of(), List.of())
-          .workload(server, NAMESPACE, "server", List.of(), List.of())
-          .write(meshFile);
+      this.route =
+          switch (path) {
+            case SINGLE -> direct();
+            case DOUBLE -> throughGateway(second);
+          };
     } catch (IOException | RuntimeException e) {
       lab.close();
       throw e;
     }
   }
 
-  /** The two daemons of a measurement. */
-  record Daemons(Daemon ofClient, Daemon ofServer) implements AutoCloseable {
+  private Route direct() throws IOException {
+    Path meshFile = lab.directory().resolve("mesh.yaml");
+    new MeshFile()
+        .workload(client, DoublePathMesh.NAMESPACE, "client", List.of(), List.of())
+        .workload(server, DoublePathMesh.NAMESPACE, "server", List.of(), List.of())
+        .write(meshFile);
+    return new Route.Direct(meshFile);
+  }
+
+  private Route throughGateway(Lab.Node node) throws IOException {
+    List<Lab.Pod> servers = List.of(server, node.addPod("server2"), node.addPod("server3"));
+    DoublePathMesh mesh =
+        new DoublePathMesh(
+            client,
+            node.addPod("gateway", Lab.Without.REDIRECTION),
+            Map.of(ONE, List.of(server), THREE, servers),
+            List.of(HTTP_PORT, IPERF_PORT, ECHO_PORT));
+    Path west = lab.directory().resolve("west.yaml");
+    Path east = lab.directory().resolve("east.yaml");
+    mesh.writeWest(west);
+    mesh.writeEast(east);
+    return new Route.Gateway(mesh, servers, west, east);
+  }
+
+  /** The daemons of a measurement, the client's first. */
+  record Daemons(List<Daemon> all) implements AutoCloseable {
     Duration cpuTime() throws IOException {
-      return ProcessUsage.cpuTime(ofClient.pid()).plus(ProcessUsage.cpuTime(ofServer.pid()));
+      Duration sum = Duration.ZERO;
+      for (Daemon daemon : all) {
+        sum = sum.plus(ProcessUsage.cpuTime(daemon.pid()));
+      }
+      return sum;
     }
 
+    /** Ends all of them, whatever the end of one says. */
     @Override
     public void close() throws IOException {
-      try (ofClient;
-          ofServer) {
-        // Both, whatever the first one's end says.
+      IOException failure = null;
+      for (Daemon daemon : all) {
+        try {
+          daemon.close();
+        } catch (IOException e) {
+          failure = e;
+        }
+      }
+      if (failure != null) {
+        throw failure;
       }
     }
   }
 
-  /** Starts a daemon on each node; ready when this returns. */
+  /** Starts a daemon on each node, and the gateway if there is one; ready when this returns. */
   Daemons startDaemons() throws IOException {
-    Daemon first = startDaemon(client);
+    List<Daemon> started = new ArrayList<>();
     try {
-      return new Daemons(first, startDaemon(server));
+      switch (route) {
+        case Route.Direct(Path meshFile) -> {
+          startDaemon(started, meshFile, Map.of(), List.of(client));
+          startDaemon(started, meshFile, Map.of(), List.of(server));
+        }
+        case Route.Gateway(DoublePathMesh mesh, List<Lab.Pod> servers, Path west, Path east) -> {
+          startDaemon(started, west, DoublePathMesh.westEnvironment(), List.of(client));
+          startDaemon(started, east, DoublePathMesh.eastEnvironment(), servers);
+          started.add(
+              Daemon.startGateway(
+                  lab,
+                  mesh.gateway(),
+                  DoublePathMesh.GATEWAY_NAMESPACE,
+                  mesh.gateway().name(),
+                  launcher,
+                  east,
+                  DoublePathMesh.eastEnvironment()));
+        }
+      }
+      return new Daemons(List.copyOf(started));
     } catch (IOException | RuntimeException e) {
-      first.close();
+      new Daemons(started).close();
       throw e;
     }
   }
 
-  private Daemon startDaemon(Lab.Pod pod) throws IOException {
-    Daemon daemon = Daemon.start(lab, pod.node(), launcher, meshFile, Map.of());
-    try {
-      daemon.add(pod, NAMESPACE, pod.name());
-      daemon.finishSnapshot();
-      return daemon;
-    } catch (IOException | RuntimeException e) {
-      daemon.close();
-      throw e;
+  /** Adds it to those that were started as soon as it runs. */
+  private void startDaemon(
+      List<Daemon> started, Path meshFile, Map<String, String> environment, List<Lab.Pod> pods)
+      throws IOException {
+    Daemon daemon = Daemon.start(lab, pods.getFirst().node(), launcher, meshFile, environment);
+    started.add(daemon);
+    for (Lab.Pod pod : pods) {
+      daemon.add(pod, DoublePathMesh.NAMESPACE, pod.name());
     }
+    daemon.finishSnapshot();
   }
 
   /** How long a daemon without pods takes from its start until it calls itself ready. */
   Duration timeToReady() throws IOException {
+    Path meshFile =
+        switch (route) {
+          case Route.Direct(Path file) -> file;
+          case Route.Gateway gateway -> gateway.west();
+        };
     long begin = System.nanoTime();
     try (Daemon daemon = Daemon.start(lab, client.node(), launcher, meshFile, Map.of())) {
       daemon.finishSnapshot();
@@ -102,8 +179,42 @@ final class BenchLab implements AutoCloseable {
     return client;
   }
 
-  Lab.Pod server() {
-    return server;
+  /** Where the client finds the server of all loads. */
+  private String serverAddress() {
+    return switch (route) {
+      case Route.Direct _ -> server.ipv4().getHostAddress();
+      case Route.Gateway gateway -> gateway.mesh().vip(ONE);
+    };
+  }
+
+  /** Where the client finds the echo server of the server's pod. */
+  InetSocketAddress echoOfOne() {
+    return new InetSocketAddress(InetAddress.ofLiteral(serverAddress()), ECHO_PORT);
+  }
+
+  /** Where the client finds the echo servers of {@link #serverPods}. */
+  InetSocketAddress echoOfAll() {
+    return switch (route) {
+      case Route.Direct _ -> echoOfOne();
+      case Route.Gateway gateway ->
+          new InetSocketAddress(InetAddress.ofLiteral(gateway.mesh().vip(THREE)), ECHO_PORT);
+    };
+  }
+
+  /** The server of all loads, and others of a service with it. */
+  List<Lab.Pod> serverPods() {
+    return switch (route) {
+      case Route.Direct _ -> List.of(server);
+      case Route.Gateway gateway -> gateway.servers();
+    };
+  }
+
+  /** An echo server in a pod, which the caller closes. */
+  static EchoServer startEcho(Lab.Pod pod) throws IOException {
+    try (NetworkNamespace namespace = pod.open()) {
+      return new EchoServer(
+          namespace.call(ServerSocketChannel::open).bind(new InetSocketAddress(ECHO_PORT), 1024));
+    }
   }
 
   /**
@@ -214,7 +325,7 @@ final class BenchLab implements AutoCloseable {
         switch (arrangement) {
           case DIRECT -> directServer.ipv4().getHostAddress();
           case TCP_HOP -> "127.0.0.1";
-          case MESH -> server.ipv4().getHostAddress();
+          case MESH -> serverAddress();
         };
     return LoadProgram.run(load, from, address, time);
   }

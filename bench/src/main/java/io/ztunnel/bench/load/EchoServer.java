@@ -8,6 +8,7 @@ import java.nio.channels.Selector;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * Sends back what it receives. All connections belong to its thread {@code echo}; closing from
@@ -19,6 +20,9 @@ public final class EchoServer implements AutoCloseable {
   private final Selector selector;
   private final ServerSocketChannel listener;
   private final Thread thread;
+
+  /** Written by {@code echo}, read by any thread. */
+  private final AtomicInteger accepted = new AtomicInteger();
 
   /**
    * Starts.
@@ -49,10 +53,11 @@ public final class EchoServer implements AutoCloseable {
   private void onReady(SelectionKey key, ByteBuffer buffer) {
     try {
       if (key.isAcceptable()) {
-        SocketChannel accepted = listener.accept();
-        if (accepted != null) {
-          accepted.configureBlocking(false);
-          accepted.register(selector, SelectionKey.OP_READ);
+        SocketChannel channel = listener.accept();
+        if (channel != null) {
+          accepted.incrementAndGet();
+          channel.configureBlocking(false);
+          channel.register(selector, SelectionKey.OP_READ);
         }
       } else if (!echo((SocketChannel) key.channel(), buffer)) {
         closeQuietly(key);
@@ -77,6 +82,11 @@ public final class EchoServer implements AutoCloseable {
       throw new IOException(buffer.remaining() + " bytes of an echo did not fit");
     }
     return true;
+  }
+
+  /** How many connections have come so far. */
+  int accepted() {
+    return accepted.get();
   }
 
   private static void closeQuietly(SelectionKey key) {

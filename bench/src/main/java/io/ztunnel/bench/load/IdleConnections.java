@@ -1,17 +1,13 @@
 package io.ztunnel.bench.load;
 
-import java.io.EOFException;
 import java.io.IOException;
 import java.net.InetSocketAddress;
-import java.net.Socket;
 import java.nio.channels.SocketChannel;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 
 /** Connections that have carried 100 bytes each way, and then rest. For one thread. */
 final class IdleConnections implements AutoCloseable {
-  private static final Duration DEADLINE = Duration.ofSeconds(15);
   private static final int MESSAGE_BYTES = 100;
 
   private final List<SocketChannel> channels;
@@ -33,7 +29,8 @@ final class IdleConnections implements AutoCloseable {
       for (int i = 0; i < count; i++) {
         SocketChannel channel = sockets.open();
         connections.channels.add(channel);
-        exchange(channel.socket(), echoServer);
+        Echo.connect(channel.socket(), echoServer);
+        Echo.exchange(channel.socket(), MESSAGE_BYTES);
       }
       return connections;
     } catch (IOException e) {
@@ -41,16 +38,6 @@ final class IdleConnections implements AutoCloseable {
           new IOException("idle connection " + connections.channels.size() + ": " + e, e);
       connections.close();
       throw withNumber;
-    }
-  }
-
-  private static void exchange(Socket socket, InetSocketAddress echoServer) throws IOException {
-    int timeoutMillis = (int) DEADLINE.toMillis();
-    socket.connect(echoServer, timeoutMillis);
-    socket.setSoTimeout(timeoutMillis);
-    socket.getOutputStream().write(new byte[MESSAGE_BYTES]);
-    if (socket.getInputStream().readNBytes(MESSAGE_BYTES).length < MESSAGE_BYTES) {
-      throw new EOFException("closed before the echo (expected: " + MESSAGE_BYTES + " bytes)");
     }
   }
 

@@ -24,8 +24,8 @@ public final class JsonReport {
       json.writeObjectFieldStart("loads");
       for (Load load : results.loads()) {
         json.writeObjectFieldStart(load.name());
-        for (Arrangement arrangement : Arrangement.values()) {
-          writeRuns(json, arrangement.title(), results.runs(load, arrangement));
+        for (Arrangement arrangement : results.path().arrangements()) {
+          writeRuns(json, results.path().title(arrangement), results.runs(load, arrangement));
         }
         json.writeEndObject();
       }

@@ -77,10 +77,10 @@ sealed interface Load {
   }
 
   /**
-   * The figures of the work order, for two daemons.
+   * The figures of the work order.
    *
-   * @param timesDirect least share of the rate of direct TCP
-   * @param cpu most CPU of both daemons: seconds per GB for bulk, microseconds each otherwise;
+   * @param timesDirect least share of the rate of direct TCP; 0 if open
+   * @param cpu most CPU of all daemons: seconds per GB for bulk, microseconds each otherwise;
    *     infinite if open
    * @param p99TimesDirect most growth of the 99th percentile; infinite if open
    */
@@ -90,17 +90,34 @@ sealed interface Load {
     }
   }
 
-  static List<Load> all() {
-    List<Load> loads = new ArrayList<>();
-    for (Direction direction : Direction.values()) {
-      loads.add(new Bulk(1, direction, Expectation.of(0.38, 1.45)));
-      loads.add(new Bulk(8, direction, Expectation.of(0.26, 1.5)));
-    }
-    loads.add(new Http(1, new Expectation(0.41, Double.POSITIVE_INFINITY, 2.5)));
-    loads.add(new Http(16, Expectation.of(0.32, 34)));
-    loads.add(new Http(64, Expectation.of(0.40, 24)));
-    loads.add(new Http(512, Expectation.of(0.45, 23)));
-    loads.add(new NewConnections(16, Expectation.of(0.33, 220)));
-    return List.copyOf(loads);
+  static List<Load> all(MeshPath path) {
+    return switch (path) {
+      case SINGLE -> {
+        List<Load> loads = new ArrayList<>();
+        for (Direction direction : Direction.values()) {
+          loads.add(new Bulk(1, direction, Expectation.of(0.38, 1.45)));
+          loads.add(new Bulk(8, direction, Expectation.of(0.26, 1.5)));
+        }
+        loads.add(new Http(1, new Expectation(0.41, Double.POSITIVE_INFINITY, 2.5)));
+        loads.add(new Http(16, Expectation.of(0.32, 34)));
+        loads.add(new Http(64, Expectation.of(0.40, 24)));
+        loads.add(new Http(512, Expectation.of(0.45, 23)));
+        loads.add(new NewConnections(16, Expectation.of(0.33, 220)));
+        yield List.copyOf(loads);
+      }
+      case DOUBLE -> {
+        List<Load> loads = new ArrayList<>();
+        for (Direction direction : Direction.values()) {
+          loads.add(new Bulk(1, direction, Expectation.of(0.23, 3.0)));
+          loads.add(new Bulk(8, direction, Expectation.of(0.18, 3.0)));
+        }
+        loads.add(new Http(1, Expectation.of(0.25, Double.POSITIVE_INFINITY)));
+        loads.add(new Http(16, Expectation.of(0.19, 58)));
+        loads.add(new Http(64, Expectation.of(0.24, Double.POSITIVE_INFINITY)));
+        loads.add(new Http(512, new Expectation(0, Double.POSITIVE_INFINITY, 15)));
+        loads.add(new NewConnections(16, Expectation.of(0.18, 500)));
+        yield List.copyOf(loads);
+      }
+    };
   }
 }

@@ -7,7 +7,6 @@ import io.ztunnel.redirection.NetworkNamespace;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.net.InetSocketAddress;
-import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -16,13 +15,12 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Measures two daemons between two pods on two nodes, beside direct TCP and one plain TCP hop,
+ * Measures the daemons between two pods on two nodes, beside direct TCP and one plain TCP hop,
  * interleaved in rounds. For one thread.
  */
 public final class LoadBench {
   private static final Duration SETTLE = Duration.ofMillis(300);
   private static final Duration MEMORY_SETTLE = Duration.ofSeconds(12);
-  private static final int ECHO_PORT = 7007;
   private static final int FIRST_IDLE_CONNECTIONS = 1000;
   private static final int IDLE_CONNECTIONS = 5000;
   private static final int STARTS = 5;
@@ -30,12 +28,13 @@ public final class LoadBench {
   private final Options options;
   private final PrintStream progress;
   private final BenchLab lab;
-  private final Results results = new Results();
+  private final Results results;
 
   private LoadBench(Options options, PrintStream progress, BenchLab lab) {
     this.options = options;
     this.progress = progress;
     this.lab = lab;
+    this.results = new Results(options.path());
   }
 
   /**
@@ -51,7 +50,7 @@ public final class LoadBench {
     Map<String, Double> earlier =
         options.against().isPresent() ? JsonReport.readMedians(options.against().get()) : Map.of();
     Map<String, String> machine = Machine.facts(); // before the load is ours
-    try (BenchLab lab = new BenchLab(launcher)) {
+    try (BenchLab lab = new BenchLab(launcher, options.path())) {
       LoadBench bench = new LoadBench(options, progress, lab);
       bench.measureLoads();
       if (options.groups().contains("memory")) {
@@ -60,6 +59,7 @@ public final class LoadBench {
       if (options.groups().contains("start")) {
         bench.measureStart();
       }
+      new EchoBench(options, progress, lab, bench.results).measure();
       out.printf("%n%s; %s.%n%n", String.join(", ", machine.values()), bench.describe());
       out.print(MarkdownReport.render(bench.results, earlier));
       if (options.json().isPresent()) {
@@ -79,7 +79,9 @@ public final class LoadBench {
 
   private void measureLoads() throws IOException {
     List<Load> loads =
-        Load.all().stream().filter(load -> options.groups().contains(load.group())).toList();
+        Load.all(options.path()).stream()
+            .filter(load -> options.groups().contains(load.group()))
+            .toList();
     if (loads.isEmpty()) {
       return;
     }
@@ -88,17 +90,19 @@ public final class LoadBench {
       for (Load load : loads) {
         progress.printf("warm-up: %s%n", load.name());
         Duration warmUp = options.warmUp().multipliedBy(load.warmUps());
-        Run _ = lab.run(load, Arrangement.TCP_HOP, warmUp.dividedBy(2));
+        if (options.path().arrangements().contains(Arrangement.TCP_HOP)) {
+          Run _ = lab.run(load, Arrangement.TCP_HOP, warmUp.dividedBy(2));
+        }
         Run _ = lab.run(load, Arrangement.MESH, warmUp);
       }
       for (int round = 1; round <= options.rounds(); round++) {
         for (Load load : loads) {
-          for (Arrangement arrangement : Arrangement.values()) {
+          for (Arrangement arrangement : options.path().arrangements()) {
             measure(round, load, arrangement, daemons);
           }
         }
       }
-      for (Daemon daemon : List.of(daemons.ofClient(), daemons.ofServer())) {
+      for (Daemon daemon : daemons.all()) {
         progress.printf(
             "memory of %s after these loads: %.0f MiB%n",
             daemon.name(), mebibytes(ProcessUsage.residentBytes(daemon.pid())));
@@ -122,7 +126,7 @@ public final class LoadBench {
         "round %d: %s, %s: %s%s%n",
         round,
         load.name(),
-        arrangement.title(),
+        options.path().title(arrangement),
         MarkdownReport.number(run.rate()),
         run.errors() == 0 ? "" : ", " + run.errors() + " failed");
   }
@@ -133,15 +137,14 @@ public final class LoadBench {
     List<Double> perTunnel = new ArrayList<>();
     try (BenchLab.Daemons daemons = lab.startDaemons();
         NetworkNamespace clientPod = lab.client().open();
-        NetworkNamespace serverPod = lab.server().open();
-        EchoServer _ = new EchoServer(listen(serverPod))) {
-      List<Daemon> both = List.of(daemons.ofClient(), daemons.ofServer());
+        EchoServer _ = BenchLab.startEcho(lab.serverPods().getFirst())) {
+      List<Daemon> both = daemons.all();
       Pause.of(MEMORY_SETTLE);
       for (Daemon daemon : both) {
         idle.add(mebibytes(ProcessUsage.residentBytes(daemon.pid())));
       }
       progress.printf("memory idle: %s MiB%n", idle);
-      InetSocketAddress echo = new InetSocketAddress(lab.server().ipv4(), ECHO_PORT);
+      InetSocketAddress echo = lab.echoOfOne();
       IdleConnections.Sockets sockets = () -> clientPod.call(SocketChannel::open);
       try (IdleConnections _ = IdleConnections.open(sockets, echo, FIRST_IDLE_CONNECTIONS)) {
         Pause.of(MEMORY_SETTLE);
@@ -162,10 +165,6 @@ public final class LoadBench {
     results.add(
         new Figure(
             "memory of one, per idle tunnel", "KiB", Spread.of(perTunnel), new Target.AtMost(3.5)));
-  }
-
-  private static ServerSocketChannel listen(NetworkNamespace namespace) throws IOException {
-    return namespace.call(ServerSocketChannel::open).bind(new InetSocketAddress(ECHO_PORT), 1024);
   }
 
   private static List<Long> residentBytes(List<Daemon> daemons) throws IOException {

@@ -48,16 +48,18 @@ public final class MarkdownReport {
       """;
 
   private static void renderLoads(Results results, StringBuilder text) {
-    StringJoiner head = new StringJoiner(" | ", "| load | ", " | CPU of both daemons |\n");
+    MeshPath path = results.path();
+    StringJoiner head =
+        new StringJoiner(" | ", "| load | ", " | CPU of " + path.all() + " daemons |\n");
     StringJoiner rule = new StringJoiner("|", "|---|", "|---:|\n");
-    for (Arrangement arrangement : Arrangement.values()) {
-      head.add(arrangement.title());
+    for (Arrangement arrangement : path.arrangements()) {
+      head.add(path.title(arrangement));
       rule.add("---:");
     }
     text.append(head).append(rule);
     for (Load load : results.loads()) {
       StringJoiner row = new StringJoiner(" | ", "| " + load.name() + " | ", " |\n");
-      for (Arrangement arrangement : Arrangement.values()) {
+      for (Arrangement arrangement : path.arrangements()) {
         row.add(cell(load, results.runs(load, arrangement)));
       }
       row.add(cpuCell(load, results.runs(load, Arrangement.MESH)));

@@ -11,12 +11,14 @@ import java.util.TreeSet;
 /**
  * How to measure.
  *
+ * @param path what is measured beside direct TCP
  * @param rounds how often each load is run over each arrangement
  * @param runTime how long one run lasts
- * @param warmUp how long each load runs over the two daemons before the first round
+ * @param warmUp how long each load runs over the daemons before the first round
  * @param groups what is measured
  */
 record Options(
+    MeshPath path,
     int rounds,
     Duration runTime,
     Duration warmUp,
@@ -24,8 +26,6 @@ record Options(
     Optional<Path> json,
     Optional<Path> against) {
 
-  static final Set<String> ALL_GROUPS =
-      Set.copyOf(List.of("bulk", "http", "conn", "memory", "start"));
   private static final int MAX_ROUNDS = 100;
 
   /**
@@ -36,7 +36,8 @@ record Options(
   static Options parse(List<String> arguments) {
     int rounds = 0;
     boolean quick = false;
-    Set<String> groups = ALL_GROUPS;
+    MeshPath path = MeshPath.SINGLE;
+    Optional<String> only = Optional.empty();
     Optional<Path> json = Optional.empty();
     Optional<Path> against = Optional.empty();
     Iterator<String> rest = arguments.iterator();
@@ -45,21 +46,23 @@ record Options(
       switch (option) {
         case "--quick" -> quick = true;
         case "--rounds" -> rounds = number(option, value(option, rest));
-        case "--only" -> groups = groups(value(option, rest));
+        case "--path" -> path = path(value(option, rest));
+        case "--only" -> only = Optional.of(value(option, rest));
         case "--json" -> json = Optional.of(Path.of(value(option, rest)));
         case "--against" -> against = Optional.of(Path.of(value(option, rest)));
         default ->
             throw new IllegalArgumentException(
                 option
-                    + " (expected: --quick, --rounds N, --only GROUP[,GROUP...], --json FILE or"
-                    + " --against FILE)");
+                    + " (expected: --path PATH, --quick, --rounds N, --only"
+                    + " GROUP[,GROUP...], --json FILE or --against FILE)");
       }
     }
     return new Options(
+        path,
         rounds > 0 ? rounds : quick ? 1 : 3,
         Duration.ofSeconds(quick ? 2 : 5),
         Duration.ofSeconds(quick ? 4 : 10),
-        groups,
+        only.isPresent() ? groups(path, only.get()) : path.groups(),
         json,
         against);
   }
@@ -82,13 +85,22 @@ record Options(
         "%s: %s (expected: 1 to %d)".formatted(option, text, MAX_ROUNDS));
   }
 
-  private static Set<String> groups(String text) {
+  private static MeshPath path(String text) {
+    return switch (text) {
+      case "single" -> MeshPath.SINGLE;
+      case "double" -> MeshPath.DOUBLE;
+      default ->
+          throw new IllegalArgumentException("--path: " + text + " (expected: single or double)");
+    };
+  }
+
+  private static Set<String> groups(MeshPath path, String text) {
     Set<String> groups = new TreeSet<>(List.of(text.split(",", -1)));
     for (String group : groups) {
-      if (!ALL_GROUPS.contains(group)) {
+      if (!path.groups().contains(group)) {
         throw new IllegalArgumentException(
             "--only: %s (expected: some of %s)"
-                .formatted(group, String.join(",", new TreeSet<>(ALL_GROUPS))));
+                .formatted(group, String.join(",", new TreeSet<>(path.groups()))));
       }
     }
     return groups;

@@ -12,8 +12,18 @@ import java.util.function.ToDoubleFunction;
  * Everything that one call of the bench has measured, in the order of measuring. For one thread.
  */
 final class Results {
+  private final MeshPath path;
   private final SequencedMap<Load, Map<Arrangement, List<Run>>> runs = new LinkedHashMap<>();
-  private final List<Figure> processFigures = new ArrayList<>();
+  private final List<Figure> otherFigures = new ArrayList<>();
+
+  Results(MeshPath path) {
+    this.path = path;
+  }
+
+  /** What was measured beside direct TCP. */
+  MeshPath path() {
+    return path;
+  }
 
   void add(Load load, Arrangement arrangement, Run run) {
     runs.computeIfAbsent(load, _ -> new EnumMap<>(Arrangement.class))
@@ -21,9 +31,9 @@ final class Results {
         .add(run);
   }
 
-  /** A figure that is not of a load: memory, start-up. */
+  /** A figure that is not of a load: memory, start-up, the time of an echo. */
   void add(Figure figure) {
-    processFigures.add(figure);
+    otherFigures.add(figure);
   }
 
   List<Load> loads() {
@@ -43,20 +53,22 @@ final class Results {
         addFigures(load, figures);
       }
     }
-    figures.addAll(processFigures);
+    figures.addAll(otherFigures);
     return List.copyOf(figures);
   }
 
   private void addFigures(Load load, List<Figure> figures) {
     Load.Expectation expected = load.expectation();
-    figures.add(
-        new Figure(
-            load.name() + ": rate",
-            "x direct",
-            Spread.ofRatios(
-                column(load, Arrangement.MESH, Run::rate),
-                column(load, Arrangement.DIRECT, Run::rate)),
-            new Target.AtLeast(expected.timesDirect())));
+    if (expected.timesDirect() > 0) {
+      figures.add(
+          new Figure(
+              load.name() + ": rate",
+              "x direct",
+              Spread.ofRatios(
+                  column(load, Arrangement.MESH, Run::rate),
+                  column(load, Arrangement.DIRECT, Run::rate)),
+              new Target.AtLeast(expected.timesDirect())));
+    }
     if (Double.isFinite(expected.p99TimesDirect())) {
       figures.add(
           new Figure(
@@ -71,7 +83,7 @@ final class Results {
       double scale = cpuScale(load);
       figures.add(
           new Figure(
-              load.name() + ": CPU of both",
+              load.name() + ": CPU of " + path.all(),
               cpuUnit(load),
               Spread.of(
                   runs(load, Arrangement.MESH).stream()

@@ -7,7 +7,7 @@ package io.ztunnel.bench.load;
  * @param work how much was done in all (GB, requests or connections): what CPU time is divided by
  * @param p50Micros median latency, not a number for bulk transfers
  * @param p99Micros 99th percentile of the latency, not a number for bulk transfers
- * @param cpuSeconds CPU time that both daemons spent, 0 where there are none
+ * @param cpuSeconds CPU time that the daemons spent, 0 where there are none
  * @param errors failed requests or connections
  */
 record Run(

@@ -32,7 +32,7 @@ class BenchLabIT {
   @BeforeAll
   void startServers() throws IOException {
     Requirements.assumeLabWith("curl", "iperf3", "wrk", "nginx");
-    lab = new BenchLab(Path.of("no launcher is needed"));
+    lab = new BenchLab(Path.of("no launcher is needed"), MeshPath.SINGLE);
     lab.startServers();
   }
 

@@ -18,13 +18,15 @@ class OptionsTest {
     Options options = Options.parse(List.of());
 
     assertEquals(3, options.rounds());
-    assertEquals(Options.ALL_GROUPS, options.groups());
+    assertEquals(MeshPath.SINGLE, options.path());
+    assertEquals(MeshPath.SINGLE.groups(), options.groups());
   }
 
   @Test
   void optionsAreTaken() {
     assertEquals(
         new Options(
+            MeshPath.SINGLE,
             7,
             Duration.ofSeconds(2),
             Duration.ofSeconds(4),
@@ -44,6 +46,14 @@ class OptionsTest {
                 "old.json")));
   }
 
+  @Test
+  void theDoublePathHasGroupsOfItsOwn() {
+    Options options = Options.parse(List.of("--only", "echo,bulk", "--path", "double"));
+
+    assertEquals(MeshPath.DOUBLE, options.path());
+    assertEquals(Set.of("echo", "bulk"), options.groups());
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
@@ -52,8 +62,11 @@ class OptionsTest {
           --rounds          | --rounds: nothing follows (expected: a value)
           --rounds 0        | --rounds: 0 (expected: 1 to 100)
           --rounds many     | --rounds: many (expected: 1 to 100)
+          --path triple     | --path: triple (expected: single or double)
+          --only echo       | --only: echo (expected: some of bulk,conn,http,memory,start)
+          --path double --only memory | --only: memory (expected: some of bulk,conn,echo,http,spread)
           --only bulk,htpp  | --only: htpp (expected: some of bulk,conn,http,memory,start)
-          --fast            | --fast (expected: --quick, --rounds N, --only GROUP[,GROUP...], --json FILE or --against FILE)
+          --fast            | --fast (expected: --path PATH, --quick, --rounds N, --only GROUP[,GROUP...], --json FILE or --against FILE)
           """)
   void wrongOptionSaysWhatWasExpected(String line, String message) {
     var thrown =

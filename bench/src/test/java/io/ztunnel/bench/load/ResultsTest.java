@@ -1,6 +1,7 @@
 package io.ztunnel.bench.load;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -19,7 +20,11 @@ class ResultsTest {
   private static final Load HTTP = new Load.Http(1, new Expectation(0.41, 50, 2.5));
 
   private static Results measured() {
-    Results results = new Results();
+    return measured(MeshPath.SINGLE);
+  }
+
+  private static Results measured(MeshPath path) {
+    Results results = new Results(path);
     results.add(BULK, Arrangement.DIRECT, new Run(20, 10, Double.NaN, Double.NaN, 0, 0));
     results.add(BULK, Arrangement.MESH, new Run(8, 4, Double.NaN, Double.NaN, 6, 0));
     results.add(HTTP, Arrangement.DIRECT, new Run(15_400, 77_000, 63, 120, 0, 0));
@@ -57,6 +62,22 @@ class ResultsTest {
         text.contains("| bulk, 1 stream up: CPU of both | 1.50 s/GB | <= 1.45 | **MISS** |"), text);
     assertTrue(text.contains("| memory idle | 99.0 [98.0-101] MiB | <= 100 | OK |"), text);
     assertTrue(text.contains("5 of 6 figures reached."), text);
+  }
+
+  @Test
+  void theDoublePathHasItsOwnColumnsAndAnOpenTargetIsNoFigure() {
+    Results results = measured(MeshPath.DOUBLE);
+    Load open = new Load.Http(512, new Expectation(0, Double.POSITIVE_INFINITY, 15));
+    results.add(open, Arrangement.DIRECT, new Run(10_000, 50_000, 100, 200, 0, 0));
+    results.add(open, Arrangement.MESH, new Run(1000, 5000, 900, 2000, 1, 0));
+
+    String text = MarkdownReport.render(results, Map.of());
+
+    assertTrue(text.contains("| load | direct | three daemons | CPU of all three daemons |"), text);
+    assertTrue(text.contains("| bulk, 1 stream up | 20.0 Gbit/s | 8.00 Gbit/s |"), text);
+    assertTrue(text.contains("| bulk, 1 stream up: CPU of all three | 1.50 s/GB |"), text);
+    assertTrue(text.contains("| HTTP, c=512: p99 | 10.0 x direct | <= 15.0 | OK |"), text);
+    assertFalse(text.contains("HTTP, c=512: rate"), text);
   }
 
   @Test

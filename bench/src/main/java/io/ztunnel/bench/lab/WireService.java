@@ -1,0 +1,83 @@
+package io.ztunnel.bench.lab;
+
+import com.google.protobuf.CodedOutputStream;
+import io.ztunnel.xds.FakeControlPlane;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * A service of namespace {@code shop} as a control plane sends it, with one port. For one thread.
+ */
+final class WireService {
+  private static final int REGION = 1;
+  private static final int ZONE = 2;
+  private static final int NETWORK = 6;
+  private static final int FAILOVER = 2;
+
+  private final String name;
+  private final byte[] port;
+  private final List<byte[]> addresses = new ArrayList<>();
+  private final List<String> identities = new ArrayList<>();
+  private boolean preferClose;
+
+  WireService(String name, int port, int targetPort) {
+    this.name = name;
+    this.port = WireMesh.port(port, targetPort);
+  }
+
+  /** Has this address in this network, too. */
+  WireService at(String network, InetAddress vip) {
+    addresses.add(WireMesh.networkAddress(network, vip));
+    return this;
+  }
+
+  /**
+   * Has pods of this identity in other networks, too.
+   *
+   * @param principal without {@code spiffe://}
+   */
+  WireService reaching(String principal) {
+    identities.add("spiffe://" + principal);
+    return this;
+  }
+
+  /** Goes to the nearest pods, as with {@code trafficDistribution: PreferClose}. */
+  WireService preferClose() {
+    preferClose = true;
+    return this;
+  }
+
+  /** The resource. */
+  FakeControlPlane.Entry entry() {
+    byte[] service = WireMesh.message(this::writeTo);
+    return FakeControlPlane.Entry.of(
+        WireMesh.NAMESPACE + '/' + WireMesh.hostname(name),
+        WireMesh.message(out -> out.writeByteArray(2, service)));
+  }
+
+  private void writeTo(CodedOutputStream out) throws IOException {
+    out.writeString(1, name);
+    out.writeString(2, WireMesh.NAMESPACE);
+    out.writeString(3, WireMesh.hostname(name));
+    for (byte[] address : addresses) {
+      out.writeByteArray(4, address);
+    }
+    out.writeByteArray(5, port);
+    for (String identity : identities) {
+      out.writeString(6, identity);
+    }
+    if (preferClose) {
+      out.writeByteArray(
+          8,
+          WireMesh.message(
+              balancing -> {
+                for (int scope : List.of(NETWORK, REGION, ZONE)) {
+                  balancing.writeEnum(1, scope);
+                }
+                balancing.writeEnum(2, FAILOVER);
+              }));
+    }
+  }
+}
