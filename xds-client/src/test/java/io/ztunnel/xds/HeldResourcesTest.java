@@ -1,6 +1,7 @@
 package io.ztunnel.xds;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
@@ -38,13 +39,50 @@ class HeldResourcesTest {
     assertEquals(Map.of("n", version), held.echo(1_000));
   }
 
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "Kubernetes//Pod/ns/cart-7d4b9c6f5-x2x8z",
+        "ns/cart.ns.svc.cluster.local",
+        "a-",
+        "-",
+        "-12345678",
+        "-123456789",
+        "a-é",
+        "a-\0",
+        "é-b",
+        ""
+      })
+  void namesAreEchoedAsTheyCame(String name) {
+    held.put(name, "1");
+    held.put(name + "y", "2");
+    held.put("x" + name, "3");
+    assertEquals(Map.of(name, "1", name + "y", "2", "x" + name, "3"), held.echo(1_000));
+    held.remove(name);
+    assertFalse(held.contains(name));
+    assertEquals("2", held.version(name + "y"));
+  }
+
+  @Test
+  void podsOfADeploymentShareTheBeginningOfTheirNames() {
+    for (int pod = 0; pod < 1_000; pod++) {
+      held.put("Kubernetes//Pod/ns/cart-7d4b9c6f5-" + pod, "1");
+      held.put("Kubernetes//Pod/ns/shop-5c8d7b9f4-" + pod, "1");
+    }
+    assertEquals(2, held.stems());
+    for (int pod = 0; pod < 1_000; pod++) {
+      held.remove("Kubernetes//Pod/ns/cart-7d4b9c6f5-" + pod);
+    }
+    assertEquals(1, held.stems(), "what no name needs is let go of");
+  }
+
   @Test
   void holdsWhatAMapWouldHold() {
     long seed = System.nanoTime();
     Random random = new Random(seed);
     Map<String, String> model = new HashMap<>();
     for (int step = 0; step < 200_000; step++) {
-      String name = "n" + random.nextInt(3_000);
+      String name = "n-" + random.nextInt(50) + "-" + random.nextInt(60);
       switch (random.nextInt(3)) {
         case 0 -> {
           held.remove(name);

@@ -20,7 +20,6 @@ public final class MeshState {
 
   private final EventExecutor control;
   private final @Nullable String localNode;
-  private final Interner interner = new Interner();
   private final Set<MeshObserver> observers = new LinkedHashSet<>();
   private final LocalWorkloadWaiters waiters = new LocalWorkloadWaiters();
 
@@ -50,7 +49,7 @@ public final class MeshState {
   public void update(Consumer<MeshUpdate> changes) {
     assert control.inEventLoop();
     MeshView before = view;
-    MeshUpdate update = new MeshUpdate(before, localNode, interner);
+    MeshUpdate update = new MeshUpdate(before, localNode);
     changes.accept(update);
     MeshChange change = update.finish();
     view = change.after();

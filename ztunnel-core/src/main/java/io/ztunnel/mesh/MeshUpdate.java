@@ -21,7 +21,6 @@ public final class MeshUpdate {
 
   private final MeshView before;
   private final @Nullable String localNode;
-  private final Interner interner;
   private final Set<String> touchedWorkloads = new LinkedHashSet<>();
   private final Set<String> touchedPolicies = new LinkedHashSet<>();
 
@@ -33,10 +32,9 @@ public final class MeshUpdate {
   private ServiceIndex.Editor services;
   private PolicyIndex.Editor policies;
 
-  MeshUpdate(MeshView before, @Nullable String localNode, Interner interner) {
+  MeshUpdate(MeshView before, @Nullable String localNode) {
     this.before = before;
     this.localNode = localNode;
-    this.interner = interner;
     workloads = new WorkloadIndex.Editor(before.workloads(), localNode);
     services = new ServiceIndex.Editor(before.services());
     policies = new PolicyIndex.Editor(before.policies());
@@ -48,11 +46,10 @@ public final class MeshUpdate {
   public void insertWorkload(Workload workload) {
     String uid = workload.uid();
     removeEndpoints(uid, workloads.get(uid));
-    Workload shared = workload.sharing(interner);
-    workloads.insert(shared);
+    workloads.insert(workload);
     touchedWorkloads.add(uid);
-    Optional<Workload> endpoint = Optional.of(shared);
-    shared.services().forEach(key -> change(key, uid, endpoint));
+    Optional<Workload> endpoint = Optional.of(workload);
+    workload.services().forEach(key -> change(key, uid, endpoint));
   }
 
   /** Removes a workload and its endpoints; false when there is none of this uid. */

@@ -252,6 +252,11 @@ public final class Workload implements Addressable, Resident {
     return own == null || own.contains(PodUid.POD);
   }
 
+  /** The same for all pods of a deployment: brings those together that serve the same services. */
+  public int deploymentHash() {
+    return profile.namePrefix().hashCode();
+  }
+
   Endpoint endpoint(PortMap ports) {
     return new Endpoint(uid(), ports, status());
   }
