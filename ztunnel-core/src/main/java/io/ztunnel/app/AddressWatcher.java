@@ -28,10 +28,8 @@ import org.jspecify.annotations.Nullable;
  * Brings workloads and services from the control plane into the mesh. Decodes on the {@code xds}
  * thread and applies on the control thread.
  *
- * <p>A response becomes visible as a whole, unless it is a large one: then in slices, so that the
- * control thread stays free for others. The order keeps what is visible in agreement: workloads
- * first, whose endpoints wait for their services; services, complete from their first moment; at
- * last what is gone.
+ * <p>A response becomes visible as a whole. A large one is made in slices, so that the control
+ * thread does other things in between.
  */
 final class AddressWatcher implements ResourceWatcher {
   /** How many changes the control thread makes at once: a few milliseconds. */
@@ -134,14 +132,34 @@ final class AddressWatcher implements ResourceWatcher {
               removed.forEach(update::remove);
             });
       } else {
-        // Those of one service together, so that it is changed once and not by every slice.
-        workloads.sort(Comparator.comparingInt(Workload::deploymentHash));
-        submit(workloads, MeshUpdate::insertWorkload);
-        submit(services, MeshUpdate::insertService);
-        submit(removed, MeshUpdate::remove);
+        applyInSlices();
       }
       control.execute(() -> done.complete(null));
       return done;
+    }
+
+    private void applyInSlices() {
+      // Those of one service together, so that it is changed once and not by every slice.
+      workloads.sort(Comparator.comparingInt(Workload::deploymentHash));
+      control.execute(mesh::hold);
+      try {
+        submit(workloads, MeshUpdate::insertWorkload);
+        submit(services, MeshUpdate::insertService);
+        submit(removed, MeshUpdate::remove);
+      } catch (RuntimeException e) {
+        done.completeExceptionally(e);
+        throw e;
+      } finally {
+        control.execute(this::showAll);
+      }
+    }
+
+    private void showAll() {
+      if (done.isCompletedExceptionally()) {
+        mesh.drop();
+      } else {
+        mesh.show();
+      }
     }
 
     private <T> void submit(List<T> changes, BiConsumer<MeshUpdate, T> change) {

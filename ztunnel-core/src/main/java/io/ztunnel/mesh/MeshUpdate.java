@@ -24,6 +24,8 @@ public final class MeshUpdate {
   private final Set<String> touchedWorkloads = new LinkedHashSet<>();
   private final Set<String> touchedPolicies = new LinkedHashSet<>();
 
+  private final List<WorkloadChange> changes = new ArrayList<>();
+
   /** The last word on each endpoint of each service. */
   private final Map<NamespacedHostname, Map<String, Optional<Workload>>> endpoints =
       new LinkedHashMap<>();
@@ -118,21 +120,28 @@ public final class MeshUpdate {
     before.workloads().forEach(workload -> touchedWorkloads.add(workload.uid()));
     before.policies().byKey().forEach((key, _) -> touchedPolicies.add(key));
     endpoints.clear();
+    changes.clear();
     workloads = new WorkloadIndex.Editor(WorkloadIndex.empty(), localNode);
     services = new ServiceIndex.Editor(ServiceIndex.empty());
     policies = new PolicyIndex.Editor(PolicyIndex.empty());
   }
 
-  MeshChange finish() {
+  /** Ends a step: what is done here needs not be done at the end. */
+  void settle() {
     endpoints.forEach(services::apply);
-    MeshView after = new MeshView(workloads.index(), services.index(), policies.index());
-    List<WorkloadChange> changes = new ArrayList<>();
+    endpoints.clear();
     for (String uid : touchedWorkloads) {
-      WorkloadChange change = compare(after, before.workload(uid), after.workload(uid));
+      WorkloadChange change = compare(before.workload(uid), workloads.get(uid));
       if (change != null) {
         changes.add(change);
       }
     }
+    touchedWorkloads.clear();
+  }
+
+  MeshChange finish() {
+    settle();
+    MeshView after = new MeshView(workloads.index(), services.index(), policies.index());
     boolean policiesChanged =
         touchedPolicies.stream()
             .anyMatch(
@@ -142,22 +151,21 @@ public final class MeshUpdate {
     return new MeshChange(before, after, changes, policiesChanged);
   }
 
-  private @Nullable WorkloadChange compare(
-      MeshView after, @Nullable Workload old, @Nullable Workload now) {
+  private @Nullable WorkloadChange compare(@Nullable Workload old, @Nullable Workload now) {
     if (old == null) {
       return now == null ? null : new WorkloadChange.Added(now);
     }
     if (now == null) {
-      return new WorkloadChange.Removed(old, identityUse(after, old));
+      return new WorkloadChange.Removed(old, identityUse(old));
     }
     return now.equals(old) ? null : new WorkloadChange.Replaced(old, now);
   }
 
-  private WorkloadChange.IdentityUse identityUse(MeshView after, Workload removed) {
+  private WorkloadChange.IdentityUse identityUse(Workload removed) {
     if (!workloads.isLocal(removed)) {
       return WorkloadChange.IdentityUse.NOT_LOCAL;
     }
-    return after.workloads().hasLocalIdentity(removed)
+    return workloads.hasLocalIdentity(removed)
         ? WorkloadChange.IdentityUse.STILL_USED
         : WorkloadChange.IdentityUse.UNUSED;
   }

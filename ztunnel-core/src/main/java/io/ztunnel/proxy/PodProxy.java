@@ -398,7 +398,7 @@ public final class PodProxy implements WorkloadProxy {
         case WorkloadChange.Added(Workload added) -> ownChanged |= isOwn(added);
         case WorkloadChange.Replaced(Workload before, Workload after) -> {
           ownChanged |= isOwn(after);
-          if (!before.ips().equals(after.ips()) || !before.identity().equals(after.identity())) {
+          if (!before.hasIpsOf(after) || !before.identity().equals(after.identity())) {
             moved.add(before.uid());
           }
         }
@@ -415,7 +415,7 @@ public final class PodProxy implements WorkloadProxy {
   }
 
   private boolean isOwn(Workload candidate) {
-    return candidate.info().equals(workload.info());
+    return candidate.isKnownAs(workload.info());
   }
 
   private void retireTunnels(Set<String> uids) {
