@@ -107,7 +107,28 @@ class ResponseReaderTest {
   void fieldsThatAreNotKnownAreSkipped() throws IOException {
     // 7: a number, 8: four bytes, 9: eight bytes, 10: text; then the nonce
     byte[] content = {
-      0x38, (byte) 0x96, 1, 0x45, 1, 2, 3, 4, 0x49, 1, 2, 3, 4, 5, 6, 7, 8, 0x52, 1, 'x', 0x2a, 1,
+      0x38,
+      (byte) 0x96,
+      1,
+      0x45,
+      1,
+      2,
+      3,
+      4,
+      0x49,
+      1,
+      2,
+      3,
+      4,
+      5,
+      6,
+      7,
+      8,
+      0x52,
+      1,
+      'x',
+      0x2a,
+      1,
       'n'
     };
     assertEquals(1, read(message(content), 1));

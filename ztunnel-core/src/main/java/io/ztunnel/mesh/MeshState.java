@@ -47,8 +47,8 @@ public final class MeshState {
 
   /**
    * Makes changes, all or (when the action throws) none of them. Control thread. Observers are told
-   * before this returns. Between {@link #hold} and {@link #show()} nobody is told, and an action that
-   * throws is a reason to {@link #drop}.
+   * before this returns. Between {@link #hold} and {@link #show()} nobody is told, and an action
+   * that throws is a reason to {@link #drop}.
    */
   public void update(Consumer<MeshUpdate> changes) {
     assert control.inEventLoop();

@@ -43,8 +43,7 @@ final class WorkloadTest {
     WorkloadInfo info = workload.info();
     assertTrue(workload.isKnownAs(info));
     assertFalse(
-        workload.isKnownAs(
-            new WorkloadInfo(name + "x", info.namespace(), info.serviceAccount())));
+        workload.isKnownAs(new WorkloadInfo(name + "x", info.namespace(), info.serviceAccount())));
     assertFalse(workload.isKnownAs(new WorkloadInfo(name, "other", info.serviceAccount())));
     assertFalse(workload.isKnownAs(new WorkloadInfo(name, info.namespace(), "other")));
     assertEquals(uid.hashCode(), workload.uidHash());
