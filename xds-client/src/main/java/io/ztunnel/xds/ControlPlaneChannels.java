@@ -158,7 +158,8 @@ public final class ControlPlaneChannels implements AutoCloseable {
         new Bootstrap().channel(NioSocketChannel.class).option(ChannelOption.ALLOCATOR, allocator);
     SOCKET_OPTIONS.forEach((option, value) -> setOption(sockets, option, value));
     return new DeltaCall(
-        new DeltaCall.Setting(controlPlane, sockets, tls, loops.next(), blocking, executor),
+        new ControlPlaneConnection.Setting(controlPlane, sockets, tls, loops.next(), blocking),
+        executor,
         listener,
         () -> release(tls));
   }

@@ -116,9 +116,9 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
     call.start();
     for (TypeState type : owner.types()) {
       int before = type.held().size();
-      List<DeltaDiscoveryRequest> requests = type.firstRequests(owner.node(), MAX_ECHO_BYTES);
-      requests.forEach(call::send);
-      int echoed = requests.getFirst().getInitialResourceVersionsCount();
+      TypeState.FirstRequests requests = type.firstRequests(owner.node(), MAX_ECHO_BYTES);
+      requests.messages().forEach(call::send);
+      int echoed = requests.echoed();
       if (type.isWildcard() && echoed < before) {
         partlyEchoed.add(type);
         observer.onPartialEcho(number, type.typeUrl(), echoed, before);
@@ -136,7 +136,7 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
   /** Sends a request, if the stream has not ended. */
   void send(DeltaDiscoveryRequest request) {
     if (!ended) {
-      call.send(request);
+      call.send(request.toByteArray());
     }
   }
 
@@ -221,8 +221,8 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
         }
         cancel(StreamEnd.Kind.ERROR, "a response cannot be read: " + e);
       }
-      if (!next.isReadable() && unread.remove(next)) {
-        next.release();
+      if (!next.isReadable()) {
+        unread.remove().release();
       }
     }
   }

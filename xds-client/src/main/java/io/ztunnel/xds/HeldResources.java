@@ -2,6 +2,7 @@ package io.ztunnel.xds;
 
 import java.util.HashMap;
 import java.util.Map;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -133,10 +134,11 @@ final class HeldResources {
    * Begins a stream: as many resources as fit are echoed and confirmed; the others are not.
    *
    * @param maxBytes limit of the echo on the wire
-   * @return name to version
+   * @param echo takes names and versions
+   * @return how many are echoed
    */
-  Map<String, String> echo(long maxBytes) {
-    Map<String, String> echo = new HashMap<>();
+  int echo(long maxBytes, BiConsumer<String, String> echo) {
+    int count = 0;
     long bytes = 0;
     long limit = distrusted ? 0 : maxBytes;
     distrusted = false;
@@ -153,13 +155,14 @@ final class HeldResources {
       String version = versionAt(slot, name);
       bytes += utf8Bytes(name) + version.length() + ENTRY_OVERHEAD_BYTES;
       if (bytes <= limit) {
-        echo.put(name, version);
+        echo.accept(name, version);
+        count++;
         flags[slot] |= CONFIRMED;
       } else {
         flags[slot] &= ~CONFIRMED;
       }
     }
-    return echo;
+    return count;
   }
 
   /** It is not known what is really held: the next echo is empty, so that all is sent again. */
