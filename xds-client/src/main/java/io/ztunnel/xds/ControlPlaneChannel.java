@@ -50,11 +50,6 @@ public final class ControlPlaneChannel implements AutoCloseable {
     return channel.getState(false) == ConnectivityState.TRANSIENT_FAILURE;
   }
 
-  /** Whether there is a connection on which calls can be made. */
-  boolean isConnected() {
-    return channel.getState(false) == ConnectivityState.READY;
-  }
-
   /** Ends the connection and all its calls, and returns at once. May be called twice. */
   @Override
   public void close() {

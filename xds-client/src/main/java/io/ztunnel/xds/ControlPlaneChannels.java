@@ -2,7 +2,9 @@ package io.ztunnel.xds;
 
 import io.grpc.netty.GrpcSslContexts;
 import io.grpc.netty.NettyChannelBuilder;
+import io.netty.bootstrap.Bootstrap;
 import io.netty.buffer.ByteBufAllocator;
+import io.netty.buffer.UnpooledByteBufAllocator;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
@@ -17,6 +19,7 @@ import io.netty.util.ReferenceCountUtil;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import java.io.IOException;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
@@ -28,26 +31,22 @@ import javax.net.ssl.SSLException;
 import jdk.net.ExtendedSocketOptions;
 
 /**
- * Opens channels to the control plane. They share one event loop, {@code grpc-0}, which is none of
- * the data path's, and two threads for what blocks (name service). Any thread opens; whoever made
- * this closes it, after the channels.
+ * Opens channels to the control plane, and makes the call of delta ADS. They share one event loop,
+ * {@code grpc-0}, which is none of the data path's, and two threads for what blocks (name service).
+ * Any thread opens; whoever made this closes it, after the channels.
  *
  * <p>Source: Istio ztunnel's gRPC transport: TLS 1.3 with ALPN h2 and without a client certificate,
  * 5 s to connect, TCP keepalive 300 s / 75 s / 9, HTTP/2 PING every 30 s with 10 s to answer while
  * calls are open.
  */
 public final class ControlPlaneChannels implements AutoCloseable {
-  /** The largest answer that is taken, in bytes: istiod sends a whole mesh in one. */
-  static final int MAX_MESSAGE_BYTES = 200 << 20;
-
   private static final int CONNECT_TIMEOUT_MILLIS = 5_000;
   private static final int KEEPALIVE_IDLE_SECONDS = 300;
   private static final int KEEPALIVE_INTERVAL_SECONDS = 75;
   private static final int KEEPALIVE_PROBES = 9;
   private static final int PING_SECONDS = 30;
   private static final int PING_TIMEOUT_SECONDS = 10;
-  private static final int WINDOW_BYTES = 4 << 20;
-  private static final int MAX_METADATA_BYTES = 64 << 10;
+  static final int MAX_METADATA_BYTES = 64 << 10;
   private static final int BLOCKING_THREADS = 2;
   private static final long IDLE_THREAD_SECONDS = 10;
   private static final long CLOSE_SECONDS = 2;
@@ -69,11 +68,27 @@ public final class ControlPlaneChannels implements AutoCloseable {
   private static final String[] GROUPS = {"X25519", "P-256", "P-384", "X25519MLKEM768"};
   private static final String[] POST_QUANTUM_GROUPS = {"X25519MLKEM768"};
 
+  private static final Map<ChannelOption<?>, Object> SOCKET_OPTIONS =
+      Map.of(
+          ChannelOption.CONNECT_TIMEOUT_MILLIS,
+          CONNECT_TIMEOUT_MILLIS,
+          ChannelOption.SO_KEEPALIVE,
+          true,
+          NioChannelOption.of(ExtendedSocketOptions.TCP_KEEPIDLE),
+          KEEPALIVE_IDLE_SECONDS,
+          NioChannelOption.of(ExtendedSocketOptions.TCP_KEEPINTERVAL),
+          KEEPALIVE_INTERVAL_SECONDS,
+          NioChannelOption.of(ExtendedSocketOptions.TCP_KEEPCOUNT),
+          KEEPALIVE_PROBES);
+
+  /** No pool: what a large response took is free memory afterwards. */
   private final ByteBufAllocator allocator;
 
   private final EventLoopGroup loops =
       new MultiThreadIoEventLoopGroup(
-          1, new DefaultThreadFactory("grpc", true), NioIoHandler.newFactory());
+          1,
+          new DefaultThreadFactory("grpc", true, Thread.MIN_PRIORITY), // connections go first
+          NioIoHandler.newFactory());
   private final ThreadPoolExecutor blocking =
       new ThreadPoolExecutor(
           BLOCKING_THREADS,
@@ -88,7 +103,7 @@ public final class ControlPlaneChannels implements AutoCloseable {
 
   /** Starts no thread before it is needed. */
   public ControlPlaneChannels() {
-    this(new ExactBufferAllocator());
+    this(new UnpooledByteBufAllocator(true));
   }
 
   ControlPlaneChannels(ByteBufAllocator allocator) {
@@ -104,23 +119,12 @@ public final class ControlPlaneChannels implements AutoCloseable {
    * @throws IOException if the roots cannot be read
    */
   public ControlPlaneChannel open(ControlPlane controlPlane, Executor executor) throws IOException {
-    SslContext tls =
-        tls(
-            controlPlane.tls(),
-            new ServerVerifier(controlPlane.roots().read(), controlPlane.acceptedNames()));
+    SslContext tls = trusting(controlPlane);
     NettyChannelBuilder builder =
         NettyChannelBuilder.forAddress(controlPlane.host(), controlPlane.port())
             .eventLoopGroup(loops)
             .channelType(NioSocketChannel.class)
-            .withOption(ChannelOption.CONNECT_TIMEOUT_MILLIS, CONNECT_TIMEOUT_MILLIS)
             .withOption(ChannelOption.ALLOCATOR, allocator)
-            .withOption(ChannelOption.SO_KEEPALIVE, true)
-            .withOption(
-                NioChannelOption.of(ExtendedSocketOptions.TCP_KEEPIDLE), KEEPALIVE_IDLE_SECONDS)
-            .withOption(
-                NioChannelOption.of(ExtendedSocketOptions.TCP_KEEPINTERVAL),
-                KEEPALIVE_INTERVAL_SECONDS)
-            .withOption(NioChannelOption.of(ExtendedSocketOptions.TCP_KEEPCOUNT), KEEPALIVE_PROBES)
             .sslContext(tls)
             .executor(executor)
             .offloadExecutor(blocking)
@@ -129,11 +133,49 @@ public final class ControlPlaneChannels implements AutoCloseable {
             .disableRetry()
             .keepAliveTime(PING_SECONDS, TimeUnit.SECONDS)
             .keepAliveTimeout(PING_TIMEOUT_SECONDS, TimeUnit.SECONDS)
-            .flowControlWindow(WINDOW_BYTES)
-            .maxInboundMetadataSize(MAX_METADATA_BYTES)
-            .maxInboundMessageSize(MAX_MESSAGE_BYTES);
-    contexts.add(tls);
+            .maxInboundMetadataSize(MAX_METADATA_BYTES);
+    SOCKET_OPTIONS.forEach((option, value) -> setOption(builder, option, value));
     return new ControlPlaneChannel(builder.build(), controlPlane, loops.next(), () -> release(tls));
+  }
+
+  @SuppressWarnings("unchecked") // the options are typed where they are listed
+  private static <T> void setOption(
+      NettyChannelBuilder builder, ChannelOption<T> option, Object value) {
+    builder.withOption(option, (T) value);
+  }
+
+  /**
+   * The call of delta ADS, on a connection of its own, with the roots as they are now. Reads a file
+   * if the roots are in one; does not connect yet.
+   *
+   * @param executor runs the callbacks, one after the other
+   * @throws IOException if the roots cannot be read
+   */
+  DeltaCall call(ControlPlane controlPlane, Executor executor, DeltaCall.Listener listener)
+      throws IOException {
+    SslContext tls = trusting(controlPlane);
+    Bootstrap sockets =
+        new Bootstrap().channel(NioSocketChannel.class).option(ChannelOption.ALLOCATOR, allocator);
+    SOCKET_OPTIONS.forEach((option, value) -> setOption(sockets, option, value));
+    return new DeltaCall(
+        new ControlPlaneConnection.Setting(controlPlane, sockets, tls, loops.next(), blocking),
+        executor,
+        listener,
+        () -> release(tls));
+  }
+
+  @SuppressWarnings("unchecked") // the options are typed where they are listed
+  private static <T> void setOption(Bootstrap sockets, ChannelOption<T> option, Object value) {
+    sockets.option(option, (T) value);
+  }
+
+  private SslContext trusting(ControlPlane controlPlane) throws IOException {
+    SslContext tls =
+        tls(
+            controlPlane.tls(),
+            new ServerVerifier(controlPlane.roots().read(), controlPlane.acceptedNames()));
+    contexts.add(tls);
+    return tls;
   }
 
   private void release(SslContext tls) {

@@ -1,14 +1,14 @@
 package io.ztunnel.xds;
 
-import io.grpc.CallOptions;
-import io.grpc.ClientCall;
-import io.grpc.Metadata;
 import io.grpc.Status;
+import io.netty.buffer.ByteBuf;
 import io.ztunnel.xds.proto.DeltaDiscoveryRequest;
 import java.io.IOException;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ScheduledExecutorService;
@@ -18,10 +18,11 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * One stream to the control plane, from its first requests to its end. One response is dealt with
- * at a time: the next is read when the last is in effect and acknowledged. Confined to the {@code
+ * at a time: resources are taken while they come, all is put into effect when the response is
+ * complete, and the next one is read when that is done and acknowledged. Confined to the {@code
  * xds} thread; dies with its stream.
  */
-final class DeltaStream extends ClientCall.Listener<DeltaResponse> {
+final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
   /** Limit of the names and versions of a first request: istiod takes messages of 4 MiB. */
   private static final long MAX_ECHO_BYTES = 3 << 20;
 
@@ -30,6 +31,9 @@ final class DeltaStream extends ClientCall.Listener<DeltaResponse> {
 
   /** Limit of the time until the first answer: a busy istiod makes its nodes wait in a queue. */
   private static final long FIRST_ANSWER_SECONDS = 120;
+
+  /** So many resources may come that do not say of which type they are, before others do. */
+  private static final int MAX_UNTYPED = 100;
 
   /** What the stream's owner does. */
   interface Owner {
@@ -49,19 +53,41 @@ final class DeltaStream extends ClientCall.Listener<DeltaResponse> {
     void onEnded(DeltaStream stream, StreamEnd end);
   }
 
+  /** Makes a call, which does not connect yet. */
+  @FunctionalInterface
+  interface Calls {
+    DeltaCall open(DeltaCall.Listener listener) throws IOException;
+  }
+
   private final long number;
   private final Owner owner;
   private final XdsObserver observer;
   private final ScheduledExecutorService timers;
   private final Executor thread;
-  private final ControlPlaneChannel channel;
-  private final ClientCall<DeltaDiscoveryRequest, DeltaResponse> call;
+  private final DeltaCall call;
+  private final ResponseReader reader = new ResponseReader(this);
+
+  /** What has come of the call and is not read yet. */
+  private final Queue<ByteBuf> unread = new ArrayDeque<>();
 
   /** Types whose first response has not come, after an echo that was not complete. */
   private final Set<TypeState> partlyEchoed = new HashSet<>();
 
   private @Nullable ScheduledFuture<?> connectTimer;
   private @Nullable ScheduledFuture<?> answerTimer;
+
+  /** Of the response that is coming; empty: not known yet. */
+  private String typeUrl = "";
+
+  /** Its first resources, while its type is not known. */
+  private final List<Resource> untyped = new ArrayList<>(0);
+
+  /** The response that is coming or being put into effect, if somebody subscribed to its type. */
+  private @Nullable Taking taking;
+
+  /** Whether it is being put into effect. */
+  private boolean applying;
+
   private boolean established;
   private boolean useful;
   private boolean ended;
@@ -75,30 +101,29 @@ final class DeltaStream extends ClientCall.Listener<DeltaResponse> {
       XdsObserver observer,
       ScheduledExecutorService timers,
       Executor thread,
-      ControlPlaneChannel channel) {
+      Calls calls)
+      throws IOException {
     this.number = number;
     this.owner = owner;
     this.observer = observer;
     this.timers = timers;
     this.thread = thread;
-    this.channel = channel;
-    this.call = channel.calls().newCall(DeltaResponse.METHOD, CallOptions.DEFAULT);
+    this.call = calls.open(this);
   }
 
   /** Opens the stream and sends the first request of each type. */
   void start() {
-    call.start(this, new Metadata());
+    call.start();
     for (TypeState type : owner.types()) {
       int before = type.held().size();
-      List<DeltaDiscoveryRequest> requests = type.firstRequests(owner.node(), MAX_ECHO_BYTES);
-      requests.forEach(call::sendMessage);
-      int echoed = requests.getFirst().getInitialResourceVersionsCount();
+      TypeState.FirstRequests requests = type.firstRequests(owner.node(), MAX_ECHO_BYTES);
+      requests.messages().forEach(call::send);
+      int echoed = requests.echoed();
       if (type.isWildcard() && echoed < before) {
         partlyEchoed.add(type);
         observer.onPartialEcho(number, type.typeUrl(), echoed, before);
       }
     }
-    call.request(1);
     connectTimer = timers.schedule(this::checkConnected, CONNECT_SECONDS, TimeUnit.SECONDS);
     answerTimer = timers.schedule(this::checkEstablished, FIRST_ANSWER_SECONDS, TimeUnit.SECONDS);
   }
@@ -111,7 +136,7 @@ final class DeltaStream extends ClientCall.Listener<DeltaResponse> {
   /** Sends a request, if the stream has not ended. */
   void send(DeltaDiscoveryRequest request) {
     if (!ended) {
-      call.sendMessage(request);
+      call.send(request.toByteArray());
     }
   }
 
@@ -119,17 +144,26 @@ final class DeltaStream extends ClientCall.Listener<DeltaResponse> {
   void cancel(StreamEnd.Kind kind, String reason) {
     if (!ended && ownEnd == null) {
       ownEnd = new StreamEnd(kind, reason);
-      call.cancel(reason, null);
+      call.cancel(reason);
     }
   }
 
   /** Ends the stream and its connection at once; the owner does not hear of it. */
   void close() {
     if (!ended) {
-      ended = true;
-      stopTimers();
-      call.cancel("closing", null);
-      channel.close();
+      drop();
+      call.cancel("closing");
+    }
+  }
+
+  /** Nothing more is read; of a response that is not complete nothing is in effect. */
+  private void drop() {
+    ended = true;
+    stopTimers();
+    unread.forEach(ByteBuf::release);
+    unread.clear();
+    if (taking != null && !applying) {
+      taking.type.held().distrust(); // what was read of it counts as held there
     }
   }
 
@@ -143,7 +177,7 @@ final class DeltaStream extends ClientCall.Listener<DeltaResponse> {
   }
 
   private void checkConnected() {
-    if (!ended && !established && !channel.isConnected()) {
+    if (!ended && !established && !call.isConnected()) {
       cancel(StreamEnd.Kind.CONNECTION_ERROR, "not connected within " + CONNECT_SECONDS + " s");
     }
   }
@@ -155,54 +189,110 @@ final class DeltaStream extends ClientCall.Listener<DeltaResponse> {
   }
 
   @Override
-  public void onHeaders(Metadata headers) {
+  public void onHeaders() {
     established = true;
     stopTimers();
     observer.onEstablished(number);
   }
 
   @Override
-  public void onMessage(DeltaResponse response) {
-    try (response) {
-      if (ownEnd == null) {
-        take(response);
+  public void onBytes(List<ByteBuf> bytes) {
+    if (ended) {
+      bytes.forEach(ByteBuf::release);
+      return;
+    }
+    unread.addAll(bytes);
+    read();
+  }
+
+  /** Reads up to the end of the next response. */
+  private void read() {
+    while (ownEnd == null && !applying) {
+      ByteBuf next = unread.peek();
+      if (next == null) {
+        call.request();
+        return;
       }
-    } catch (IOException | RuntimeException e) {
-      cancel(StreamEnd.Kind.ERROR, "a response cannot be read: " + e);
+      try {
+        reader.read(next);
+      } catch (IOException | RuntimeException e) {
+        if (taking != null) {
+          owner.onApplyFailed(taking.type, e);
+        }
+        cancel(StreamEnd.Kind.ERROR, "a response cannot be read: " + e);
+      }
+      if (!next.isReadable()) {
+        unread.remove().release();
+      }
     }
   }
 
   @Override
-  public void onClose(Status status, Metadata trailers) {
+  public void onResource(Resource resource) throws IOException {
+    resource.read();
+    if (typeUrl.isEmpty()) {
+      if (resource.payloadType().isEmpty()) {
+        keep(resource);
+        return;
+      }
+      begin(resource.payloadType());
+    }
+    if (taking != null) {
+      taking.put(resource);
+    }
+  }
+
+  /** The response says its type behind its resources; this one does not say it at all. */
+  private void keep(Resource resource) throws IOException {
+    untyped.add(resource.copy());
+    if (untyped.size() > MAX_UNTYPED) {
+      throw new IOException(
+          "more than %d resources without a type (expected: that of their response)"
+              .formatted(MAX_UNTYPED));
+    }
+  }
+
+  private void begin(String url) {
+    typeUrl = url;
+    TypeState type = owner.type(url);
+    if (type != null) {
+      taking = new Taking(type);
+      untyped.forEach(taking::put);
+    }
+    untyped.clear();
+  }
+
+  @Override
+  public void onEnd(ResponseReader.Summary summary) throws IOException {
+    if (typeUrl.isEmpty()) {
+      begin(summary.typeUrl());
+    }
+    if (!typeUrl.equals(summary.typeUrl())) {
+      throw new IOException(
+          "type_url: %s (expected: %s, as its resources are)"
+              .formatted(summary.typeUrl(), typeUrl));
+    }
+    typeUrl = "";
+    if (taking != null) {
+      taking.apply(summary);
+      return;
+    }
+    observer.onResponse(
+        number, summary.typeUrl(), summary.resources(), summary.removed().size(), 0);
+    observer.onUnknownType(number, summary.typeUrl());
+    answer(summary, List.of());
+  }
+
+  @Override
+  public void onClose(Status status) {
     if (!ended) {
-      ended = true;
-      stopTimers();
-      channel.close();
+      drop();
       StreamEnd own = ownEnd;
       owner.onEnded(this, own == null ? StreamEnd.of(status, established) : own);
     }
   }
 
-  private void take(DeltaResponse response) throws IOException {
-    DeltaResponse.Summary summary = response.summary();
-    TypeState type = owner.type(summary.typeUrl());
-    if (type == null) {
-      observer.onResponse(
-          number, summary.typeUrl(), summary.resources(), summary.removed().size(), 0);
-      observer.onUnknownType(number, summary.typeUrl());
-      answer(summary, List.of());
-      call.request(1);
-      return;
-    }
-    try {
-      new Taking(type, summary).take(response);
-    } catch (IOException | RuntimeException e) {
-      owner.onApplyFailed(type, e);
-      throw e;
-    }
-  }
-
-  private void answer(DeltaResponse.Summary summary, List<Rejection> rejections) {
+  private void answer(ResponseReader.Summary summary, List<Rejection> rejections) {
     DeltaDiscoveryRequest.Builder answer =
         DeltaDiscoveryRequest.newBuilder()
             .setTypeUrl(summary.typeUrl())
@@ -216,43 +306,22 @@ final class DeltaStream extends ClientCall.Listener<DeltaResponse> {
   /** One response on its way into effect. */
   private final class Taking {
     private final TypeState type;
-    private final DeltaResponse.Summary summary;
     private final ResourceBatch batch;
     private final List<Rejection> rejections = new ArrayList<>();
     private final List<Demands.Demand> answered = new ArrayList<>();
     private long payloadBytes;
 
-    Taking(TypeState type, DeltaResponse.Summary summary) {
+    Taking(TypeState type) {
       this.type = type;
-      this.summary = summary;
       this.batch = type.watcher().begin(number);
     }
 
-    void take(DeltaResponse response) throws IOException {
-      response.forEachResource(this::put);
-      observer.onResponse(
-          number, type.typeUrl(), summary.resources(), summary.removed().size(), payloadBytes);
-      for (String name : summary.removed()) {
-        remove(name);
-        note(type.demands().answered(name, null));
-      }
-      sweep();
-      var _ = batch.apply().whenCompleteAsync((_, failure) -> onApplied(failure), thread);
-    }
-
-    private void put(Resource resource) {
+    void put(Resource resource) {
       try {
-        resource.read();
         payloadBytes += resource.payloadLength();
-        if (resource.name().isEmpty()) {
-          throw new ResourceException("name: empty (expected: the name of the resource)");
-        }
-        if (!resource.hasPayload()) {
-          throw new ResourceException("XDS payload without resource");
-        }
-        type.held().put(batch.put(resource), resource.version());
-      } catch (IOException e) {
-        reject(resource, "decode error: " + e.getMessage());
+        resource.check();
+        batch.put(resource);
+        type.held().put(resource.name(), resource.version());
       } catch (ResourceException e) {
         reject(resource, e.reason());
       }
@@ -262,6 +331,18 @@ final class DeltaStream extends ClientCall.Listener<DeltaResponse> {
           note(type.demands().answered(alias, resource.name()));
         }
       }
+    }
+
+    void apply(ResponseReader.Summary summary) {
+      applying = true;
+      observer.onResponse(
+          number, type.typeUrl(), summary.resources(), summary.removed().size(), payloadBytes);
+      for (String name : summary.removed()) {
+        remove(name);
+        note(type.demands().answered(name, null));
+      }
+      sweep();
+      var _ = batch.apply().whenCompleteAsync((_, failure) -> onApplied(summary, failure), thread);
     }
 
     /** What was held before under this name stays. */
@@ -291,7 +372,7 @@ final class DeltaStream extends ClientCall.Listener<DeltaResponse> {
       }
     }
 
-    private void onApplied(@Nullable Throwable failure) {
+    private void onApplied(ResponseReader.Summary summary, @Nullable Throwable failure) {
       if (failure != null) {
         owner.onApplyFailed(type, failure);
         return;
@@ -308,7 +389,9 @@ final class DeltaStream extends ClientCall.Listener<DeltaResponse> {
       if (rejections.isEmpty()) {
         owner.onAcknowledged(type);
       }
-      call.request(1);
+      applying = false;
+      taking = null;
+      read();
     }
   }
 }

@@ -2,6 +2,7 @@ package io.ztunnel.xds;
 
 import java.util.HashMap;
 import java.util.Map;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -9,9 +10,10 @@ import org.jspecify.annotations.Nullable;
  * The resources of one type that are held: their names and versions. Confined to the {@code xds}
  * thread; outlives streams.
  *
- * <p>Compact, because a mesh has hundreds of thousands: an open hash table of 13 bytes a slot
- * beside the names, which the owner of the resources holds too. istiod's versions are 64-bit hashes
- * in hexadecimal and kept as numbers; others are kept as they are.
+ * <p>Compact, because a mesh has hundreds of thousands: an open hash table of 21 bytes a slot. Of
+ * names that end like a pod's, what comes before the end is kept once for all pods of a deployment
+ * ({@link NameStems}). istiod's versions are 64-bit hashes in hexadecimal and kept as numbers;
+ * others are kept as they are.
  *
  * <p>A resource is <em>confirmed</em> on a stream when the control plane knows that we hold it, or
  * has named it there.
@@ -31,7 +33,12 @@ final class HeldResources {
   private static final byte KIND = 3;
   private static final byte CONFIRMED = 4;
 
-  private @Nullable String[] names = new String[FIRST_CAPACITY];
+  private final NameStems known = new NameStems();
+
+  /** Where a name begins; its end is in {@link #tails}. */
+  private NameStems.@Nullable Stem[] stems = new NameStems.Stem[FIRST_CAPACITY];
+
+  private long[] tails = new long[FIRST_CAPACITY];
   private long[] versions = new long[FIRST_CAPACITY];
   private byte[] flags = new byte[FIRST_CAPACITY];
   private int size;
@@ -44,29 +51,36 @@ final class HeldResources {
     return size;
   }
 
+  /** How many texts the names begin with. */
+  int stems() {
+    return known.size();
+  }
+
   boolean contains(String name) {
-    return names[slot(name)] != null;
+    return stems[slot(name)] != null;
   }
 
   /** The version held of a resource; null if it is not held. */
   @Nullable String version(String name) {
     int slot = slot(name);
-    return names[slot] == null ? null : versionAt(slot, name);
+    return stems[slot] == null ? null : versionAt(slot, name);
   }
 
   /** Holds a resource, confirmed, in place of an earlier version. */
   void put(String name, String version) {
     int slot = slot(name);
-    if (names[slot] == null) {
-      if (2 * (size + 1) > names.length) {
+    if (stems[slot] == null) {
+      if (size + 1 > stems.length - stems.length / 4) {
         grow();
         slot = slot(name);
       }
+      int tail = NameStems.tailStart(name);
+      stems[slot] = known.use(name.substring(0, tail));
+      tails[slot] = NameStems.tail(name, tail);
       size++;
     } else if (isKept(slot, TEXT)) {
       otherVersions.remove(name);
     }
-    names[slot] = name;
     if (version.isEmpty()) {
       flags[slot] = EMPTY | CONFIRMED;
     } else if (isPlainHex(version)) {
@@ -81,7 +95,7 @@ final class HeldResources {
   /** Confirms a resource, if it is held. */
   void confirm(String name) {
     int slot = slot(name);
-    if (names[slot] != null) {
+    if (stems[slot] != null) {
       flags[slot] |= CONFIRMED;
     }
   }
@@ -89,28 +103,30 @@ final class HeldResources {
   /** Lets go of a resource, if it is held. */
   void remove(String name) {
     int hole = slot(name);
-    if (names[hole] == null) {
+    NameStems.Stem stem = stems[hole];
+    if (stem == null) {
       return;
     }
     if (isKept(hole, TEXT)) {
       otherVersions.remove(name);
     }
+    known.release(stem);
     size--;
-    int mask = names.length - 1;
-    for (int at = hole + 1 & mask; ; at = at + 1 & mask) {
-      String moved = names[at];
+    for (int at = next(hole); ; at = next(at)) {
+      NameStems.Stem moved = stems[at];
       if (moved == null) {
         break;
       }
       // Into the hole, unless that is before the place where it would be looked for.
-      if ((at - home(moved) & mask) >= (at - hole & mask)) {
-        names[hole] = moved;
+      if (distance(home(moved.hash(tails[at])), at) >= distance(hole, at)) {
+        stems[hole] = moved;
+        tails[hole] = tails[at];
         versions[hole] = versions[at];
         flags[hole] = flags[at];
         hole = at;
       }
     }
-    names[hole] = null;
+    stems[hole] = null;
     flags[hole] = 0;
   }
 
@@ -118,28 +134,35 @@ final class HeldResources {
    * Begins a stream: as many resources as fit are echoed and confirmed; the others are not.
    *
    * @param maxBytes limit of the echo on the wire
-   * @return name to version
+   * @param echo takes names and versions
+   * @return how many are echoed
    */
-  Map<String, String> echo(long maxBytes) {
-    Map<String, String> echo = new HashMap<>();
+  int echo(long maxBytes, BiConsumer<String, String> echo) {
+    int count = 0;
     long bytes = 0;
     long limit = distrusted ? 0 : maxBytes;
     distrusted = false;
-    for (int slot = 0; slot < names.length; slot++) {
-      String name = names[slot];
-      if (name == null) {
+    for (int slot = 0; slot < stems.length; slot++) {
+      NameStems.Stem stem = stems[slot];
+      if (stem == null) {
         continue;
       }
+      if (bytes > limit) {
+        flags[slot] &= ~CONFIRMED;
+        continue;
+      }
+      String name = stem.name(tails[slot]);
       String version = versionAt(slot, name);
       bytes += utf8Bytes(name) + version.length() + ENTRY_OVERHEAD_BYTES;
       if (bytes <= limit) {
-        echo.put(name, version);
+        echo.accept(name, version);
+        count++;
         flags[slot] |= CONFIRMED;
       } else {
         flags[slot] &= ~CONFIRMED;
       }
     }
-    return echo;
+    return count;
   }
 
   /** It is not known what is really held: the next echo is empty, so that all is sent again. */
@@ -149,10 +172,10 @@ final class HeldResources {
 
   /** Tells the names that are not confirmed. The table must not be changed meanwhile. */
   void forEachUnconfirmed(Consumer<String> action) {
-    for (int slot = 0; slot < names.length; slot++) {
-      String name = names[slot];
-      if (name != null && (flags[slot] & CONFIRMED) == 0) {
-        action.accept(name);
+    for (int slot = 0; slot < stems.length; slot++) {
+      NameStems.Stem stem = stems[slot];
+      if (stem != null && (flags[slot] & CONFIRMED) == 0) {
+        action.accept(stem.name(tails[slot]));
       }
     }
   }
@@ -171,32 +194,48 @@ final class HeldResources {
 
   /** Where a name is, or would be. */
   private int slot(String name) {
-    int mask = names.length - 1;
-    int slot = home(name);
-    while (names[slot] != null && !name.equals(names[slot])) {
-      slot = slot + 1 & mask;
+    int slot = home(name.hashCode());
+    for (NameStems.Stem stem = stems[slot];
+        stem != null && !stem.is(name, tails[slot]);
+        stem = stems[slot]) {
+      slot = next(slot);
     }
     return slot;
   }
 
-  private int home(String name) {
-    int hash = name.hashCode() * 0x9E3779B9; // spread: hashes of similar names are similar
-    return (hash ^ hash >>> 16) & names.length - 1;
+  private int next(int slot) {
+    return slot + 1 < stems.length ? slot + 1 : 0;
+  }
+
+  private int distance(int from, int to) {
+    return to >= from ? to - from : to - from + stems.length;
+  }
+
+  /** The capacity is any number: the hash is a share of it, by its high bits. */
+  private int home(int nameHash) {
+    int hash = nameHash * 0x9E3779B9; // spread: hashes of similar names are similar
+    return (int) ((Integer.toUnsignedLong(hash) * stems.length) >>> Integer.SIZE);
   }
 
   private void grow() {
-    @Nullable String[] oldNames = names;
+    NameStems.@Nullable Stem[] oldStems = stems;
+    long[] oldTails = tails;
     long[] oldVersions = versions;
     byte[] oldFlags = flags;
-    int capacity = 2 * oldNames.length;
-    names = new String[capacity];
+    int capacity = oldStems.length + oldStems.length / 2;
+    stems = new NameStems.Stem[capacity];
+    tails = new long[capacity];
     versions = new long[capacity];
     flags = new byte[capacity];
-    for (int old = 0; old < oldNames.length; old++) {
-      String name = oldNames[old];
-      if (name != null) {
-        int slot = slot(name);
-        names[slot] = name;
+    for (int old = 0; old < oldStems.length; old++) {
+      NameStems.Stem stem = oldStems[old];
+      if (stem != null) {
+        int slot = home(stem.hash(oldTails[old]));
+        while (stems[slot] != null) {
+          slot = next(slot);
+        }
+        stems[slot] = stem;
+        tails[slot] = oldTails[old];
         versions[slot] = oldVersions[old];
         flags[slot] = oldFlags[old];
       }

@@ -4,16 +4,18 @@ import com.google.protobuf.CodedInputStream;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.WireFormat;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One resource of a response. Belongs to the {@code xds} thread; valid only while it is handed
  * over.
  *
  * <p>Source: Envoy's {@code Resource} (version = 1, resource = 2, name = 3, aliases = 4); the other
- * fields are ignored, as in Istio. The type that the payload claims is not looked at (Istio).
+ * fields are ignored, as in Istio.
  */
 public final class Resource {
   private static final int VERSION = 1 << 3 | WireFormat.WIRETYPE_LENGTH_DELIMITED;
@@ -22,36 +24,68 @@ public final class Resource {
   private static final int ALIAS = 4 << 3 | WireFormat.WIRETYPE_LENGTH_DELIMITED;
 
   // google.protobuf.Any
+  private static final int ANY_TYPE = 1 << 3 | WireFormat.WIRETYPE_LENGTH_DELIMITED;
   private static final int ANY_VALUE = 2 << 3 | WireFormat.WIRETYPE_LENGTH_DELIMITED;
 
   private final byte[] bytes;
+  private final int offset;
+  private final int length;
   private String name = "";
   private String version = "";
   private final List<String> aliases = new ArrayList<>(0);
+  private @Nullable String defect;
   private boolean hasPayload;
+  private int typeOffset;
+  private int typeLength;
   private int payloadOffset;
   private int payloadLength;
 
   /** Not yet read: see {@link #read}. */
-  Resource(byte[] bytes) {
+  Resource(byte[] bytes, int offset, int length) {
     this.bytes = bytes;
+    this.offset = offset;
+    this.length = length;
+  }
+
+  /** The same in memory of its own, for later. */
+  Resource copy() {
+    Resource copy = new Resource(Arrays.copyOfRange(bytes, offset, offset + length), 0, length);
+    copy.read();
+    return copy;
+  }
+
+  /** Reads the envelope, as far as it can be read. */
+  void read() {
+    CodedInputStream in = CodedInputStream.newInstance(bytes, offset, length);
+    try {
+      for (int tag = in.readTag(); tag != 0; tag = in.readTag()) {
+        switch (tag) {
+          case VERSION -> version = in.readStringRequireUtf8();
+          case PAYLOAD -> readAny(in);
+          case NAME -> name = in.readStringRequireUtf8();
+          case ALIAS -> aliases.add(in.readStringRequireUtf8());
+          default -> skip(in, tag);
+        }
+      }
+    } catch (IOException e) {
+      defect = "decode error: " + e.getMessage();
+    }
   }
 
   /**
-   * Reads the envelope. What was read before an error stays, so that the error can name it.
+   * Looks whether it can be taken.
    *
-   * @throws IOException that says what is broken
+   * @throws ResourceException that says what is wrong with the envelope
    */
-  void read() throws IOException {
-    CodedInputStream in = CodedInputStream.newInstance(bytes);
-    for (int tag = in.readTag(); tag != 0; tag = in.readTag()) {
-      switch (tag) {
-        case VERSION -> version = in.readStringRequireUtf8();
-        case PAYLOAD -> readAny(in);
-        case NAME -> name = in.readStringRequireUtf8();
-        case ALIAS -> aliases.add(in.readStringRequireUtf8());
-        default -> skip(in, tag);
-      }
+  void check() throws ResourceException {
+    if (defect != null) {
+      throw new ResourceException(defect);
+    }
+    if (name.isEmpty()) {
+      throw new ResourceException("name: empty (expected: the name of the resource)");
+    }
+    if (!hasPayload) {
+      throw new ResourceException("XDS payload without resource");
     }
   }
 
@@ -60,12 +94,18 @@ public final class Resource {
     payloadLength = 0;
     int limit = in.pushLimit(in.readRawVarint32());
     for (int tag = in.readTag(); tag != 0; tag = in.readTag()) {
-      if (tag == ANY_VALUE) {
-        payloadLength = in.readRawVarint32();
-        payloadOffset = in.getTotalBytesRead();
-        in.skipRawBytes(payloadLength);
-      } else {
-        skip(in, tag);
+      switch (tag) {
+        case ANY_TYPE -> {
+          typeLength = in.readRawVarint32();
+          typeOffset = offset + in.getTotalBytesRead();
+          in.skipRawBytes(typeLength);
+        }
+        case ANY_VALUE -> {
+          payloadLength = in.readRawVarint32();
+          payloadOffset = offset + in.getTotalBytesRead();
+          in.skipRawBytes(payloadLength);
+        }
+        default -> skip(in, tag);
       }
     }
     in.popLimit(limit);
@@ -92,9 +132,9 @@ public final class Resource {
     return aliases;
   }
 
-  /** Whether there is a payload, be it empty. */
-  boolean hasPayload() {
-    return hasPayload;
+  /** The type that the payload claims; empty: it claims none. */
+  String payloadType() {
+    return new String(bytes, typeOffset, typeLength, StandardCharsets.UTF_8);
   }
 
   /** The size of the payload in bytes. */
@@ -102,7 +142,17 @@ public final class Resource {
     return payloadLength;
   }
 
-  /** The message itself, in an array of its own. */
+  /** What the payload is in: an array that is used again for other resources. */
+  public byte[] bytes() {
+    return bytes;
+  }
+
+  /** Where in {@link #bytes} the payload begins. */
+  public int payloadOffset() {
+    return payloadOffset;
+  }
+
+  /** The payload in an array of its own. */
   public byte[] payload() {
     return Arrays.copyOfRange(bytes, payloadOffset, payloadOffset + payloadLength);
   }

@@ -4,7 +4,6 @@ import io.ztunnel.xds.proto.DeltaDiscoveryRequest;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
-import java.util.Map;
 import java.util.function.LongSupplier;
 
 /** What is known of one subscribed type. Confined to the {@code xds} thread; outlives streams. */
@@ -44,41 +43,50 @@ final class TypeState {
   }
 
   /**
+   * The requests that begin a stream, as they are sent. Immutable but for the arrays.
+   *
+   * @param echoed of how many resources that are held they say the version
+   */
+  record FirstRequests(List<byte[]> messages, int echoed) {
+    FirstRequests {
+      messages = List.copyOf(messages);
+    }
+  }
+
+  /**
    * The requests that begin a stream. With more than fits into one, what is left over is found out
    * by what the first response does not name (wildcard), or asked for again (on demand).
    *
    * @param maxBytes limit of the names and versions of a request
    */
-  List<DeltaDiscoveryRequest> firstRequests(XdsNode node, long maxBytes) {
-    Map<String, String> echo = held.echo(maxBytes);
+  FirstRequests firstRequests(XdsNode node, long maxBytes) {
+    EchoedVersions versions = new EchoedVersions();
+    int echoed = held.echo(maxBytes, versions::add);
     DeltaDiscoveryRequest.Builder first =
         DeltaDiscoveryRequest.newBuilder().setNode(node.toProto()).setTypeUrl(typeUrl());
-    List<DeltaDiscoveryRequest> requests = new ArrayList<>();
+    List<String> left = new ArrayList<>();
     switch (subscription.mode()) {
-      case WILDCARD -> requests.add(first.putAllInitialResourceVersions(echo).build());
+      case WILDCARD -> {} // it is asked for by naming nothing
       case ON_DEMAND -> {
-        List<String> left = new ArrayList<>();
+        first.addResourceNamesSubscribe(ALL).addResourceNamesUnsubscribe(ALL);
         held.forEachUnconfirmed(left::add);
-        boolean everythingFits = left.isEmpty();
+        int room = left.isEmpty() ? MAX_NAMES_OF_A_REQUEST - echoed : 0;
         for (String key : demands.keys()) {
           if (!held.contains(key)) {
-            if (everythingFits && echo.size() < MAX_NAMES_OF_A_REQUEST) {
-              echo.put(key, "");
+            if (room > 0) {
+              versions.add(key, "");
+              room--;
             } else {
               left.add(key);
             }
           }
         }
-        requests.add(
-            first
-                .addResourceNamesSubscribe(ALL)
-                .addResourceNamesUnsubscribe(ALL)
-                .putAllInitialResourceVersions(echo)
-                .build());
-        requests.addAll(subscribe(left));
       }
     }
-    return requests;
+    List<byte[]> messages = new ArrayList<>();
+    messages.add(versions.behind(first.build()));
+    subscribe(left).forEach(request -> messages.add(request.toByteArray()));
+    return new FirstRequests(messages, echoed);
   }
 
   /** As many as surely fit into a request of 4 MiB, with names of up to 350 bytes. */

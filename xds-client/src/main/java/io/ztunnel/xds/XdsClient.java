@@ -66,6 +66,7 @@ public final class XdsClient implements AutoCloseable {
    * @param nanoTime the clock
    * @param random spreads the attempts of many nodes; used on the xds thread only
    */
+  @SuppressWarnings("ThreadPriorityCheck") // a nice value, for latency; nothing relies on it
   public XdsClient(
       ControlPlane controlPlane,
       XdsSettings settings,
@@ -88,7 +89,14 @@ public final class XdsClient implements AutoCloseable {
     }
     this.thread =
         new ScheduledThreadPoolExecutor(
-            1, task -> Thread.ofPlatform().name("xds").daemon().unstarted(task));
+            1,
+            // Connections go first: a whole mesh keeps this thread busy for seconds.
+            task ->
+                Thread.ofPlatform()
+                    .name("xds")
+                    .daemon()
+                    .priority(Thread.MIN_PRIORITY)
+                    .unstarted(task));
     thread.setRemoveOnCancelPolicy(true);
   }
 
@@ -228,15 +236,20 @@ public final class XdsClient implements AutoCloseable {
     }
     streams++;
     streamBeganNanos = nanoTime.getAsLong();
-    ControlPlaneChannel channel;
+    DeltaStream opened;
     try {
-      channel = channels.open(controlPlane, this::execute);
+      opened =
+          new DeltaStream(
+              streams,
+              new StreamOwner(),
+              observer,
+              thread,
+              this::execute,
+              listener -> channels.call(controlPlane, thread, listener));
     } catch (IOException | RuntimeException e) {
       pause(new StreamEnd(StreamEnd.Kind.ERROR, e.toString()));
       return;
     }
-    DeltaStream opened =
-        new DeltaStream(streams, new StreamOwner(), observer, thread, this::execute, channel);
     stream = opened;
     try {
       opened.start();

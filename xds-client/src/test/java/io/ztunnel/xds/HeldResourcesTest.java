@@ -1,6 +1,7 @@
 package io.ztunnel.xds;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
@@ -35,7 +36,44 @@ class HeldResourcesTest {
   void versionsAreEchoedAsTheyCame(String version) {
     held.put("n", version);
     assertEquals(version, held.version("n"));
-    assertEquals(Map.of("n", version), held.echo(1_000));
+    assertEquals(Map.of("n", version), echo(1_000));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "Kubernetes//Pod/ns/cart-7d4b9c6f5-x2x8z",
+        "ns/cart.ns.svc.cluster.local",
+        "a-",
+        "-",
+        "-12345678",
+        "-123456789",
+        "a-é",
+        "a-\0",
+        "é-b",
+        ""
+      })
+  void namesAreEchoedAsTheyCame(String name) {
+    held.put(name, "1");
+    held.put(name + "y", "2");
+    held.put("x" + name, "3");
+    assertEquals(Map.of(name, "1", name + "y", "2", "x" + name, "3"), echo(1_000));
+    held.remove(name);
+    assertFalse(held.contains(name));
+    assertEquals("2", held.version(name + "y"));
+  }
+
+  @Test
+  void podsOfADeploymentShareTheBeginningOfTheirNames() {
+    for (int pod = 0; pod < 1_000; pod++) {
+      held.put("Kubernetes//Pod/ns/cart-7d4b9c6f5-" + pod, "1");
+      held.put("Kubernetes//Pod/ns/shop-5c8d7b9f4-" + pod, "1");
+    }
+    assertEquals(2, held.stems());
+    for (int pod = 0; pod < 1_000; pod++) {
+      held.remove("Kubernetes//Pod/ns/cart-7d4b9c6f5-" + pod);
+    }
+    assertEquals(1, held.stems(), "what no name needs is let go of");
   }
 
   @Test
@@ -44,7 +82,7 @@ class HeldResourcesTest {
     Random random = new Random(seed);
     Map<String, String> model = new HashMap<>();
     for (int step = 0; step < 200_000; step++) {
-      String name = "n" + random.nextInt(3_000);
+      String name = "n-" + random.nextInt(50) + "-" + random.nextInt(60);
       switch (random.nextInt(3)) {
         case 0 -> {
           held.remove(name);
@@ -62,7 +100,7 @@ class HeldResourcesTest {
       }
       assertEquals(model.get(name), held.version(name), "seed " + seed + ", step " + step);
     }
-    assertEquals(model, held.echo(Long.MAX_VALUE), "seed " + seed);
+    assertEquals(model, echo(Long.MAX_VALUE), "seed " + seed);
     assertEquals(model.size(), held.size());
   }
 
@@ -71,7 +109,7 @@ class HeldResourcesTest {
     for (int i = 0; i < 100; i++) {
       held.put("name-" + i, "1");
     }
-    Map<String, String> echo = held.echo(500);
+    Map<String, String> echo = echo(500);
     assertTrue(echo.size() > 10 && echo.size() < 40, () -> "echoed: " + echo.size());
     List<String> left = unconfirmed();
     assertEquals(100 - echo.size(), left.size());
@@ -84,9 +122,15 @@ class HeldResourcesTest {
   void nothingIsEchoedOnceAfterDistrust() {
     held.put("a", "1");
     held.distrust();
-    assertEquals(Map.of(), held.echo(1_000));
+    assertEquals(Map.of(), echo(1_000));
     assertEquals(List.of("a"), unconfirmed());
-    assertEquals(Map.of("a", "1"), held.echo(1_000));
+    assertEquals(Map.of("a", "1"), echo(1_000));
+  }
+
+  private Map<String, String> echo(long maxBytes) {
+    Map<String, String> echo = new HashMap<>();
+    assertEquals(held.echo(maxBytes, echo::put), echo.size());
+    return echo;
   }
 
   private List<String> unconfirmed() {

@@ -17,20 +17,23 @@ final class RecordingWatcher implements ResourceWatcher {
   /** How many of the next batches cannot be applied. */
   final AtomicInteger failures = new AtomicInteger();
 
+  /** Done before each resource is taken. */
+  volatile Runnable onPut = () -> {};
+
   @Override
   public ResourceBatch begin(long stream) {
     return new ResourceBatch() {
       private final List<Runnable> changes = new ArrayList<>();
 
       @Override
-      public String put(Resource resource) throws ResourceException {
+      public void put(Resource resource) throws ResourceException {
+        onPut.run();
         String text = new String(resource.payload(), StandardCharsets.UTF_8);
         if (text.startsWith("bad")) {
           throw new ResourceException("payload: " + text + " (expected: a good one)");
         }
         String kept = text.length() > 100 ? text.substring(0, 100) : text;
         changes.add(() -> held.put(resource.name(), kept));
-        return resource.name();
       }
 
       @Override

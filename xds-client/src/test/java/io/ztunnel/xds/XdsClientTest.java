@@ -11,6 +11,7 @@ import com.google.protobuf.Struct;
 import com.google.protobuf.Value;
 import io.grpc.Metadata;
 import io.grpc.Status;
+import io.netty.buffer.Unpooled;
 import io.ztunnel.xds.FakeControlPlane.Entry;
 import io.ztunnel.xds.proto.DeltaDiscoveryRequest;
 import java.net.URI;
@@ -23,6 +24,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -302,6 +304,70 @@ class XdsClientTest {
     assertEquals(Map.of("a", "1"), addresses.held);
     control.put(ADDRESS, entry("b", "2"));
     awaitHeld(Map.of("a", "1", "b", "2"));
+  }
+
+  @Test
+  void ofAResponseThatIsCutOffNothingIsInEffectAndAllIsAskedForAgain() throws Exception {
+    FakeControlPlane control = serve();
+    control.put(ADDRESS, entry("a", "1"), entry("gone", "2"));
+    connect();
+    awaitWarm();
+    CountDownLatch begun = new CountDownLatch(1);
+    CountDownLatch cut = new CountDownLatch(1);
+    addresses.onPut =
+        () -> {
+          begun.countDown();
+          Await.latch(cut);
+        };
+    String large = "z".repeat(1 << 20);
+    control.remove(ADDRESS, List.of("gone"));
+    control.put(ADDRESS, IntStream.range(0, 30).mapToObj(i -> entry("w" + i, large)).toList());
+    Await.latch(begun);
+    control.stopListening();
+    cut.countDown();
+    Await.until("the stream ends", () -> !observer.ends.isEmpty(), () -> observer.ends);
+    assertEquals(Set.of("a"), addresses.held.keySet());
+
+    control.remove(ADDRESS, List.of("w0"));
+    control.listen();
+    Await.until("all is there", () -> addresses.held.size() == 30, () -> addresses.held.keySet());
+    assertFalse(addresses.held.containsKey("w0"), "it was never in effect");
+    assertEquals(Map.of(), control.awaitFirst(2, ADDRESS).getInitialResourceVersionsMap());
+  }
+
+  @Test
+  void aResourceWithoutAPayloadIsRejectedAloneWhereverItStands() throws Exception {
+    FakeControlPlane control = serve();
+    connect();
+    awaitWarm();
+    byte[] rest =
+        FakeControlPlane.response(ADDRESS, "n", List.of(entry("a", "1")), List.of(), false);
+    control.sendRaw(joined(new byte[] {0x12, 3, 0x1a, 1, 'x'}, rest));
+    assertEquals(
+        "x: XDS payload without resource",
+        control.awaitAnswer(1, ADDRESS, true).getErrorDetail().getMessage());
+    awaitHeld(Map.of("a", "1"));
+  }
+
+  @Test
+  void aResponseWhoseResourcesAreOfAnotherTypeEndsTheStream() throws Exception {
+    FakeControlPlane control = serve();
+    control.put(ADDRESS, entry("a", "1"));
+    connect();
+    awaitWarm();
+    byte[] foreign =
+        FakeControlPlane.response(AUTHORIZATION, "n", List.of(entry("p", "1")), List.of(), false);
+    byte[] type = ADDRESS.getBytes(UTF_8);
+    control.sendRaw(joined(foreign, new byte[] {0x22, (byte) type.length}, type));
+    control.awaitFirst(2, ADDRESS);
+    StreamEnd end = observer.ends.getFirst().end();
+    assertTrue(end.detail().contains(AUTHORIZATION), end::detail);
+    assertEquals(Map.of(), policies.held);
+    assertEquals(Map.of("a", "1"), addresses.held);
+  }
+
+  private static byte[] joined(byte[]... parts) {
+    return Unpooled.wrappedBuffer(parts).copy().array();
   }
 
   @Test

@@ -14,11 +14,13 @@ import io.ztunnel.xds.ResourceBatch;
 import io.ztunnel.xds.ResourceException;
 import io.ztunnel.xds.ResourceWatcher;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -26,16 +28,14 @@ import org.jspecify.annotations.Nullable;
  * Brings workloads and services from the control plane into the mesh. Decodes on the {@code xds}
  * thread and applies on the control thread.
  *
- * <p>A response becomes visible as a whole, unless it is a large one: then in slices, so that the
- * control thread stays free for others. The order keeps what is visible in agreement: workloads
- * first, whose endpoints wait for their services; services, complete from their first moment; at
- * last what is gone.
+ * <p>A response becomes visible as a whole. A large one is made in slices, so that the control
+ * thread does other things in between.
  */
 final class AddressWatcher implements ResourceWatcher {
   /** How many changes the control thread makes at once: a few milliseconds. */
   private static final int SLICE = 1_000;
 
-  /** So many slices may wait for the control thread, which bounds what is decoded ahead. */
+  /** So many slices may wait for the control thread, so that its other tasks come in between. */
   private static final int SLICES_AHEAD = 2;
 
   /** Limit of the time that a slice waits for the control thread. */
@@ -99,33 +99,22 @@ final class AddressWatcher implements ResourceWatcher {
   private final class Batch implements ResourceBatch {
     private final List<Service> services = new ArrayList<>();
     private final List<String> removed = new ArrayList<>();
-    private List<Workload> workloads = new ArrayList<>();
+    private final List<Workload> workloads = new ArrayList<>();
     private final CompletableFuture<Void> done = new CompletableFuture<>();
 
     @Override
-    public String put(Resource resource) throws ResourceException {
+    public void put(Resource resource) throws ResourceException {
       Addressable address;
       try {
-        address = decoder.address(resource.payload());
+        address =
+            decoder.address(resource.bytes(), resource.payloadOffset(), resource.payloadLength());
       } catch (io.ztunnel.mesh.ResourceException e) {
         throw new ResourceException(String.valueOf(e.getMessage()), e);
       }
-      return switch (address) {
-        case Service service -> {
-          services.add(service);
-          yield resource.name();
-        }
-        case Workload workload -> {
-          workloads.add(workload);
-          if (workloads.size() == SLICE) {
-            List<Workload> slice = workloads;
-            workloads = new ArrayList<>();
-            submit(update -> slice.forEach(update::insertWorkload));
-          }
-          // One text for both of us.
-          yield workload.uid().equals(resource.name()) ? workload.uid() : resource.name();
-        }
-      };
+      switch (address) {
+        case Service service -> services.add(service);
+        case Workload workload -> workloads.add(workload);
+      }
     }
 
     @Override
@@ -135,19 +124,49 @@ final class AddressWatcher implements ResourceWatcher {
 
     @Override
     public CompletionStage<Void> apply() {
-      List<String> first = removed.subList(0, Math.min(SLICE, removed.size()));
-      submit(
-          update -> {
-            workloads.forEach(update::insertWorkload);
-            services.forEach(update::insertService);
-            first.forEach(update::remove);
-          });
-      for (int from = first.size(); from < removed.size(); from += SLICE) {
-        List<String> slice = removed.subList(from, Math.min(from + SLICE, removed.size()));
-        submit(update -> slice.forEach(update::remove));
+      if (workloads.size() + services.size() + removed.size() <= SLICE) {
+        submit(
+            update -> {
+              workloads.forEach(update::insertWorkload);
+              services.forEach(update::insertService);
+              removed.forEach(update::remove);
+            });
+      } else {
+        applyInSlices();
       }
       control.execute(() -> done.complete(null));
       return done;
+    }
+
+    private void applyInSlices() {
+      // Those of one service together, so that it is changed once and not by every slice.
+      workloads.sort(Comparator.comparingInt(Workload::deploymentHash));
+      control.execute(mesh::hold);
+      try {
+        submit(workloads, MeshUpdate::insertWorkload);
+        submit(services, MeshUpdate::insertService);
+        submit(removed, MeshUpdate::remove);
+      } catch (RuntimeException e) {
+        done.completeExceptionally(e);
+        throw e;
+      } finally {
+        control.execute(this::showAll);
+      }
+    }
+
+    private void showAll() {
+      if (done.isCompletedExceptionally()) {
+        mesh.drop();
+      } else {
+        mesh.show();
+      }
+    }
+
+    private <T> void submit(List<T> changes, BiConsumer<MeshUpdate, T> change) {
+      for (int from = 0; from < changes.size(); from += SLICE) {
+        List<T> slice = changes.subList(from, Math.min(from + SLICE, changes.size()));
+        submit(update -> slice.forEach(one -> change.accept(update, one)));
+      }
     }
 
     /** Has changes made together, after those submitted before. Waits while too many are ahead. */

@@ -11,7 +11,16 @@ final class NamedThreads extends DefaultThreadFactory {
   private final AtomicInteger next = new AtomicInteger();
 
   NamedThreads(String name) {
-    super(name, true);
+    this(name, Thread.NORM_PRIORITY);
+  }
+
+  /**
+   * Threads of one priority.
+   *
+   * @param priority what Java calls so; docker/jvm.options says which nice value it is
+   */
+  NamedThreads(String name, int priority) {
+    super(name, true, priority);
     this.name = name;
   }
 

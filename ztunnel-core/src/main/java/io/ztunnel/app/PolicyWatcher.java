@@ -51,7 +51,7 @@ final class PolicyWatcher implements ResourceWatcher {
     }
 
     @Override
-    public String put(Resource resource) throws ResourceException {
+    public void put(Resource resource) throws ResourceException {
       try {
         policies.put(resource.name(), decoder.authorization(resource.payload()));
       } catch (io.ztunnel.mesh.ResourceException e) {
@@ -59,7 +59,6 @@ final class PolicyWatcher implements ResourceWatcher {
       }
       LOG.at(LogLevel.INFO, XdsTelemetry.span(stream), "handling RBAC update " + resource.name())
           .log();
-      return resource.name();
     }
 
     @Override

@@ -131,7 +131,9 @@ final class Ztunnel implements AutoCloseable {
   private Ztunnel(Config config, Version version, Logging.Session log) throws StartException {
     this.config = config;
     this.transport = DataPathSettings.transport(config);
-    this.control = new DefaultEventExecutor(new NamedThreads("control"));
+    this.control =
+        new DefaultEventExecutor(
+            new NamedThreads("control", Thread.MIN_PRIORITY + 1)); // connections go first
     this.loops =
         new MultiThreadIoEventLoopGroup(
             config.engine().workerThreads(),

@@ -7,7 +7,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Keeps one object of those that are equal, as long as anybody uses it. A hash table of weak
- * references, for it holds a few objects for each deployment. Confined to the control thread.
+ * references, for it holds a few objects for each deployment. Confined to the thread that uses it.
  */
 final class Interner {
   private static final int FIRST_CAPACITY = 64;

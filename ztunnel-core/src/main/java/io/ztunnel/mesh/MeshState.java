@@ -20,9 +20,11 @@ public final class MeshState {
 
   private final EventExecutor control;
   private final @Nullable String localNode;
-  private final Interner interner = new Interner();
   private final Set<MeshObserver> observers = new LinkedHashSet<>();
   private final LocalWorkloadWaiters waiters = new LocalWorkloadWaiters();
+
+  /** An update that is made in steps; null: there is none. Confined to the control thread. */
+  private @Nullable MeshUpdate held;
 
   /** Written by the control thread, read by any. */
   private volatile MeshView view = MeshView.EMPTY;
@@ -45,13 +47,50 @@ public final class MeshState {
 
   /**
    * Makes changes, all or (when the action throws) none of them. Control thread. Observers are told
-   * before this returns.
+   * before this returns. Between {@link #hold} and {@link #show()} nobody is told, and an action
+   * that throws is a reason to {@link #drop}.
    */
   public void update(Consumer<MeshUpdate> changes) {
     assert control.inEventLoop();
-    MeshView before = view;
-    MeshUpdate update = new MeshUpdate(before, localNode, interner);
+    if (held != null) {
+      changes.accept(held);
+      held.settle();
+      return;
+    }
+    MeshUpdate update = new MeshUpdate(view, localNode);
     changes.accept(update);
+    show(update);
+  }
+
+  /**
+   * Lets the changes of all updates from now on wait, and become visible together, by {@link
+   * #show()}: one large update in many steps, between which the control thread does other things.
+   * Control thread.
+   */
+  public void hold() {
+    assert control.inEventLoop();
+    if (held == null) {
+      held = new MeshUpdate(view, localNode);
+    }
+  }
+
+  /** Makes visible what waits since {@link #hold}. Control thread. */
+  public void show() {
+    assert control.inEventLoop();
+    MeshUpdate update = held;
+    if (update != null) {
+      held = null;
+      show(update);
+    }
+  }
+
+  /** Drops what waits since {@link #hold}, as after a failure. Control thread. */
+  public void drop() {
+    assert control.inEventLoop();
+    held = null;
+  }
+
+  private void show(MeshUpdate update) {
     MeshChange change = update.finish();
     view = change.after();
     waiters.onChange(change);

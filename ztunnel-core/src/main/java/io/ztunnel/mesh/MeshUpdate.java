@@ -21,9 +21,10 @@ public final class MeshUpdate {
 
   private final MeshView before;
   private final @Nullable String localNode;
-  private final Interner interner;
   private final Set<String> touchedWorkloads = new LinkedHashSet<>();
   private final Set<String> touchedPolicies = new LinkedHashSet<>();
+
+  private final List<WorkloadChange> changes = new ArrayList<>();
 
   /** The last word on each endpoint of each service. */
   private final Map<NamespacedHostname, Map<String, Optional<Workload>>> endpoints =
@@ -33,10 +34,9 @@ public final class MeshUpdate {
   private ServiceIndex.Editor services;
   private PolicyIndex.Editor policies;
 
-  MeshUpdate(MeshView before, @Nullable String localNode, Interner interner) {
+  MeshUpdate(MeshView before, @Nullable String localNode) {
     this.before = before;
     this.localNode = localNode;
-    this.interner = interner;
     workloads = new WorkloadIndex.Editor(before.workloads(), localNode);
     services = new ServiceIndex.Editor(before.services());
     policies = new PolicyIndex.Editor(before.policies());
@@ -48,11 +48,10 @@ public final class MeshUpdate {
   public void insertWorkload(Workload workload) {
     String uid = workload.uid();
     removeEndpoints(uid, workloads.get(uid));
-    Workload shared = workload.sharing(interner);
-    workloads.insert(shared);
+    workloads.insert(workload);
     touchedWorkloads.add(uid);
-    Optional<Workload> endpoint = Optional.of(shared);
-    shared.services().forEach(key -> change(key, uid, endpoint));
+    Optional<Workload> endpoint = Optional.of(workload);
+    workload.services().forEach(key -> change(key, uid, endpoint));
   }
 
   /** Removes a workload and its endpoints; false when there is none of this uid. */
@@ -121,21 +120,28 @@ public final class MeshUpdate {
     before.workloads().forEach(workload -> touchedWorkloads.add(workload.uid()));
     before.policies().byKey().forEach((key, _) -> touchedPolicies.add(key));
     endpoints.clear();
+    changes.clear();
     workloads = new WorkloadIndex.Editor(WorkloadIndex.empty(), localNode);
     services = new ServiceIndex.Editor(ServiceIndex.empty());
     policies = new PolicyIndex.Editor(PolicyIndex.empty());
   }
 
-  MeshChange finish() {
+  /** Ends a step: what is done here needs not be done at the end. */
+  void settle() {
     endpoints.forEach(services::apply);
-    MeshView after = new MeshView(workloads.index(), services.index(), policies.index());
-    List<WorkloadChange> changes = new ArrayList<>();
+    endpoints.clear();
     for (String uid : touchedWorkloads) {
-      WorkloadChange change = compare(after, before.workload(uid), after.workload(uid));
+      WorkloadChange change = compare(before.workload(uid), workloads.get(uid));
       if (change != null) {
         changes.add(change);
       }
     }
+    touchedWorkloads.clear();
+  }
+
+  MeshChange finish() {
+    settle();
+    MeshView after = new MeshView(workloads.index(), services.index(), policies.index());
     boolean policiesChanged =
         touchedPolicies.stream()
             .anyMatch(
@@ -145,22 +151,21 @@ public final class MeshUpdate {
     return new MeshChange(before, after, changes, policiesChanged);
   }
 
-  private @Nullable WorkloadChange compare(
-      MeshView after, @Nullable Workload old, @Nullable Workload now) {
+  private @Nullable WorkloadChange compare(@Nullable Workload old, @Nullable Workload now) {
     if (old == null) {
       return now == null ? null : new WorkloadChange.Added(now);
     }
     if (now == null) {
-      return new WorkloadChange.Removed(old, identityUse(after, old));
+      return new WorkloadChange.Removed(old, identityUse(old));
     }
     return now.equals(old) ? null : new WorkloadChange.Replaced(old, now);
   }
 
-  private WorkloadChange.IdentityUse identityUse(MeshView after, Workload removed) {
+  private WorkloadChange.IdentityUse identityUse(Workload removed) {
     if (!workloads.isLocal(removed)) {
       return WorkloadChange.IdentityUse.NOT_LOCAL;
     }
-    return after.workloads().hasLocalIdentity(removed)
+    return workloads.hasLocalIdentity(removed)
         ? WorkloadChange.IdentityUse.STILL_USED
         : WorkloadChange.IdentityUse.UNUSED;
   }

@@ -7,18 +7,20 @@ import java.io.IOException;
 import java.util.function.IntConsumer;
 
 /**
- * One protobuf message in an array, read field by field. Unknown fields are skipped; a known field
- * in a form that it cannot have is refused. Confined to the thread that uses it.
+ * One protobuf message in a part of an array, read field by field. Unknown fields are skipped; a
+ * known field in a form that it cannot have is refused. Confined to the thread that uses it.
  */
 final class ProtoReader {
   private final byte[] bytes;
+  private final int start;
   private final CodedInputStream in;
   private final StringCache strings;
 
-  ProtoReader(byte[] bytes, StringCache strings) {
+  ProtoReader(byte[] bytes, int offset, int length, StringCache strings) {
     this.bytes = bytes;
+    this.start = offset;
     this.strings = strings;
-    in = CodedInputStream.newInstance(bytes);
+    in = CodedInputStream.newInstance(bytes, offset, length);
   }
 
   /** Reads one field of a message, or skips it. */
@@ -53,7 +55,7 @@ final class ProtoReader {
   String string(int tag) throws IOException {
     expect(tag, WireFormat.WIRETYPE_LENGTH_DELIMITED);
     int length = in.readRawVarint32();
-    int offset = in.getTotalBytesRead();
+    int offset = start + in.getTotalBytesRead();
     in.skipRawBytes(length); // refuses a length beyond the message
     return length == 0 ? "" : strings.text(bytes, offset, length);
   }

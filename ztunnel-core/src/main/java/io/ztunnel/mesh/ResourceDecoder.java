@@ -6,21 +6,28 @@ import org.jspecify.annotations.Nullable;
 /**
  * Makes the resources of the control plane, {@code istio.workload.Address} and {@code
  * istio.security.Authorization}, from their bytes. Reads them field by field and makes nothing that
- * is not kept; texts that repeat are one object. Whatever the bytes are, the end is a value of the
- * model or a {@link ResourceException}. Confined to the thread that uses it.
+ * is not kept; what repeats, texts or the part of a workload that it shares with its whole
+ * deployment, is one object. Whatever the bytes are, the end is a value of the model or a {@link
+ * ResourceException}. Confined to the thread that uses it.
  */
 public final class ResourceDecoder {
   private final StringCache strings = new StringCache();
+  private final Interner interner = new Interner();
+
+  /** As below, of a whole array. */
+  public Addressable address(byte[] message) throws ResourceException {
+    return address(message, 0, message.length);
+  }
 
   /**
    * Reads a workload or a service.
    *
    * @throws ResourceException when it cannot be used; the others are not concerned
    */
-  public Addressable address(byte[] message) throws ResourceException {
+  public Addressable address(byte[] bytes, int offset, int length) throws ResourceException {
     AddressProto address = new AddressProto();
-    read(message, address::read);
-    return address.build();
+    read(bytes, offset, length, address::read);
+    return address.build(interner);
   }
 
   /**
@@ -30,13 +37,14 @@ public final class ResourceDecoder {
    */
   public Authorization authorization(byte[] message) throws ResourceException {
     PolicyProto policy = new PolicyProto();
-    read(message, policy::read);
+    read(message, 0, message.length, policy::read);
     return policy.build();
   }
 
-  private void read(byte[] message, ProtoReader.Fields fields) throws ResourceException {
+  private void read(byte[] bytes, int offset, int length, ProtoReader.Fields fields)
+      throws ResourceException {
     try {
-      new ProtoReader(message, strings).all(fields);
+      new ProtoReader(bytes, offset, length, strings).all(fields);
     } catch (IOException e) {
       throw new ResourceException("decode error: " + e.getMessage());
     }
@@ -63,9 +71,9 @@ public final class ResourceDecoder {
       }
     }
 
-    Addressable build() throws ResourceException {
+    Addressable build(Interner interner) throws ResourceException {
       if (workload != null) {
-        return workload.build();
+        return workload.build().sharing(interner);
       }
       if (service != null) {
         return service.build();

@@ -246,10 +246,28 @@ public final class Workload implements Addressable, Resident {
     return new WorkloadInfo(name(), namespace(), serviceAccount());
   }
 
+  /** Whether this is what the node agent knows of it. */
+  public boolean isKnownAs(WorkloadInfo info) {
+    return serviceAccount().equals(info.serviceAccount())
+        && namespace().equals(info.namespace())
+        && info.name().startsWith(profile.namePrefix())
+        && name().equals(info.name());
+  }
+
+  /** Whether it has the addresses of the other one. */
+  public boolean hasIpsOf(Workload other) {
+    return v4 == other.v4 && (v4 != NO_V4 || ips().equals(other.ips()));
+  }
+
   /** Whether it is a pod and not, say, an entry somebody wrote for the same address. */
   boolean isPod() {
     String own = ownUid();
     return own == null || own.contains(PodUid.POD);
+  }
+
+  /** The same for all pods of a deployment: brings those together that serve the same services. */
+  public int deploymentHash() {
+    return profile.namePrefix().hashCode();
   }
 
   Endpoint endpoint(PortMap ports) {

@@ -77,10 +77,6 @@ final class WorkloadIndex {
     return last(Buckets.in(localByInfo, info));
   }
 
-  boolean hasLocalIdentity(Workload workload) {
-    return localIdentities.get(LocalIdentity.of(workload)) != null;
-  }
-
   private static @Nullable Workload last(List<Workload> workloads) {
     return workloads.isEmpty() ? null : workloads.getLast();
   }
@@ -164,6 +160,10 @@ final class WorkloadIndex {
 
     boolean isLocal(Workload workload) {
       return localNode == null || localNode.equals(workload.node());
+    }
+
+    boolean hasLocalIdentity(Workload workload) {
+      return localIdentities.get(LocalIdentity.of(workload)) != null;
     }
 
     WorkloadIndex index() {

@@ -29,6 +29,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -391,18 +392,22 @@ public final class PodProxy implements WorkloadProxy {
   private void onMeshChange(MeshChange change) {
     assert control.inEventLoop();
     boolean ownChanged = false;
+    Set<String> moved = new HashSet<>();
     for (WorkloadChange workloadChange : change.workloads()) {
       switch (workloadChange) {
         case WorkloadChange.Added(Workload added) -> ownChanged |= isOwn(added);
         case WorkloadChange.Replaced(Workload before, Workload after) -> {
           ownChanged |= isOwn(after);
-          if (!before.ips().equals(after.ips()) || !before.identity().equals(after.identity())) {
-            retireTunnels(before.uid());
+          if (!before.hasIpsOf(after) || !before.identity().equals(after.identity())) {
+            moved.add(before.uid());
           }
         }
         case WorkloadChange.Removed(Workload removed, WorkloadChange.IdentityUse _) ->
-            retireTunnels(removed.uid());
+            moved.add(removed.uid());
       }
+    }
+    if (!moved.isEmpty()) {
+      retireTunnels(moved);
     }
     if (change.policies() || ownChanged) {
       connections.forEach(LiveConnection::reauthorize);
@@ -410,12 +415,12 @@ public final class PodProxy implements WorkloadProxy {
   }
 
   private boolean isOwn(Workload candidate) {
-    return candidate.info().equals(workload.info());
+    return candidate.isKnownAs(workload.info());
   }
 
-  private void retireTunnels(String uid) {
+  private void retireTunnels(Set<String> uids) {
     pools.forEach(
-        (loop, pool) -> loop.execute(() -> pool.retire(key -> key.workloadUid().equals(uid))));
+        (loop, pool) -> loop.execute(() -> pool.retire(key -> uids.contains(key.workloadUid()))));
   }
 
   /** Ends the connections of peers whose certificates are revoked by now. */

@@ -64,6 +64,38 @@ final class MeshNotificationTest {
   }
 
   @Test
+  void stepsOfALargeUpdateBecomeVisibleTogether() {
+    state.observe(change -> change.workloads().forEach(this::note));
+    state.update(update -> update.insertWorkload(workload("a").build()));
+    told.clear();
+    MeshView before = state.view();
+    state.hold();
+    state.update(update -> update.insertWorkload(workload("b").build()));
+    state.update(update -> update.removeWorkload("a"));
+    state.update(update -> update.insertWorkload(workload("c").build()));
+    assertSame(before, state.view());
+    assertEquals(List.of(), told);
+
+    state.show();
+    assertEquals(List.of("added b", "removed a STILL_USED", "added c"), told);
+    assertEquals(2, state.view().workloadCount());
+    state.update(update -> update.removeWorkload("b"));
+    assertEquals(1, state.view().workloadCount(), "the next is shown at once");
+  }
+
+  @Test
+  void aLargeUpdateThatIsDroppedLeavesNothing() {
+    state.observe(change -> change.workloads().forEach(this::note));
+    state.hold();
+    state.update(update -> update.insertWorkload(workload("a").build()));
+    state.drop();
+    state.show();
+    assertEquals(0, state.view().workloadCount());
+    state.update(update -> update.insertWorkload(workload("b").build()));
+    assertEquals(List.of("added b"), told);
+  }
+
+  @Test
   void tellsWhenPoliciesChangeAndOnlyThen() {
     state.observe(change -> told.add("" + change.policies()));
     Authorization policy = policy(Authorization.Action.DENY);

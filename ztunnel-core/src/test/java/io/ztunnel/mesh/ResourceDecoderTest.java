@@ -404,6 +404,17 @@ final class ResourceDecoderTest {
     assertEquals("grüße-\uD83D\uDE00", workload("name: \"grüße-\uD83D\uDE00\"").name());
   }
 
+  @Test
+  void whatPodsOfADeploymentShareIsOneObject() throws ResourceException {
+    String shared = "namespace: \"ns\" node: \"node-a\" service_account: \"sa\" name: \"cart-7d4b-";
+    Workload one = workload(shared + "a\"");
+    Workload other = workload(shared + "b\"");
+    assertSame(one.identity(), other.identity());
+    assertSame(one.location(), other.location());
+    assertSame(one.serving(), other.serving());
+    assertSame(one.labels(), other.labels());
+  }
+
   private Workload workload(@Nullable String fields) throws ResourceException {
     byte[] bytes = address("workload {" + (fields == null ? "" : fields)).toByteArray();
     return assertInstanceOf(Workload.class, decoder.address(bytes));

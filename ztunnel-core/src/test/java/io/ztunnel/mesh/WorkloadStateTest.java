@@ -232,17 +232,6 @@ final class WorkloadStateTest {
     assertEquals("a", name(old.workload(IP)));
   }
 
-  @Test
-  void whatRepeatsIsHeldOnce() {
-    insert(pod("a").services(serving(80, 8080)).build());
-    insert(pod("b").services(serving(80, 8080)).build());
-    Workload a = TestMesh.workload(state.view(), "c//Pod/ns/a");
-    Workload b = TestMesh.workload(state.view(), "c//Pod/ns/b");
-    assertSame(a.identity(), b.identity());
-    assertSame(a.location(), b.location());
-    assertSame(a.serving(), b.serving());
-  }
-
   private static final class DeliberateException extends RuntimeException {
     private static final long serialVersionUID = 1;
   }

@@ -40,6 +40,12 @@ final class WorkloadTest {
     assertEquals(uid, workload.uid());
     assertEquals(name, workload.name());
     assertTrue(workload.hasUid(uid));
+    WorkloadInfo info = workload.info();
+    assertTrue(workload.isKnownAs(info));
+    assertFalse(
+        workload.isKnownAs(new WorkloadInfo(name + "x", info.namespace(), info.serviceAccount())));
+    assertFalse(workload.isKnownAs(new WorkloadInfo(name, "other", info.serviceAccount())));
+    assertFalse(workload.isKnownAs(new WorkloadInfo(name, info.namespace(), "other")));
     assertEquals(uid.hashCode(), workload.uidHash());
     assertEquals(uid.contains("//Pod/"), workload.isPod());
     assertEquals(workload, workload(uid, name, List.of()));

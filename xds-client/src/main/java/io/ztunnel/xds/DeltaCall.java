@@ -1,0 +1,296 @@
+package io.ztunnel.xds;
+
+import io.grpc.Status;
+import io.netty.buffer.ByteBuf;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.ChannelOption;
+import io.netty.handler.codec.http2.DefaultHttp2DataFrame;
+import io.netty.handler.codec.http2.DefaultHttp2Headers;
+import io.netty.handler.codec.http2.DefaultHttp2HeadersFrame;
+import io.netty.handler.codec.http2.DefaultHttp2ResetFrame;
+import io.netty.handler.codec.http2.EmptyHttp2Headers;
+import io.netty.handler.codec.http2.Http2DataFrame;
+import io.netty.handler.codec.http2.Http2Error;
+import io.netty.handler.codec.http2.Http2Headers;
+import io.netty.handler.codec.http2.Http2HeadersFrame;
+import io.netty.handler.codec.http2.Http2ResetFrame;
+import io.netty.handler.codec.http2.Http2StreamChannel;
+import io.netty.handler.codec.http2.Http2StreamChannelBootstrap;
+import io.netty.util.ReferenceCounted;
+import java.io.IOException;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Queue;
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The call of delta ADS, on a connection of its own. Unlike gRPC's own client it hands over the
+ * bytes of a response while they come, so that a mesh of 100 MB is never held as a whole.
+ *
+ * <p>Requests are sent and the call is ended from any thread; its state is confined to its event
+ * loop; the listener is called on the executor.
+ *
+ * <p>Source: gRPC over HTTP/2.
+ */
+final class DeltaCall implements ControlPlaneConnection.Owner {
+  /** What comes of a call. Called one after the other, on the executor. */
+  interface Listener {
+    /** The control plane has taken the call. */
+    void onHeaders();
+
+    /** Bytes of responses; whoever is told releases them. More come after {@link #request} only. */
+    void onBytes(List<ByteBuf> bytes);
+
+    /** The end; told once, and the last. */
+    void onClose(Status status);
+  }
+
+  private static final String PATH =
+      "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+
+  private static final int PREFIX_BYTES = 5;
+
+  private final ControlPlane controlPlane;
+  private final ControlPlaneConnection connection;
+  private final Executor executor;
+  private final Listener listener;
+
+  // Confined to the loop.
+  private final Queue<byte[]> unsent = new ArrayDeque<>();
+  private Http2Headers headers = EmptyHttp2Headers.INSTANCE;
+  private @Nullable Http2StreamChannel stream;
+  private boolean ended;
+
+  /**
+   * A call, not yet begun.
+   *
+   * @param executor calls the listener
+   * @param release gives back what the connection used
+   */
+  DeltaCall(
+      ControlPlaneConnection.Setting setting,
+      Executor executor,
+      Listener listener,
+      Runnable release) {
+    this.controlPlane = setting.controlPlane();
+    this.connection = new ControlPlaneConnection(setting, this, release);
+    this.executor = executor;
+    this.listener = listener;
+  }
+
+  /** Connects and begins the call. Once only. May read a file. */
+  void start() {
+    try {
+      Http2Headers own = headers(controlPlane);
+      connection.execute(() -> headers = own);
+    } catch (IOException | RuntimeException e) {
+      Status status = Status.UNAUTHENTICATED.withDescription(e.toString()).withCause(e);
+      connection.execute(() -> end(status));
+      return;
+    }
+    connection.open();
+  }
+
+  private static Http2Headers headers(ControlPlane controlPlane) throws IOException {
+    Http2Headers headers =
+        new DefaultHttp2Headers()
+            .method("POST")
+            .scheme("https")
+            .path(PATH)
+            .authority(controlPlane.uri().getHost() + ":" + controlPlane.port())
+            .set("te", "trailers")
+            .set("content-type", "application/grpc")
+            .set("user-agent", "ztunnel");
+    for (Map.Entry<String, String> field :
+        controlPlane.metadata(controlPlane.token().read()).entrySet()) {
+      headers.set(field.getKey().toLowerCase(Locale.ROOT), field.getValue());
+    }
+    return headers;
+  }
+
+  /** Whether there is a connection. Any thread. */
+  boolean isConnected() {
+    return connection.isOpen();
+  }
+
+  /** Sends a request, as soon as there is a stream. Any thread. */
+  void send(byte[] message) {
+    connection.execute(
+        () -> {
+          if (stream == null) {
+            unsent.add(message);
+          } else {
+            write(stream, message);
+          }
+        });
+  }
+
+  /** Takes more bytes. Any thread. */
+  void request() {
+    connection.execute(
+        () -> {
+          if (stream != null) {
+            stream.read();
+          }
+        });
+  }
+
+  /** Ends the call from our side. Any thread. */
+  void cancel(String reason) {
+    connection.execute(
+        () -> {
+          if (stream != null) {
+            stream.writeAndFlush(new DefaultHttp2ResetFrame(Http2Error.CANCEL));
+          }
+          end(Status.CANCELLED.withDescription(reason));
+        });
+  }
+
+  @Override
+  public void onOpen(Channel connected) {
+    new Http2StreamChannelBootstrap(connected)
+        .option(ChannelOption.AUTO_READ, false)
+        .handler(new StreamHandler())
+        .open()
+        .addListener(
+            opened -> {
+              if (opened.isSuccess()) {
+                begin((Http2StreamChannel) opened.getNow());
+              } else {
+                end(
+                    ControlPlaneConnection.failed(
+                        "no stream" + connection.goingAway(), opened.cause()));
+              }
+            });
+  }
+
+  @Override
+  public void onLost(Status status) {
+    end(status);
+  }
+
+  private void begin(Http2StreamChannel opened) {
+    if (ended) {
+      opened.close();
+      return;
+    }
+    stream = opened;
+    opened.write(new DefaultHttp2HeadersFrame(headers));
+    unsent.forEach(message -> write(opened, message));
+    unsent.clear();
+    opened.flush();
+    opened.read();
+  }
+
+  private static void write(Channel stream, byte[] message) {
+    ByteBuf framed = stream.alloc().buffer(PREFIX_BYTES + message.length);
+    framed.writeByte(0).writeInt(message.length).writeBytes(message); // 0: not compressed
+    stream.writeAndFlush(new DefaultHttp2DataFrame(framed));
+  }
+
+  /** Ends the call and its connection; only the first end counts. */
+  private void end(Status status) {
+    if (ended) {
+      return;
+    }
+    ended = true;
+    unsent.clear();
+    connection.close();
+    tell(() -> listener.onClose(status));
+  }
+
+  private void tell(Runnable news) {
+    try {
+      executor.execute(news);
+    } catch (RejectedExecutionException _) {
+      // Nobody is left who would want to know.
+    }
+  }
+
+  /** What concerns the call. */
+  private final class StreamHandler extends ChannelInboundHandlerAdapter {
+    private List<ByteBuf> arrived = new ArrayList<>();
+    private boolean answered;
+
+    @Override
+    public void channelRead(ChannelHandlerContext ctx, Object message) {
+      switch (message) {
+        case Http2DataFrame data -> {
+          arrived.add(data.content()); // its reference is ours now
+          if (data.isEndStream()) {
+            end(Status.UNKNOWN.withDescription("an end without grpc-status"));
+          }
+        }
+        case Http2HeadersFrame frame -> onHeaders(frame);
+        case ReferenceCounted other -> other.release();
+        default -> {} // of no concern to a call
+      }
+    }
+
+    private void onHeaders(Http2HeadersFrame frame) {
+      if (frame.isEndStream()) {
+        handOver();
+        end(CallStatus.ofTrailers(frame.headers()));
+        return;
+      }
+      Status status = CallStatus.ofHeaders(frame.headers());
+      if (!status.isOk()) {
+        end(status);
+      } else if (!answered) {
+        answered = true;
+        tell(listener::onHeaders);
+      }
+    }
+
+    @Override
+    public void channelReadComplete(ChannelHandlerContext ctx) {
+      if (!handOver() && !ended) {
+        ctx.read(); // headers only, so far
+      }
+    }
+
+    private boolean handOver() {
+      if (arrived.isEmpty()) {
+        return false;
+      }
+      List<ByteBuf> bytes = arrived;
+      arrived = new ArrayList<>();
+      try {
+        executor.execute(() -> listener.onBytes(bytes));
+      } catch (RejectedExecutionException _) {
+        bytes.forEach(ByteBuf::release);
+      }
+      return true;
+    }
+
+    @Override
+    public void userEventTriggered(ChannelHandlerContext ctx, Object event) throws Exception {
+      if (event instanceof Http2ResetFrame reset) {
+        end(CallStatus.ofReset(reset.errorCode()));
+      }
+      super.userEventTriggered(ctx, event);
+    }
+
+    @Override
+    public void channelInactive(ChannelHandlerContext ctx) throws Exception {
+      arrived.forEach(ByteBuf::release);
+      arrived.clear();
+      end(
+          ControlPlaneConnection.failed(
+              "the connection was closed" + connection.goingAway(), null));
+      super.channelInactive(ctx);
+    }
+
+    @Override
+    public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
+      end(ControlPlaneConnection.failed("the stream is broken", cause));
+    }
+  }
+}
