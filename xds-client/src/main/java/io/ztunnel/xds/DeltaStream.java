@@ -32,7 +32,7 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
   /** Limit of the time until the first answer: a busy istiod makes its nodes wait in a queue. */
   private static final long FIRST_ANSWER_SECONDS = 120;
 
-  /** So many resources may come that do not say of which type they are, before others do. */
+  /** So many resources may come that are of no known type, before one that is. */
   private static final int MAX_UNTYPED = 100;
 
   /** What the stream's owner does. */
@@ -76,13 +76,13 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
   private @Nullable ScheduledFuture<?> connectTimer;
   private @Nullable ScheduledFuture<?> answerTimer;
 
-  /** Of the response that is coming; empty: not known yet. */
-  private String typeUrl = "";
-
-  /** Its first resources, while its type is not known. */
+  /** The first resources of the response that is coming, while its type is not known. */
   private final List<Resource> untyped = new ArrayList<>(0);
 
-  /** The response that is coming or being put into effect, if somebody subscribed to its type. */
+  /** How many there were beyond {@link #MAX_UNTYPED}. */
+  private int passedOver;
+
+  /** The response that is coming or being put into effect, once its type is known. */
   private @Nullable Taking taking;
 
   /** Whether it is being put into effect. */
@@ -230,57 +230,62 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
   @Override
   public void onResource(Resource resource) throws IOException {
     resource.read();
-    if (typeUrl.isEmpty()) {
-      if (resource.payloadType().isEmpty()) {
+    Taking current = taking;
+    if (current == null) {
+      TypeState type = owner.type(resource.payloadType());
+      if (type == null) {
         keep(resource);
         return;
       }
-      begin(resource.payloadType());
+      current = begin(type);
     }
-    if (taking != null) {
-      taking.put(resource);
+    current.put(resource);
+  }
+
+  /** The response says its type behind its resources; this one says none that is known. */
+  private void keep(Resource resource) {
+    if (untyped.size() < MAX_UNTYPED) {
+      untyped.add(resource.copy());
+    } else {
+      passedOver++;
     }
   }
 
-  /** The response says its type behind its resources; this one does not say it at all. */
-  private void keep(Resource resource) throws IOException {
-    untyped.add(resource.copy());
-    if (untyped.size() > MAX_UNTYPED) {
+  private Taking begin(TypeState type) throws IOException {
+    if (passedOver > 0) {
       throw new IOException(
-          "more than %d resources without a type (expected: that of their response)"
-              .formatted(MAX_UNTYPED));
+          "%d resources of no known type (expected: at most %d before one of type %s)"
+              .formatted(untyped.size() + passedOver, MAX_UNTYPED, type.typeUrl()));
     }
-  }
-
-  private void begin(String url) {
-    typeUrl = url;
-    TypeState type = owner.type(url);
-    if (type != null) {
-      taking = new Taking(type);
-      untyped.forEach(taking::put);
-    }
+    Taking begun = new Taking(type);
+    taking = begun;
+    untyped.forEach(begun::put);
     untyped.clear();
+    return begun;
   }
 
   @Override
   public void onEnd(ResponseReader.Summary summary) throws IOException {
-    if (typeUrl.isEmpty()) {
-      begin(summary.typeUrl());
+    Taking current = taking;
+    if (current == null) {
+      TypeState type = owner.type(summary.typeUrl());
+      current = type == null ? null : begin(type);
     }
-    if (!typeUrl.equals(summary.typeUrl())) {
-      throw new IOException(
-          "type_url: %s (expected: %s, as its resources are)"
-              .formatted(summary.typeUrl(), typeUrl));
-    }
-    typeUrl = "";
-    if (taking != null) {
-      taking.apply(summary);
+    untyped.clear();
+    passedOver = 0;
+    if (current == null) {
+      observer.onResponse(
+          number, summary.typeUrl(), summary.resources(), summary.removed().size(), 0);
+      observer.onUnknownType(number, summary.typeUrl());
+      answer(summary, List.of());
       return;
     }
-    observer.onResponse(
-        number, summary.typeUrl(), summary.resources(), summary.removed().size(), 0);
-    observer.onUnknownType(number, summary.typeUrl());
-    answer(summary, List.of());
+    if (!current.type.typeUrl().equals(summary.typeUrl())) {
+      throw new IOException(
+          "type_url: %s (expected: %s, as its resources are)"
+              .formatted(summary.typeUrl(), current.type.typeUrl()));
+    }
+    current.apply(summary);
   }
 
   @Override

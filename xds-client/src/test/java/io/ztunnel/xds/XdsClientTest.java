@@ -350,6 +350,41 @@ class XdsClientTest {
   }
 
   @Test
+  void whatIsOfAForeignTypeIsReadAsWhatTheResponseIsOfWhereverItStands() throws Exception {
+    FakeControlPlane control = serve();
+    connect();
+    awaitWarm();
+    byte[] foreign =
+        FakeControlPlane.response(
+            "example.com/Unknown",
+            "",
+            List.of(entry("good", "1"), entry("x", "bad")),
+            List.of(),
+            false);
+    byte[] rest =
+        FakeControlPlane.response(ADDRESS, "n", List.of(entry("a", "1")), List.of(), false);
+    control.sendRaw(joined(foreign, rest));
+    assertEquals(
+        "x: payload: bad (expected: a good one)",
+        control.awaitAnswer(1, ADDRESS, true).getErrorDetail().getMessage());
+    awaitHeld(Map.of("good", "1", "a", "1"));
+    assertEquals(List.of(), observer.ends);
+  }
+
+  @Test
+  void aLargeResponseOfAnUnknownTypeIsPassedOver() throws Exception {
+    FakeControlPlane control = serve();
+    control.put(ADDRESS, entry("a", "1"));
+    connect();
+    awaitWarm();
+    List<Entry> many = IntStream.range(0, 1000).mapToObj(i -> entry("u" + i, "1")).toList();
+    control.sendRaw(FakeControlPlane.response("example.com/Unknown", "n", many, List.of(), false));
+    control.put(ADDRESS, entry("b", "2"));
+    awaitHeld(Map.of("a", "1", "b", "2"));
+    assertEquals(List.of(), observer.ends);
+  }
+
+  @Test
   void aResponseWhoseResourcesAreOfAnotherTypeEndsTheStream() throws Exception {
     FakeControlPlane control = serve();
     control.put(ADDRESS, entry("a", "1"));
