@@ -163,12 +163,13 @@ public final class Demo implements AutoCloseable {
   }
 
   private void showIdentities() throws IOException {
-    String line =
-        cartLog().await("src.workload=\"web\"", "direction=\"inbound\"", "connection complete");
+    AccessLine line =
+        new AccessLine(
+            cartLog()
+                .await("src.workload=\"web\"", "direction=\"inbound\"", "connection complete"));
     story.say(
-        "cart's daemon saw %s, proven by its certificate,"
-            .formatted(LogFile.field(line, "src.identity")));
-    story.say("and answered as        %s.".formatted(LogFile.field(line, "dst.identity")));
+        "cart's daemon saw %s, proven by its certificate,".formatted(line.field("src.identity")));
+    story.say("and answered as        %s.".formatted(line.field("dst.identity")));
   }
 
   private void showSource() throws IOException {

@@ -7,8 +7,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -82,18 +80,5 @@ record LogFile(Path path, int begin) {
       }
       Pause.of(Duration.ofMillis(20));
     }
-  }
-
-  /** The value of a field of a line of a daemon's log, or words that say that there is none. */
-  static String field(String line, String name) {
-    return find(line, name).orElse("(no " + name + ")");
-  }
-
-  static Optional<String> find(String line, String name) {
-    Matcher matcher =
-        Pattern.compile("\\s" + Pattern.quote(name) + "=(?:\"([^\"]*)\"|(\\S+))").matcher(line);
-    return matcher.find()
-        ? Optional.of(matcher.group(1) != null ? matcher.group(1) : matcher.group(2))
-        : Optional.empty();
   }
 }

@@ -27,19 +27,6 @@ public final class MulticlusterDemo implements AutoCloseable {
   /** Of three pods; each would have a third. */
   private static final int LEAST_SHARE = SPREAD_CALLS / 5;
 
-  /** In the order of reading, from the caller to the pod. */
-  private static final List<String> PATH_FIELDS =
-      List.of(
-          "src.addr",
-          "src.workload",
-          "src.identity",
-          "src.cluster",
-          "dst.addr",
-          "dst.hbone_addr",
-          "dst.workload",
-          "dst.identity",
-          "dst.cluster");
-
   private static final CounterView COUNTERS =
       new CounterView(
           List.of("istio_tcp_connections_opened_total"),
@@ -187,27 +174,29 @@ public final class MulticlusterDemo implements AutoCloseable {
     story.quote(webCaller.hear(url(west, CATALOG)));
 
     story.chapter("The path that call took, as each daemon on it has logged");
-    String outbound =
-        LogFile.of(client).await("connection complete", "outbound", "src.workload=\"web\"");
-    Lab.Pod reached = catalog(LogFile.field(outbound, "dst.workload"));
+    AccessLine outbound =
+        new AccessLine(
+            LogFile.of(client).await("connection complete", "outbound", "src.workload=\"web\""));
+    Lab.Pod reached = catalog(outbound.field("dst.workload"));
     showHop("%s, web's node".formatted(client.name()), outbound);
-    String gatewayLine =
-        LogFile.of(east.gateway())
-            .await("connection opened", "dst.workload=\"" + reached.name() + "\"");
-    showHop(
-        "%s: what is in its tunnels it cannot read".formatted(east.gateway().name()), gatewayLine);
+    AccessLine passedOn =
+        new AccessLine(
+            LogFile.of(east.gateway())
+                .await("connection opened", "dst.workload=\"" + reached.name() + "\""));
+    showHop("%s: what is in its tunnels it cannot read".formatted(east.gateway().name()), passedOn);
     Daemon server = east.daemons().daemon(reached);
-    String inbound =
-        LogFile.of(server).await("connection complete", "inbound", "src.workload=\"web\"");
+    AccessLine inbound =
+        new AccessLine(
+            LogFile.of(server).await("connection complete", "inbound", "src.workload=\"web\""));
     showHop("%s, %s's node".formatted(server.name(), reached.name()), inbound);
 
-    expect(outbound, "dst.addr", east.gatewayAddress().getHostAddress() + ":15008");
-    expect(outbound, "dst.identity", "spiffe://" + WireMesh.principal(reached));
-    expect(outbound, "dst.cluster", east.name());
-    expect(gatewayLine, "src.identity", "spiffe://" + WireMesh.principal(web));
-    expect(gatewayLine, "dst.addr", reached.ipv4().getHostAddress() + ":15008");
-    expect(inbound, "src.identity", "spiffe://" + WireMesh.principal(web));
-    expect(inbound, "src.cluster", west.name());
+    outbound.expect("dst.addr", east.gatewayAddress().getHostAddress() + ":15008");
+    outbound.expect("dst.identity", "spiffe://" + WireMesh.principal(reached));
+    outbound.expect("dst.cluster", east.name());
+    passedOn.expect("src.identity", "spiffe://" + WireMesh.principal(web));
+    passedOn.expect("dst.addr", reached.ipv4().getHostAddress() + ":15008");
+    inbound.expect("src.identity", "spiffe://" + WireMesh.principal(web));
+    inbound.expect("src.cluster", west.name());
     story.say("Each end has the other's pod and its identity, proven by the inner certificate.");
   }
 
@@ -222,18 +211,9 @@ public final class MulticlusterDemo implements AutoCloseable {
                         .formatted(name)));
   }
 
-  private void showHop(String title, String line) {
+  private void showHop(String title, AccessLine line) {
     story.say(title + ':');
-    for (String name : PATH_FIELDS) {
-      LogFile.find(line, name).ifPresent(value -> story.quote("%-14s %s".formatted(name, value)));
-    }
-  }
-
-  private static void expect(String line, String field, String value) throws IOException {
-    String found = LogFile.field(line, field);
-    if (!found.equals(value)) {
-      throw new IOException("%s=%s (expected: %s) in: %s".formatted(field, found, value, line));
-    }
+    line.showEnds(story);
   }
 
   private void spread() throws IOException {
@@ -281,7 +261,7 @@ public final class MulticlusterDemo implements AutoCloseable {
     story.say("What the pod's daemon noted, in the east:");
     String denied = LogFile.awaitAny(logs, "inbound", "policy rejection: explicitly denied by");
     story.quote(denied);
-    expect(denied, "src.identity", "spiffe://" + WireMesh.principal(crawler));
+    new AccessLine(denied).expect("src.identity", "spiffe://" + WireMesh.principal(crawler));
     story.say("and crawler's, in the west:");
     story.quote(
         LogFile.of(west.daemons().daemon(crawler))
@@ -332,10 +312,11 @@ public final class MulticlusterDemo implements AutoCloseable {
     tellBoth();
     String answer = Caller.of(caller, story).hear(url(east, CART));
     story.quote(answer);
-    String line =
-        LogFile.of(west.gateway()).await("connection opened", "dst.workload=\"cart-west\"");
+    AccessLine line =
+        new AccessLine(
+            LogFile.of(west.gateway()).await("connection opened", "dst.workload=\"cart-west\""));
     showHop(west.gateway().name(), line);
-    expect(line, "src.identity", "spiffe://" + WireMesh.principal(caller));
+    line.expect("src.identity", "spiffe://" + WireMesh.principal(caller));
     if (!answer.contains(WebServer.greeting(cartWest))) {
       throw new IOException("%s heard \"%s\"".formatted(caller.name(), answer.strip()));
     }
