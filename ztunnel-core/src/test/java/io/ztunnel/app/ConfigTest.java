@@ -183,6 +183,13 @@ class ConfigTest {
                 c -> c.hbone().innerRefresh(),
                 Duration.ofSeconds(5)),
             new Setting(
+                "ZTUNNEL_MAX_INNER_CONNECTIONS", "9", c -> c.hbone().maxInnerConnections(), 9),
+            new Setting(
+                "ZTUNNEL_TRUST_DOMAIN_ALIASES",
+                "east.example, west.example",
+                c -> c.security().trustDomainAliases(),
+                Set.of("east.example", "west.example")),
+            new Setting(
                 "ZTUNNEL_HBONE_ANSWER_TIMEOUT",
                 "4s",
                 c -> c.hbone().answerTimeout(),
@@ -722,12 +729,14 @@ class ConfigTest {
         Set.of(
             "transport",
             "tlsProvider",
+            "trustDomainAliases",
             "fakeCaDir",
             "connectTimeout",
             "handshakeTimeout",
             "hboneAnswerTimeout",
             "innerConnections",
             "innerRefresh",
+            "maxInnerConnections",
             "halfCloseProbe",
             "metricLabelSets",
             "metricIdle"),

@@ -7,11 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.TestMesh;
+import io.ztunnel.routing.EndpointHealth;
 import io.ztunnel.routing.InboundRouter;
 import io.ztunnel.routing.InboundSettings;
 import io.ztunnel.routing.OutboundRouter;
 import io.ztunnel.routing.OutboundSettings;
 import io.ztunnel.routing.ReservedPorts;
+import java.time.Duration;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
@@ -74,13 +76,17 @@ final class ExplainerTest {
   private final Explainer explainer = explainer(false);
 
   private static Explainer explainer(boolean onDemand) {
+    long[] now = new long[1];
+    EndpointHealth health = new EndpointHealth(10, () -> now[0]);
+    health.failed("c//Pod/shop/cart-1");
+    now[0] = Duration.ofMillis(900).toNanos();
     return new Explainer(
         () -> VIEW,
         "n1",
         new OutboundRouter(new OutboundSettings("n1", 15008, RESERVED), () -> new Random(1)),
         new InboundRouter(
             new InboundSettings("n1", RESERVED, InboundSettings.TunnelDelivery.LOOPBACK)),
-        "c//Pod/shop/cart-1"::equals,
+        health,
         onDemand);
   }
 

@@ -18,6 +18,7 @@ import io.ztunnel.mesh.MeshState;
 import io.ztunnel.mesh.TestMesh;
 import io.ztunnel.mesh.WorkloadInfo;
 import io.ztunnel.metrics.MeshRegistry;
+import io.ztunnel.metrics.RemoteGatewayMetrics;
 import io.ztunnel.metrics.SeriesBounds;
 import io.ztunnel.metrics.TrafficMetrics;
 import io.ztunnel.redirection.NetworkNamespace;
@@ -128,7 +129,8 @@ final class InProcessNode implements AutoCloseable {
             mesh,
             Discovery.NOTHING,
             certificates,
-            Upstreams.create(resolver, System::nanoTime),
+            Upstreams.create(
+                resolver, new RemoteGatewayMetrics(registry, System::nanoTime), System::nanoTime),
             new ConnectionTelemetry(metrics, System::nanoTime),
             metrics,
             new Denials(InstantSource.system()),
