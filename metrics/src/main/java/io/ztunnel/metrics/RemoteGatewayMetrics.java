@@ -1,7 +1,6 @@
 package io.ztunnel.metrics;
 
 import io.ztunnel.metrics.MetricFamily.Section;
-import io.ztunnel.metrics.MetricFamily.Type;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.time.Duration;
@@ -55,7 +54,7 @@ public final class RemoteGatewayMetrics {
             new MetricFamily(
                 Section.RUNTIME,
                 "ztunnel_remote_gateway_round_trip_seconds",
-                Type.GAUGE,
+                MetricFamily.Type.GAUGE,
                 "How long the gateway took to answer the last PING (unstable)",
                 "seconds",
                 List.of("network", "gateway")));
@@ -64,7 +63,7 @@ public final class RemoteGatewayMetrics {
             new MetricFamily(
                 Section.RUNTIME,
                 "ztunnel_remote_gateway_set_aside_seconds",
-                Type.COUNTER,
+                MetricFamily.Type.COUNTER,
                 "How long the gateway was set aside because it could not be reached (unstable)",
                 "seconds",
                 List.of("network", "gateway")));
