@@ -8,7 +8,6 @@ import io.netty.util.concurrent.Future;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.List;
-
 import org.jspecify.annotations.Nullable;
 
 /** A client connection in a script, without a pool around it. Confined to the test's thread. */

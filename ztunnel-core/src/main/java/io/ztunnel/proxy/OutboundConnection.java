@@ -52,7 +52,7 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
 
     /** Waits for the first of these, of which there is one at least. */
     record Dialling(List<OutboundAttempt> attempts) implements State {
-      Dialling {
+      public Dialling {
         attempts = List.copyOf(attempts);
       }
     }

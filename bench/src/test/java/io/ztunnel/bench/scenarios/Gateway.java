@@ -15,6 +15,7 @@ import io.ztunnel.hbone.HboneServer;
 import io.ztunnel.hbone.HboneServerConnection;
 import io.ztunnel.hbone.HboneSettings;
 import io.ztunnel.hbone.InboundConnect;
+import io.ztunnel.hbone.KeyMaterial;
 import io.ztunnel.hbone.ServerTls;
 import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.hbone.StandInGateway;
@@ -29,6 +30,7 @@ import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -59,8 +61,19 @@ final class Gateway implements Closeable {
   }
 
   Gateway(Lab lab, Lab.Place place, SpiffeId identity, Lab.Pod... backends) throws IOException {
+    this(place, MeshClient.certificate(lab, identity), List.of(), backends);
+  }
+
+  /**
+   * @param trustDomains others than its own whose members it serves
+   */
+  Gateway(Lab.Place place, KeyMaterial certificate, List<String> trustDomains, Lab.Pod... backends)
+      throws IOException {
     this.namespace = place.open();
-    this.tls = ServerTls.create(MeshClient.certificate(lab, identity), TlsSettings.defaults());
+    this.tls =
+        ServerTls.create(
+            certificate,
+            new TlsSettings(TlsSettings.Provider.best(), false, false, Set.copyOf(trustDomains)));
     SocketFactory sockets = MeshClient.sockets(namespace);
     this.passing =
         new StandInGateway(
