@@ -89,6 +89,9 @@ final class OutboundAttempt implements TunnelOpening {
   /** Given up by us: what its closing brings about is no outcome. */
   private boolean given;
 
+  /** It was so slow that another was begun beside it. */
+  private boolean overtaken;
+
   OutboundAttempt(
       PodProxy proxy, EventLoop loop, InetSocketAddress source, Workload local, Race race) {
     this.proxy = proxy;
@@ -274,6 +277,7 @@ final class OutboundAttempt implements TunnelOpening {
   private boolean overtakenIfUnreached() {
     boolean unreached = isAwaited() && progress().isUnreached();
     if (unreached) {
+      overtaken = true;
       race.overtake(this);
     }
     return unreached;
@@ -297,8 +301,12 @@ final class OutboundAttempt implements TunnelOpening {
   private void onTimeUp() {
     timer = null;
     TunnelProgress progress = progress();
-    if (!isAwaited() || progress == TunnelProgress.CERTIFICATE) {
-      return; // what is ours is not waited for less long elsewhere
+    if (!isAwaited()) {
+      return;
+    }
+    if (progress == TunnelProgress.CERTIFICATE) {
+      limitTime(ATTEMPT_MILLIS); // elsewhere it would be missing too
+      return;
     }
     InetSocketAddress address = requireHop().address();
     ConnectionFailure failure =
@@ -307,9 +315,7 @@ final class OutboundAttempt implements TunnelOpening {
             "no answer from %s within %d ms: %s"
                 .formatted(
                     NetUtil.toSocketAddressString(address), ATTEMPT_MILLIS, progress.text()));
-    if (progress == TunnelProgress.SILENT) {
-      proxy.pool(loop).leaveSilent(key(requireHop()));
-    }
+    leaveIfSilent(requireHop(), progress);
     giveUp();
     if (twice == null) {
       onFailure(failure, Failures.faultOf(progress));
@@ -339,15 +345,21 @@ final class OutboundAttempt implements TunnelOpening {
     }
   }
 
-  /** Another attempt, begun later, has made it. */
+  /** Another attempt has made it: if it began later, this one's gateway is in no good state. */
   void lose() {
-    if (hop != null && progress().isUnreached()) {
-      if (progress() == TunnelProgress.SILENT) {
-        proxy.pool(loop).leaveSilent(key(hop));
-      }
-      blame(hop, progress().text());
+    TunnelProgress progress = progress();
+    if (hop != null && overtaken && progress.isUnreached()) {
+      leaveIfSilent(hop, progress);
+      blame(hop, progress.text());
     }
     giveUp();
+  }
+
+  /** Has the next attempt dial anew. */
+  private void leaveIfSilent(Hop dialled, TunnelProgress progress) {
+    if (progress == TunnelProgress.SILENT) {
+      proxy.pool(loop).leaveSilent(key(dialled));
+    }
   }
 
   private void stopTimer() {

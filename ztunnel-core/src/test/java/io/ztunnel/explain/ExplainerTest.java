@@ -125,7 +125,7 @@ final class ExplainerTest {
           endpoints of service shop/cart.shop.svc for its port 80: 2 known; mode Failover by Region, Zone
             c//Pod/shop/cart-2: dropped: Unhealthy
             c//Pod/shop/cart-0: can be used, rank 2
-            c//Pod/shop/cart-1: avoided: it failed lately
+            c//Pod/shop/cart-1: avoided: it failed lately, set aside for 0 s so far
             chosen: c//Pod/shop/cart-0, target port 8080, one of 2 that can be used, 1 of them avoided
           address used of c//Pod/shop/cart-0: 10.0.0.2
           route: tunnel to 10.0.0.2:15008 (c//Pod/shop/cart-0), CONNECT 10.0.0.2:8080, peer must be [spiffe://td/ns/shop/sa/cart]
@@ -193,7 +193,10 @@ final class ExplainerTest {
   void theGatewayOfAnotherNetworkIsNamed() {
     String text = explain("shop/client", "far.shop.svc", 80).text();
     assertTrue(
-        text.contains("  far is in network n2, behind gateway n2/10.9.9.9 port 15008\n"), text);
+        text.contains(
+            "  far is in network n2, behind gateway n2/10.9.9.9 port 15008\n"
+                + "    gateway gateway: can be used\n"),
+        text);
     assertTrue(
         text.contains(
             "  route: tunnel to gateway 10.9.9.9:15008 (gateway), peer must be [spiffe://td/ns/shop/sa/gw]; in it a second one, CONNECT far.shop.svc:80, peer must be []\n"),

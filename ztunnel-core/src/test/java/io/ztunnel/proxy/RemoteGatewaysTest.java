@@ -32,8 +32,7 @@ class RemoteGatewaysTest {
   private final EndpointHealth health =
       new EndpointHealth(10, () -> loop.eventLoop().ticker().nanoTime());
   private final RemoteGateways gateways =
-      new RemoteGateways(
-          health, new RemoteGatewayMetrics(registry, () -> 0), () -> new Random(1));
+      new RemoteGateways(health, new RemoteGatewayMetrics(registry, () -> 0), () -> new Random(1));
   private final Workload gateway =
       TestMesh.workload(
           TestMesh.view(
