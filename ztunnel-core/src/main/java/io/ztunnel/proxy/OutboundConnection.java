@@ -51,11 +51,7 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
     record Locating() implements State {}
 
     /** Waits for the first of these, of which there is one at least. */
-    record Dialling(List<OutboundAttempt> attempts) implements State {
-      public Dialling {
-        attempts = List.copyOf(attempts);
-      }
-    }
+    record Dialling(List<OutboundAttempt> attempts) implements State {}
 
     record Relaying(Relay relay, RelayReport report) implements State {}
 
@@ -173,7 +169,7 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
     OutboundAttempt attempt = new OutboundAttempt(proxy, loop, source, local, this);
     List<OutboundAttempt> all = new ArrayList<>(attempts());
     all.add(attempt);
-    state = new State.Dialling(all);
+    state = new State.Dialling(List.copyOf(all));
     follow(attempt, result);
   }
 
@@ -221,7 +217,7 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
       avoid(loser.toAvoid(fault));
     }
     if (!others.isEmpty()) {
-      state = new State.Dialling(others);
+      state = new State.Dialling(List.copyOf(others));
     } else if (fault != EndpointFault.NO && mayRetry(loser)) {
       ProxyLog.retrying(source, loser.requireHop(), failure);
       state = new State.Locating();

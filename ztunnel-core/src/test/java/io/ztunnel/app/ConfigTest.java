@@ -81,6 +81,7 @@ class ConfigTest {
             Duration.ofSeconds(20),
             8,
             Duration.ofSeconds(30),
+            10_000,
             true),
         config.hbone());
     assertEquals(
@@ -116,7 +117,8 @@ class ConfigTest {
         config.ca());
     assertEquals(new LocalMesh.None(), config.localMesh());
     assertEquals(
-        new Config.Security(TlsProvider.AUTO, false, false, null, false), config.security());
+        new Config.Security(TlsProvider.AUTO, false, false, null, false, Set.of()),
+        config.security());
     assertEquals(
         new Config.Engine(2, Transport.EPOLL, Duration.ofSeconds(5), Duration.ofMillis(3750)),
         config.engine());
