@@ -196,12 +196,13 @@ public final class Failures {
    * while it lives, is told of those behind it.
    */
   static EndpointFault faultOfNestedTunnel(HboneFailure failure) {
+    if (failure instanceof HboneFailure.OuterFailed(HboneFailure cause) && isAnswer(cause)) {
+      return EndpointFault.ONE_OF_MANY; // even a 404: gateways of one network may differ
+    }
     if (!isEndpointsFault(failure)) {
       return EndpointFault.NO;
     }
-    return failure instanceof HboneFailure.OuterFailed(HboneFailure cause) && !isAnswer(cause)
-        ? EndpointFault.YES
-        : EndpointFault.ONE_OF_MANY;
+    return failure instanceof HboneFailure.OuterFailed ? EndpointFault.YES : EndpointFault.ONE_OF_MANY;
   }
 
   private static boolean isAnswer(HboneFailure failure) {

@@ -256,7 +256,11 @@ class FailuresTest {
             EndpointFault.ONE_OF_MANY),
         new Fault(new HboneFailure.OuterFailed(late), EndpointFault.ONE_OF_MANY),
         new Fault(
-            new HboneFailure.OuterFailed(new HboneFailure.Rejected(404, "")), EndpointFault.NO),
+            new HboneFailure.OuterFailed(new HboneFailure.Rejected(404, "")),
+            EndpointFault.ONE_OF_MANY),
+        new Fault(
+            new HboneFailure.OuterFailed(new HboneFailure.IdentityUnavailable("CA is down")),
+            EndpointFault.NO),
         new Fault(wrong, EndpointFault.ONE_OF_MANY),
         new Fault(late, EndpointFault.ONE_OF_MANY),
         new Fault(new HboneFailure.Rejected(503, ""), EndpointFault.ONE_OF_MANY),

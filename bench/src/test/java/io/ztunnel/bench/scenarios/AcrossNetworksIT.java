@@ -77,9 +77,9 @@ class AcrossNetworksIT {
               .with("locality", "{region: r1, zone: z1, subzone: \"\"}")
               .toString());
     }
-    westMesh.workloadEntry(gatewayEntry(gatewayPod).toString());
-    westMesh.workloadEntry(gatewayEntry(deadGateway).toString());
-    westMesh.workloadEntry(gatewayEntry(daemonPod).toString());
+    for (Lab.Pod pod : List.of(gatewayPod, deadGateway, daemonPod)) {
+      westMesh.workloadEntry(gatewayEntry(pod, network(pod)).toString());
+    }
     String sans = "[\"%s\", \"%s\"]".formatted(Entry.identity(server), Entry.identity(second));
     remote(westMesh, "echo", ECHO, sans, gatewayPod);
     remote(westMesh, "impostor", IMPOSTOR, "[\"spiffe://cluster.local/ns/shop/sa/x\"]", gatewayPod);
@@ -107,7 +107,7 @@ class AcrossNetworksIT {
               .with("vips", "[\"net-east/10.97.0.%d\"]".formatted(service.length()))
               .toString());
     }
-    eastMesh.workloadEntry(gatewayEntry(daemonPod).toString());
+    eastMesh.workloadEntry(gatewayEntry(daemonPod, "net-east").toString());
     eastMesh.policyEntry(
         Entry.policy(
                 "no-banned",
@@ -140,12 +140,17 @@ class AcrossNetworksIT {
     scene.closeLater(gateway);
   }
 
-  private static Entry gatewayEntry(Lab.Pod pod) {
+  /** What the west calls the network behind a gateway: each its own, so that only it is used. */
+  private static String network(Lab.Pod gateway) {
+    return "net-" + gateway.name();
+  }
+
+  private static Entry gatewayEntry(Lab.Pod pod, String network) {
     return Entry.workload(pod, pod.ipv4())
-        .with("uid", "NetworkGateway/net-east/" + pod.ipv4().getHostAddress() + "/0")
+        .with("uid", "NetworkGateway/" + network + "/" + pod.ipv4().getHostAddress() + "/0")
         .with("namespace", "istio-system")
         .with("serviceAccount", "istio-eastwestgateway")
-        .with("network", "net-east");
+        .with("network", network);
   }
 
   /** A service of which this cluster has only the other's share. */
@@ -159,13 +164,15 @@ class AcrossNetworksIT {
     String via = gateway.ipv4().getHostAddress();
     mesh.workloadEntry(
         Entry.workload(service + "-remote")
-            .with("uid", "net-east/SplitHorizonWorkload/istio-system/" + via + "/shop/" + service)
-            .with("network", "net-east")
+            .with(
+                "uid",
+                network(gateway) + "/SplitHorizonWorkload/istio-system/" + via + "/shop/" + service)
+            .with("network", network(gateway))
             .with("clusterId", "east")
             .with("capacity", "2")
             .with(
                 "networkGateway",
-                "{destination: \"net-east/%s\", hboneMtlsPort: 15008}".formatted(via))
+                "{destination: \"%s/%s\", hboneMtlsPort: 15008}".formatted(network(gateway), via))
             .serving(service, PORTS)
             .toString());
   }

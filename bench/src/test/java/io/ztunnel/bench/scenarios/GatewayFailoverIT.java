@@ -35,7 +35,7 @@ class GatewayFailoverIT {
   private static final int HBONE = 15008;
 
   private static final List<String> NETWORKS =
-      List.of("both", "dead", "dark", "falls", "wrong", "slow", "drained", "away", "named");
+      List.of("both", "dead", "dark", "falls", "wrong", "slow", "lost", "drained", "away", "named");
 
   /** What a call may take while a gateway is found out; the others take far less. */
   private static final Duration PATIENCE = Duration.ofSeconds(4);
@@ -49,6 +49,7 @@ class GatewayFailoverIT {
   private Lab.Node near;
   private Lab.Pod client;
   private Lab.Pod server;
+  private Lab.Pod nobody;
   private Daemon west;
 
   @BeforeAll
@@ -58,6 +59,7 @@ class GatewayFailoverIT {
     Lab.Node far = scene.lab().addNode();
     client = near.addPod("client");
     server = far.addPod("server");
+    nobody = far.addPod("nobody", Lab.Without.REDIRECTION);
     scene.closeLater(new NameServer(near, names, 1));
     MeshFile westMesh = new MeshFile();
     MeshFile eastMesh = new MeshFile();
@@ -166,7 +168,11 @@ class GatewayFailoverIT {
   }
 
   private Gateway run(Lab.Pod place, SpiffeId identity) throws IOException {
-    Gateway gateway = new Gateway(scene.lab(), place, identity, server);
+    return run(place, identity, server);
+  }
+
+  private Gateway run(Lab.Pod place, SpiffeId identity, Lab.Pod backend) throws IOException {
+    Gateway gateway = new Gateway(scene.lab(), place, identity, backend);
     scene.closeLater(gateway);
     return gateway;
   }
@@ -349,7 +355,21 @@ class GatewayFailoverIT {
     assertFalse(
         log.lines().stream().anyMatch(line -> line.contains(setAside(slow.one()))),
         "it answers PINGs");
-    assertFalse(explained("slow").contains("avoided"), "none is set aside");
+    String explanation = explained("slow");
+    assertFalse(explanation.contains("failed lately"), explanation);
+  }
+
+  @Test
+  void aGatewayThatReachesNobodyIsNotToBlameForThat() throws Exception {
+    Pair lost = pair("lost");
+    Gateway isolated = run(lost.one(), Gateway.IDENTITY, nobody);
+    Gateway _ = run(lost.two());
+    Journal log = Journal.now(west);
+    calls(20, "lost");
+    assertFalse(isolated.connects().isEmpty());
+    assertFalse(
+        log.lines().stream().anyMatch(line -> line.contains(setAside(lost.one()))),
+        "it said 503 and lives");
   }
 
   @Test
