@@ -202,7 +202,9 @@ public final class Failures {
     if (!isEndpointsFault(failure)) {
       return EndpointFault.NO;
     }
-    return failure instanceof HboneFailure.OuterFailed ? EndpointFault.YES : EndpointFault.ONE_OF_MANY;
+    return failure instanceof HboneFailure.OuterFailed
+        ? EndpointFault.YES
+        : EndpointFault.ONE_OF_MANY;
   }
 
   private static boolean isAnswer(HboneFailure failure) {

@@ -124,8 +124,8 @@ class AcrossNetworksIT {
           PORT + 1,
           peer -> peer.getOutputStream().write(peer.getInputStream().readAllBytes()));
     }
-    west = daemon(node1, "west", westMesh, client, banned);
-    east = daemon(node2, "east", eastMesh, server, second);
+    west = scene.daemon(node1, "west", westMesh, Map.of(), client, banned);
+    east = scene.daemon(node2, "east", eastMesh, Map.of(), server, second);
     daemonAsGateway =
         Daemon.startGateway(
             scene.lab(),
@@ -175,25 +175,6 @@ class AcrossNetworksIT {
                 "{destination: \"%s/%s\", hboneMtlsPort: 15008}".formatted(network(gateway), via))
             .serving(service, PORTS)
             .toString());
-  }
-
-  private Daemon daemon(Lab.Node node, String cluster, MeshFile mesh, Lab.Pod... pods)
-      throws IOException {
-    Path file = scene.lab().directory().resolve(cluster + ".yaml");
-    mesh.write(file);
-    Daemon daemon =
-        Daemon.start(
-            scene.lab(),
-            node,
-            Scene.LAUNCHER,
-            file,
-            Map.of("NETWORK", "net-" + cluster, "CLUSTER_ID", cluster));
-    scene.closeLater(daemon::close);
-    for (Lab.Pod pod : pods) {
-      daemon.add(pod, "shop", pod.name());
-    }
-    daemon.finishSnapshot();
-    return daemon;
   }
 
   @AfterAll

@@ -80,8 +80,8 @@ class GatewayFailoverIT {
     eastMesh.workloadEntry(backend.toString());
     scene.app(server, PORT, App.ECHO_TWICE);
     scene.app(server, PORT + 1, App.ECHO_AT_THE_END);
-    west = daemon(near, "west", westMesh, client);
-    Daemon _ = daemon(far, "east", eastMesh, server);
+    west = scene.daemon(near, "west", westMesh, Map.of(), client);
+    Daemon _ = scene.daemon(far, "east", eastMesh, Map.of(), server);
   }
 
   private void addRemote(MeshFile mesh, String network, Pair pair) {
@@ -129,23 +129,6 @@ class GatewayFailoverIT {
 
   private static String vip(String network) {
     return "10.96.1." + (1 + NETWORKS.indexOf(network));
-  }
-
-  private Daemon daemon(Lab.Node node, String cluster, MeshFile mesh, Lab.Pod pod)
-      throws IOException {
-    Path file = scene.lab().directory().resolve(cluster + ".yaml");
-    mesh.write(file);
-    Daemon daemon =
-        Daemon.start(
-            scene.lab(),
-            node,
-            Scene.LAUNCHER,
-            file,
-            Map.of("NETWORK", "net-" + cluster, "CLUSTER_ID", cluster));
-    scene.closeLater(daemon::close);
-    daemon.add(pod, "shop", pod.name());
-    daemon.finishSnapshot();
-    return daemon;
   }
 
   @AfterAll

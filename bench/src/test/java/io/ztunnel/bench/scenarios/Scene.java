@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Map;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -75,6 +76,24 @@ final class Scene implements Closeable {
   Daemon daemon(String name, Lab.Node node, Map<String, String> environment, Lab.Pod... pods)
       throws IOException {
     Daemon daemon = Daemon.start(lab, node, name, LAUNCHER, meshFile(), environment);
+    closeLater(daemon::close);
+    return announce(daemon, pods);
+  }
+
+  /** Starts the daemon of a node of one of several clusters, each with a mesh and a network. */
+  Daemon daemon(
+      Lab.Node node,
+      String cluster,
+      MeshFile ofCluster,
+      Map<String, String> environment,
+      Lab.Pod... pods)
+      throws IOException {
+    Path file = lab.directory().resolve(cluster + ".yaml");
+    ofCluster.write(file);
+    Map<String, String> variables = new TreeMap<>(environment);
+    variables.put("NETWORK", "net-" + cluster);
+    variables.put("CLUSTER_ID", cluster);
+    Daemon daemon = Daemon.start(lab, node, LAUNCHER, file, variables);
     closeLater(daemon::close);
     return announce(daemon, pods);
   }

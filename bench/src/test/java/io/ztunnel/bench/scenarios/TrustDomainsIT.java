@@ -125,18 +125,12 @@ class TrustDomainsIT {
       throws IOException {
     NodeCa ca = NodeCa.start(scene, node, tls, root);
     ca.server().signBy(root, roots);
-    Path file = scene.lab().directory().resolve(cluster + ".yaml");
-    mesh.write(file);
-    Map<String, String> environment = new TreeMap<>(ca.environment(Map.of()));
-    environment.put("NETWORK", "net-" + cluster);
-    environment.put("ZTUNNEL_TRUST_DOMAIN_ALIASES", aliases);
-    Daemon daemon = Daemon.start(scene.lab(), node, Scene.LAUNCHER, file, environment);
-    scene.closeLater(daemon::close);
-    for (Lab.Pod pod : pods) {
-      daemon.add(pod, "shop", pod.name());
-    }
-    daemon.finishSnapshot();
-    return daemon;
+    return scene.daemon(
+        node,
+        cluster,
+        mesh,
+        ca.environment(Map.of("ZTUNNEL_TRUST_DOMAIN_ALIASES", aliases)),
+        pods);
   }
 
   @AfterAll
