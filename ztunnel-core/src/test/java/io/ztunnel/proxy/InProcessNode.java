@@ -59,6 +59,8 @@ final class InProcessNode implements AutoCloseable {
   private final MeshRegistry registry = new MeshRegistry();
   private final TrafficMetrics metrics =
       new TrafficMetrics(registry, SeriesBounds.DEFAULT, System::nanoTime, () -> {});
+  private final RemoteGatewayMetrics gateways =
+      new RemoteGatewayMetrics(registry, System::nanoTime);
   private final Drains drains = new Drains(registry);
   private final CertificateManager certificates;
 
@@ -129,8 +131,7 @@ final class InProcessNode implements AutoCloseable {
             mesh,
             Discovery.NOTHING,
             certificates,
-            Upstreams.create(
-                resolver, new RemoteGatewayMetrics(registry, System::nanoTime), System::nanoTime),
+            Upstreams.create(resolver, gateways, System::nanoTime),
             new ConnectionTelemetry(metrics, System::nanoTime),
             metrics,
             new Denials(InstantSource.system()),

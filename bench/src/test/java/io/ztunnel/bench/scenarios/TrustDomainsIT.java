@@ -11,11 +11,9 @@ import io.ztunnel.hbone.TestPki;
 import io.ztunnel.redirection.Lab;
 import java.io.IOException;
 import java.net.InetAddress;
-import java.nio.file.Path;
 import java.security.cert.X509Certificate;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -126,11 +124,7 @@ class TrustDomainsIT {
     NodeCa ca = NodeCa.start(scene, node, tls, root);
     ca.server().signBy(root, roots);
     return scene.daemon(
-        node,
-        cluster,
-        mesh,
-        ca.environment(Map.of("ZTUNNEL_TRUST_DOMAIN_ALIASES", aliases)),
-        pods);
+        node, cluster, mesh, ca.environment(Map.of("ZTUNNEL_TRUST_DOMAIN_ALIASES", aliases)), pods);
   }
 
   @AfterAll
