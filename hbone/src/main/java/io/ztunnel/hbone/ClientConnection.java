@@ -29,6 +29,18 @@ import org.jspecify.annotations.Nullable;
  * <p>Confined to the pool's event loop.
  */
 final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
+  /** How a connection comes to its peer when that is through a tunnel to a gateway. */
+  interface Way extends Connector {
+    /** How far the tunnel has come; behind it, if it stands. */
+    TunnelProgress progress();
+
+    /** Whether there is a connection to the gateway that has left a PING unanswered. */
+    boolean isSilent();
+
+    /** Asks the gateway for a sign of life. */
+    void probe();
+  }
+
   /** The pool, as a connection sees it. Told on the loop. */
   interface Owner {
     /** The connection can carry tunnels. */
@@ -48,12 +60,24 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
 
     /** The connection is over. Called once, after {@link #onUsable} only. */
     void onOver(ClientConnection connection);
+
+    /** The peer has answered a PING of the keep-alive after so long. */
+    default void onRoundTrip(ClientConnection connection, long nanos) {}
+
+    /** The peer has answered a PING that was asked for by {@link #ping}. */
+    default void onPong(ClientConnection connection) {}
   }
 
   private static final int MAX_HEADER_LIST_BYTES = 16_384;
 
   /** How long a connection may be silent and still be trusted without a PING. */
   private static final long TRUSTED_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+  /** How long a PING may be unanswered, and nothing else come, before it is said so. */
+  static final long SILENT_NANOS = TimeUnit.MILLISECONDS.toNanos(400);
+
+  /** What is in a PING that is not the keep-alive's, which counts from 1. */
+  private static final long OWN_PING = -1;
 
   private static final HboneFailure CLOSED_TLS =
       new HboneFailure.IdentityUnavailable("the TLS context is closed");
@@ -72,6 +96,7 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
   private final Http2Connection connection;
 
   private Stage stage = Stage.DIALING;
+  private @Nullable Way way;
   private @Nullable Future<Channel> connecting;
   private @Nullable Channel channel;
   private @Nullable TlsPeer peer;
@@ -127,6 +152,47 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
             < Math.min(
                 settings.maxStreamsPerConnection(),
                 connection.peerMaxStreams(settings.maxStreamsPerConnection()));
+  }
+
+  /** Connects through a gateway. */
+  void dialThrough(Way gateway) {
+    way = gateway;
+    dial(gateway);
+  }
+
+  /** How far it has come, or the CONNECTs on it. */
+  TunnelProgress progress() {
+    if (connecting == null) {
+      return TunnelProgress.CERTIFICATE;
+    }
+    if (stage != Stage.DIALING) {
+      return isSilent()
+          ? TunnelProgress.SILENT
+          : way == null ? TunnelProgress.UNANSWERED : TunnelProgress.INNER_UNANSWERED;
+    }
+    if (way == null) {
+      return TunnelProgress.DIALLING;
+    }
+    return connecting.isDone() ? TunnelProgress.INNER_HANDSHAKE : way.progress();
+  }
+
+  /** Asks who is reached first, the peer or the gateway, for a sign of life. */
+  void probe() {
+    if (way != null) {
+      way.probe();
+    } else if (stage == Stage.USABLE || stage == Stage.RETIRED) {
+      connection.probeAfter(0);
+    }
+  }
+
+  /** Whether who is reached first, the peer or the gateway, has left a PING unanswered. */
+  boolean isSilent() {
+    return way != null ? way.isSilent() : connection.isSilent(SILENT_NANOS);
+  }
+
+  /** Sends a PING by itself; its answer is told to the owner. */
+  void ping() {
+    connection.writer().ping(OWN_PING, false);
   }
 
   /** Connects with what the pool's owner provides. */
@@ -317,7 +383,16 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
   }
 
   @Override
-  public void onPong(long payload) {}
+  public void onPong(long payload) {
+    if (payload == OWN_PING) {
+      owner.onPong(this);
+    }
+  }
+
+  @Override
+  public void onRoundTrip(long nanos) {
+    owner.onRoundTrip(this, nanos);
+  }
 
   @Override
   public void onStreamGone() {

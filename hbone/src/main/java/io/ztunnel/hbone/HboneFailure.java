@@ -96,6 +96,17 @@ public sealed interface HboneFailure {
     }
   }
 
+  /**
+   * The process has as many connections within tunnels to gateways as it may have, and all of them
+   * carry something.
+   */
+  record InnerLimitReached(int max) implements HboneFailure {
+    @Override
+    public String message() {
+      return "all " + max + " inner connections that the process may have are in use";
+    }
+  }
+
   /** The pool is closed or draining. */
   record PoolClosed() implements HboneFailure {
     @Override

@@ -1,5 +1,7 @@
 package io.ztunnel.hbone;
 
+import java.security.cert.X509Certificate;
+
 /** Is told what happens on connections. Called on their event loops; must not block or throw. */
 public interface HboneObserver {
   /** Hears nothing. */
@@ -31,4 +33,17 @@ public interface HboneObserver {
 
   /** A peer exceeded a limit that guards against floods; its connection is being closed. */
   default void onFlood(Role role, String limit) {}
+
+  /** A peer whose connection is in the pool has answered a PING after so long. */
+  default void onRoundTrip(PeerKey peer, long nanos) {}
+
+  /**
+   * A connection within a tunnel to a gateway can be used.
+   *
+   * @param backend its leaf certificate
+   */
+  default void onInnerOpened(PeerKey gateway, X509Certificate backend) {}
+
+  /** That connection is over. */
+  default void onInnerClosed(PeerKey gateway, X509Certificate backend) {}
 }

@@ -1,14 +1,18 @@
 package io.ztunnel.hbone;
 
 import io.netty.channel.EventLoop;
+import java.net.InetAddress;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
@@ -54,6 +58,7 @@ public final class HbonePool {
   /** A connection being made, and who waits for it. */
   private static final class Dial {
     private final ArrayDeque<TunnelRequest> waiting = new ArrayDeque<>();
+    private @Nullable ClientConnection connection;
     private boolean retired;
   }
 
@@ -70,6 +75,11 @@ public final class HbonePool {
 
   /** Every connection that is not over, usable or not. */
   private final Set<ClientConnection> connections = new HashSet<>();
+
+  private final Set<Probe> probes = new HashSet<>();
+
+  /** What names of workloads stood for last, the one first that was asked for longest ago. */
+  private final LinkedHashMap<String, Set<InetAddress>> resolved = new LinkedHashMap<>();
 
   private final Members members = new Members();
   private final NestedTunnels nested;
@@ -136,6 +146,58 @@ public final class HbonePool {
   }
 
   /**
+   * Puts no more tunnels on connections to this peer, nor on those within tunnels to it, that have
+   * left a PING unanswered for a while: the next request dials anew.
+   */
+  public void leaveSilent(PeerKey key) {
+    assertConfined();
+    nested.leaveSilent(key);
+    @Nullable Bucket bucket = buckets.get(key);
+    if (bucket != null) {
+      for (ClientConnection connection : List.copyOf(bucket.usable)) {
+        if (connection.isSilent()) {
+          connection.stopUsing();
+        }
+      }
+    }
+  }
+
+  /**
+   * The name of this workload stands for these addresses now: connections to others of it take no
+   * more tunnels, and their peers are told so.
+   */
+  public void onResolved(String workloadUid, Collection<InetAddress> addresses) {
+    assertConfined();
+    Set<InetAddress> now = Set.copyOf(addresses);
+    @Nullable Set<InetAddress> before = resolved.putLast(workloadUid, now);
+    if (before != null && !now.containsAll(before)) {
+      retire(
+          key ->
+              key.workloadUid().equals(workloadUid) && !now.contains(key.address().getAddress()));
+    }
+    if (resolved.size() > CAPACITY) {
+      resolved.pollFirstEntry();
+    }
+  }
+
+  /**
+   * Finds out whether a peer can be used: by a connection of its own, with all checks, on which a
+   * PING is answered. It is closed afterwards. Bounded in time by the limits of dial and handshake.
+   *
+   * @param outcome told once, later: null when all went well
+   */
+  public void probe(PeerKey key, Consumer<@Nullable HboneFailure> outcome) {
+    assertConfined();
+    if (stage != Stage.OPEN) {
+      loop.execute(() -> outcome.accept(new HboneFailure.PoolClosed()));
+      return;
+    }
+    Probe probe = new Probe(loop, key, settings, probes::remove, outcome);
+    probes.add(probe);
+    loop.execute(() -> probe.begin(connector));
+  }
+
+  /**
    * Takes no new requests; those that wait and the tunnels there are go on. Connections without
    * tunnels close at once, others with their last one.
    */
@@ -156,6 +218,7 @@ public final class HbonePool {
     }
     stage = Stage.CLOSED;
     nested.close();
+    List.copyOf(probes).forEach(Probe::close);
     List.copyOf(dials.keySet()).forEach(dialing -> dialing.close("pool closed"));
     List.copyOf(connections).forEach(connection -> connection.close("pool closed"));
   }
@@ -213,6 +276,7 @@ public final class HbonePool {
   private void start(PeerKey key, Dial dial) {
     ClientConnection connection = new ClientConnection(loop, key, settings, members, observer);
     dials.put(connection, dial);
+    dial.connection = connection;
     // Not from inside open: what the connector has ready may fail at once.
     loop.execute(() -> connection.dial(connector));
   }
@@ -268,6 +332,17 @@ public final class HbonePool {
     @Override
     public void onCancelled(TunnelRequest request) {
       // Whoever serves the line passes it over.
+    }
+
+    @Override
+    public @Nullable ClientConnection awaited(TunnelRequest request) {
+      @Nullable Bucket bucket = buckets.get(request.key());
+      return bucket == null || bucket.dial == null ? null : bucket.dial.connection;
+    }
+
+    @Override
+    public void onRoundTrip(ClientConnection connection, long nanos) {
+      observer.onRoundTrip(connection.key(), nanos);
     }
 
     @Override

@@ -36,8 +36,12 @@ public record HboneSettings(
    * @param connections how many are kept for a peer that is reached through a gateway, on each
    *     loop; 0: each inner tunnel has its own, which ends with it (Istio)
    * @param refresh how long one is used before another takes its place
+   * @param limit how many the process may have; shared by connections made with the same settings
    */
-  public record Nested(int connections, Duration refresh) {
+  public record Nested(int connections, Duration refresh, InnerLimit limit) {
+    /** The most of the process, unless the owner says otherwise. */
+    public static final int DEFAULT_LIMIT = 10_000;
+
     public Nested {
       if (connections < 0) {
         throw new IllegalArgumentException("connections: " + connections + " (expected: >= 0)");
@@ -46,7 +50,7 @@ public record HboneSettings(
 
     /** Eight, each for half a minute. */
     public static Nested defaults() {
-      return new Nested(8, Duration.ofSeconds(30));
+      return new Nested(8, Duration.ofSeconds(30), new InnerLimit(DEFAULT_LIMIT));
     }
   }
 

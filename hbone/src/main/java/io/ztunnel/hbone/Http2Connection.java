@@ -261,6 +261,11 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     }
   }
 
+  /** Whether the peer has left a PING unanswered for this long, and said nothing else. */
+  boolean isSilent(long nanos) {
+    return state == State.RUNNING && parts().keepAlive().isUnanswered(nanos, lastReadNanos);
+  }
+
   // Events of the parts.
 
   void onPeerReady() {
@@ -288,8 +293,11 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
   }
 
   void onPong(long payload) {
-    if (!parts().keepAlive().onAnswer(payload)) {
+    long nanos = parts().keepAlive().onAnswer(payload);
+    if (nanos < 0) {
       role.onPong(payload);
+    } else {
+      role.onRoundTrip(nanos);
     }
   }
 

@@ -36,6 +36,9 @@ sealed interface Http2Role permits ClientConnection, ServerConnection {
   /** An answer to a PING that is not one of the keep-alive. */
   void onPong(long payload);
 
+  /** A PING of the keep-alive was answered after so long. */
+  void onRoundTrip(long nanos);
+
   /** A stream was closed: there may be room for another, or none may be left. */
   void onStreamGone();
 

@@ -4,6 +4,7 @@ import io.netty.channel.EventLoop;
 import io.netty.util.concurrent.Future;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -29,10 +30,18 @@ final class InnerConnections implements ClientConnection.Owner {
   /** How long requests wait for connections in the making when others are there. */
   private static final long HOLD_MILLIS = 50;
 
+  /** How often, and after how long each time, room is looked for when there is none. */
+  private static final int TRIES_FOR_ROOM = 4;
+
+  private static final long ROOM_MILLIS = 60;
+
   /** Who provides the ways through the gateway, and hears of the end. */
   interface Home {
     /** How a connection is made by an outer tunnel that is asked for in this way. */
-    Connector way(NestedPeer peer, ConnectRequest outer);
+    ClientConnection.Way way(NestedPeer peer, ConnectRequest outer);
+
+    /** Takes room for one more connection; {@link InnerLimit#closed} gives it back. */
+    boolean admit();
 
     /** There is no connection any more, nor one in the making, and nobody waits for one. */
     void onEmpty(InnerConnections empty);
@@ -78,6 +87,8 @@ final class InnerConnections implements ClientConnection.Owner {
   private final Set<ClientConnection> doomed = new HashSet<>();
 
   private @Nullable Future<?> holdTimer;
+  private @Nullable Future<?> roomTimer;
+  private int triesForRoom;
   private boolean closing;
   private boolean failedLately;
   private long failedAtNanos;
@@ -152,10 +163,52 @@ final class InnerConnections implements ClientConnection.Owner {
   }
 
   private void dial(ConnectRequest outer, @Nullable ClientConnection replaces) {
+    if (!home.admit()) {
+      onNoRoom();
+      return;
+    }
+    triesForRoom = 0;
     ClientConnection connection = new ClientConnection(loop, key, settings, this, observer);
     dials.put(connection, new Dial(replaces));
     // Not from inside open: what the connector has ready may fail at once.
-    loop.execute(() -> connection.dial(home.way(peer, outer)));
+    loop.execute(() -> connection.dialThrough(home.way(peer, outer)));
+  }
+
+  /** The process may have no more connections: who waits does so a little longer, for others. */
+  private void onNoRoom() {
+    failedLately = true;
+    failedAtNanos = loop.ticker().nanoTime();
+    if (!waiting.isEmpty() && roomTimer == null) {
+      roomTimer = loop.schedule(this::tryForRoom, ROOM_MILLIS, TimeUnit.MILLISECONDS);
+    }
+  }
+
+  private void tryForRoom() {
+    roomTimer = null;
+    if (++triesForRoom <= TRIES_FOR_ROOM) {
+      serve(Share.ALL);
+    } else {
+      triesForRoom = 0;
+      failWaiting(settings.nested().limit().reached());
+    }
+    leaveIfEmpty();
+  }
+
+  private void failWaiting(HboneFailure failure) {
+    for (@Nullable Waiting next = waiting.poll(); next != null; next = waiting.poll()) {
+      next.request().fail(failure);
+    }
+  }
+
+  /** Closes a connection that carries nothing; false if there is none. */
+  boolean shedIdle() {
+    for (Member member : usable) {
+      if (member.connection().streams() == 0) {
+        member.connection().close("room for another one");
+        return true;
+      }
+    }
+    return false;
   }
 
   /** Hands out what waits. */
@@ -188,6 +241,22 @@ final class InnerConnections implements ClientConnection.Owner {
     }
   }
 
+  /** Of the connections in the making the one that has come farthest; null: there is none. */
+  @Nullable ClientConnection awaited() {
+    return dials.keySet().stream()
+        .max(Comparator.comparing(ClientConnection::progress))
+        .orElse(null);
+  }
+
+  /** Puts no more tunnels on connections whose gateway leaves a PING unanswered. */
+  void leaveSilent() {
+    for (Member member : List.copyOf(usable)) {
+      if (member.connection().isSilent()) {
+        member.connection().stopUsing();
+      }
+    }
+  }
+
   /** Puts no more tunnels on the connections and tells their peers so. */
   void retire() {
     doomed.addAll(dials.keySet());
@@ -200,6 +269,7 @@ final class InnerConnections implements ClientConnection.Owner {
     List.copyOf(dials.keySet()).forEach(connection -> connection.close("pool closed"));
     List.copyOf(usable).forEach(member -> member.connection().close("pool closed"));
     List.copyOf(retired).forEach(connection -> connection.close("pool closed"));
+    failWaiting(new HboneFailure.PoolClosed());
   }
 
   void closeRevoked() {
@@ -219,6 +289,7 @@ final class InnerConnections implements ClientConnection.Owner {
     @Nullable Dial dial = dials.remove(connection);
     failedLately = false;
     usable.add(new Member(connection, loop.ticker().nanoTime()));
+    observer.onInnerOpened(peer.gateway(), connection.peer().chain().getFirst());
     @Nullable ClientConnection before = dial == null ? null : dial.replaces();
     if (before != null) {
       before.stopUsing();
@@ -232,13 +303,12 @@ final class InnerConnections implements ClientConnection.Owner {
   @Override
   public void onDialFailed(ClientConnection connection, HboneFailure failure) {
     dials.remove(connection);
+    settings.nested().limit().closed();
     failedLately = true;
     failedAtNanos = loop.ticker().nanoTime();
     doomed.remove(connection);
     if (closing || (usable.isEmpty() && dials.isEmpty())) {
-      for (@Nullable Waiting next = waiting.poll(); next != null; next = waiting.poll()) {
-        next.request().fail(failure);
-      }
+      failWaiting(failure);
     } else if (dials.isEmpty()) {
       serve(Share.ALL);
     }
@@ -266,6 +336,8 @@ final class InnerConnections implements ClientConnection.Owner {
   @Override
   public void onOver(ClientConnection connection) {
     retired.remove(connection);
+    settings.nested().limit().closed();
+    observer.onInnerClosed(peer.gateway(), connection.peer().chain().getFirst());
     if (!closing && !waiting.isEmpty()) {
       serve(Share.OWN);
     }
@@ -277,6 +349,10 @@ final class InnerConnections implements ClientConnection.Owner {
       if (holdTimer != null) {
         holdTimer.cancel(false);
         holdTimer = null;
+      }
+      if (roomTimer != null) {
+        roomTimer.cancel(false);
+        roomTimer = null;
       }
       home.onEmpty(this);
     }

@@ -21,6 +21,7 @@ final class KeepAlive {
   private @Nullable Future<?> timer;
   private long payload;
   private boolean awaitingAnswer;
+  private long askedNanos;
 
   KeepAlive(EventLoop loop, HboneSettings settings, FrameWriter writer, Runnable onTimeout) {
     this.loop = loop;
@@ -41,14 +42,21 @@ final class KeepAlive {
     }
   }
 
-  /** An answer to some PING arrived; true if it is the one awaited here. */
-  boolean onAnswer(long answered) {
+  /** An answer to some PING arrived; how long it took, negative if it is not the one awaited. */
+  long onAnswer(long answered) {
     if (!awaitingAnswer || answered != payload) {
-      return false;
+      return -1;
     }
     awaitingAnswer = false;
     schedule(interval, this::ping);
-    return true;
+    return loop.ticker().nanoTime() - askedNanos;
+  }
+
+  /** Whether there was no answer for this long, nor anything else since that moment. */
+  boolean isUnanswered(long nanos, long lastReadNanos) {
+    return awaitingAnswer
+        && lastReadNanos - askedNanos < 0
+        && loop.ticker().nanoTime() - askedNanos >= nanos;
   }
 
   void stop() {
@@ -60,6 +68,7 @@ final class KeepAlive {
 
   private void ping() {
     awaitingAnswer = true;
+    askedNanos = loop.ticker().nanoTime();
     payload++;
     writer.ping(payload, false);
     schedule(timeout, onTimeout);

@@ -11,6 +11,8 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
@@ -28,11 +30,15 @@ final class NestedTunnels implements InnerConnections.Home {
   private final HboneSettings settings;
   private final Connector connector;
   private final HboneObserver observer;
+  private final InnerLimit limit;
 
   /** Inner connections for one tunnel that are not over, those in the making included. */
   private final Set<ClientConnection> connections = new HashSet<>();
 
   private final Map<NestedPeer, InnerConnections> kept = new HashMap<>();
+
+  /** Set by any thread, taken back on the loop. */
+  private final AtomicBoolean askedForRoom = new AtomicBoolean();
 
   private boolean closed;
 
@@ -51,6 +57,7 @@ final class NestedTunnels implements InnerConnections.Home {
     this.settings = settings;
     this.connector = connector;
     this.observer = observer;
+    this.limit = settings.nested().limit();
   }
 
   PendingTunnel open(
@@ -71,9 +78,19 @@ final class NestedTunnels implements InnerConnections.Home {
     }
   }
 
+  /** Puts no more tunnels on connections through gateways that leave a PING unanswered. */
+  void leaveSilent(PeerKey gateway) {
+    for (InnerConnections each : List.copyOf(kept.values())) {
+      if (each.peer().gateway().equals(gateway)) {
+        each.leaveSilent();
+      }
+    }
+  }
+
   /** Ends every inner connection. */
   void close() {
     closed = true;
+    limit.leave(this);
     List.copyOf(connections).forEach(connection -> connection.close("pool closed"));
     List.copyOf(kept.values()).forEach(InnerConnections::close);
   }
@@ -84,8 +101,41 @@ final class NestedTunnels implements InnerConnections.Home {
   }
 
   @Override
-  public Connector way(NestedPeer peer, ConnectRequest outer) {
+  public ClientConnection.Way way(NestedPeer peer, ConnectRequest outer) {
     return new Way(peer, outer);
+  }
+
+  @Override
+  public boolean admit() {
+    if (closed || limit.tryOpen(this)) {
+      return !closed;
+    }
+    shedIdle();
+    if (limit.tryOpen(this)) {
+      return true;
+    }
+    limit.askForRoom(this);
+    return false;
+  }
+
+  /** Somebody else needs a connection, and there may be no more. Any thread. */
+  void makeRoom() {
+    if (askedForRoom.compareAndSet(false, true)) {
+      loop.execute(
+          () -> {
+            askedForRoom.set(false);
+            shedIdle();
+          });
+    }
+  }
+
+  /** Closes a connection that carries nothing. */
+  private void shedIdle() {
+    for (InnerConnections each : kept.values()) {
+      if (each.shedIdle()) {
+        return;
+      }
+    }
   }
 
   @Override
@@ -134,6 +184,12 @@ final class NestedTunnels implements InnerConnections.Home {
         connections.onCancelled(request);
       }
     }
+
+    @Override
+    public @Nullable ClientConnection awaited(TunnelRequest request) {
+      @Nullable InnerConnections connections = kept.get(peer);
+      return connections == null ? null : connections.awaited();
+    }
   }
 
   /** For a connection of its own. */
@@ -155,13 +211,17 @@ final class NestedTunnels implements InnerConnections.Home {
         loop.execute(() -> request.fail(new HboneFailure.PoolClosed()));
         return;
       }
+      if (!admit()) {
+        loop.execute(() -> request.fail(limit.reached()));
+        return;
+      }
       ClientConnection connection =
           new ClientConnection(loop, peer.key(), settings, this, observer);
       waiting = request;
       dialled = connection;
       connections.add(connection);
       // Not from inside open: what the connector has ready may fail at once.
-      loop.execute(() -> connection.dial(way(peer, outer)));
+      loop.execute(() -> connection.dialThrough(way(peer, outer)));
     }
 
     @Override
@@ -171,10 +231,16 @@ final class NestedTunnels implements InnerConnections.Home {
       }
     }
 
+    @Override
+    public @Nullable ClientConnection awaited(TunnelRequest request) {
+      return dialled;
+    }
+
     // ClientConnection.Owner
 
     @Override
     public void onUsable(ClientConnection connection) {
+      observer.onInnerOpened(peer.gateway(), connection.peer().chain().getFirst());
       @Nullable TunnelRequest request = waiting;
       waiting = null;
       if (request != null && request.isWaiting()) {
@@ -186,6 +252,7 @@ final class NestedTunnels implements InnerConnections.Home {
     @Override
     public void onDialFailed(ClientConnection connection, HboneFailure failure) {
       connections.remove(connection);
+      limit.closed();
       @Nullable TunnelRequest request = waiting;
       waiting = null;
       if (request != null) {
@@ -205,13 +272,17 @@ final class NestedTunnels implements InnerConnections.Home {
     @Override
     public void onOver(ClientConnection connection) {
       connections.remove(connection);
+      limit.closed();
+      observer.onInnerClosed(peer.gateway(), connection.peer().chain().getFirst());
     }
   }
 
-  /** How a connection is made through the gateway. */
-  private final class Way implements Connector {
+  /** How one connection is made through the gateway. */
+  private final class Way implements ClientConnection.Way {
     private final NestedPeer peer;
     private final ConnectRequest outer;
+    private @Nullable PendingTunnel pending;
+    private @Nullable TunnelStream tunnel;
 
     Way(NestedPeer peer, ConnectRequest outer) {
       this.peer = peer;
@@ -221,15 +292,38 @@ final class NestedTunnels implements InnerConnections.Home {
     @Override
     public Future<Channel> connect(EventLoop on, PeerKey inner, ChannelHandler handler) {
       Promise<Channel> connected = on.newPromise();
-      PendingTunnel pending =
-          pool.open(peer.gateway(), outer, new Outer(inner.address(), handler, connected));
+      PendingTunnel asked =
+          pool.open(
+              peer.gateway(),
+              outer,
+              new Outer(inner.address(), handler, connected, opened -> tunnel = opened));
+      pending = asked;
       connected.addListener(
           done -> {
             if (done.isCancelled()) {
-              pending.cancel();
+              asked.cancel();
             }
           });
       return connected;
+    }
+
+    @Override
+    public TunnelProgress progress() {
+      return pending == null ? TunnelProgress.CERTIFICATE : pending.progress();
+    }
+
+    @Override
+    public boolean isSilent() {
+      return tunnel != null && tunnel.connection().isSilent(ClientConnection.SILENT_NANOS);
+    }
+
+    @Override
+    public void probe() {
+      if (tunnel != null) {
+        tunnel.connection().probeAfter(0);
+      } else if (pending != null) {
+        pending.probe();
+      }
     }
 
     @Override
@@ -240,10 +334,14 @@ final class NestedTunnels implements InnerConnections.Home {
 
   /** Makes a channel of the outer tunnel. */
   private record Outer(
-      InetSocketAddress address, ChannelHandler handler, Promise<Channel> connected)
+      InetSocketAddress address,
+      ChannelHandler handler,
+      Promise<Channel> connected,
+      Consumer<TunnelStream> opened)
       implements TunnelOpening {
     @Override
     public TunnelListener onOpened(Tunnel tunnel, TlsPeer gateway, @Nullable String baggage) {
+      opened.accept((TunnelStream) tunnel);
       TunnelChannel channel = new TunnelChannel(tunnel, address);
       channel.pipeline().addLast(handler);
       tunnel

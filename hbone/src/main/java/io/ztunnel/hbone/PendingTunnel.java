@@ -7,4 +7,13 @@ public sealed interface PendingTunnel permits TunnelRequest {
    * Does nothing after the {@link TunnelOpening} was called.
    */
   void cancel();
+
+  /** How far it has come. Of no meaning after the {@link TunnelOpening} was called. */
+  TunnelProgress progress();
+
+  /**
+   * Asks who was dialled, the peer or the gateway, for a sign of life, if there is a connection:
+   * {@link #progress} is {@link TunnelProgress#SILENT} when none comes before long.
+   */
+  void probe();
 }

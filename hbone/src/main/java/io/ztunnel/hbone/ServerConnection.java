@@ -262,6 +262,9 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
   public void onGoAway(int lastStreamId, long errorCode, String debug) {}
 
   @Override
+  public void onRoundTrip(long nanos) {}
+
+  @Override
   public void onPong(long payload) {
     if (payload == DRAIN_PING && stage == Stage.DRAINING) {
       stage = Stage.DRAINED;

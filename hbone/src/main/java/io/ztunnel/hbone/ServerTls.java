@@ -7,6 +7,7 @@ import java.security.cert.CertificateParsingException;
 import java.security.cert.X509Certificate;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import javax.net.ssl.SSLEngine;
 import org.jspecify.annotations.Nullable;
 
@@ -44,7 +45,10 @@ public final class ServerTls implements AutoCloseable {
     return new ServerTls(
         material,
         trust,
-        TlsContext.server(material, settings, new ClientVerifier(material, trust)));
+        TlsContext.server(
+            material,
+            settings,
+            new ClientVerifier(material, trust, settings.trustDomainAliases())));
   }
 
   /** What makes a client's chain good. */
@@ -72,14 +76,16 @@ public final class ServerTls implements AutoCloseable {
   }
 
   /**
-   * Checks clients: the chain, then that one of the leaf's SPIFFE URIs is of our own trust domain.
-   * Everything finer is a matter of policy. Immutable.
+   * Checks clients: the chain, then that one of the leaf's SPIFFE URIs is of our own trust domain
+   * or an alias of it. Everything finer is a matter of policy. Immutable.
    */
   static final class ClientVerifier extends PeerVerifier {
     private final Optional<String> trustDomain;
+    private final Set<String> aliases;
 
-    ClientVerifier(KeyMaterial material, PeerTrust trust) {
+    ClientVerifier(KeyMaterial material, PeerTrust trust, Set<String> aliases) {
       super(trust);
+      this.aliases = aliases;
       try {
         this.trustDomain =
             uriSans(material.leaf()).stream()
@@ -111,7 +117,8 @@ public final class ServerTls implements AutoCloseable {
       boolean matches =
           presented.stream()
               .flatMap(san -> SpiffeId.parse(san).stream())
-              .anyMatch(id -> id.trustDomain().equals(trustDomain.get()));
+              .map(SpiffeId::trustDomain)
+              .anyMatch(domain -> domain.equals(trustDomain.get()) || aliases.contains(domain));
       if (!matches) {
         throw new WrongTrustDomainException(trustDomain.get(), presented);
       }

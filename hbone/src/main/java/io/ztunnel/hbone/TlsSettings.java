@@ -1,6 +1,7 @@
 package io.ztunnel.hbone;
 
 import io.netty.handler.ssl.OpenSsl;
+import java.util.Set;
 
 /**
  * How TLS is done. Immutable.
@@ -9,8 +10,11 @@ import io.netty.handler.ssl.OpenSsl;
  * @param tls12 whether TLS 1.2 is spoken beside 1.3
  * @param pqcOnly whether the post-quantum key exchange X25519MLKEM768 is the only one; BoringSSL
  *     only
+ * @param trustDomainAliases other trust domains than our own whose clients are let in, if their
+ *     chains lead to a root that we have
  */
-public record TlsSettings(Provider provider, boolean tls12, boolean pqcOnly) {
+public record TlsSettings(
+    Provider provider, boolean tls12, boolean pqcOnly, Set<String> trustDomainAliases) {
   /** An implementation of TLS. */
   public enum Provider {
     /** BoringSSL through netty-tcnative. */
@@ -25,6 +29,7 @@ public record TlsSettings(Provider provider, boolean tls12, boolean pqcOnly) {
   }
 
   public TlsSettings {
+    trustDomainAliases = Set.copyOf(trustDomainAliases);
     if (pqcOnly && provider == Provider.JDK) {
       throw new IllegalArgumentException(
           "pqcOnly: true with provider JDK (expected: BORINGSSL, which has X25519MLKEM768)");
@@ -35,6 +40,11 @@ public record TlsSettings(Provider provider, boolean tls12, boolean pqcOnly) {
               + OpenSsl.unavailabilityCause()
               + ")");
     }
+  }
+
+  /** Without aliases. */
+  public TlsSettings(Provider provider, boolean tls12, boolean pqcOnly) {
+    this(provider, tls12, pqcOnly, Set.of());
   }
 
   /** TLS 1.3 only, by the best provider there is. */

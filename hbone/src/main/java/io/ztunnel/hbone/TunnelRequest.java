@@ -29,6 +29,9 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
 
     /** Nobody waits any more for a request that has no connection yet. */
     void onCancelled(TunnelRequest request);
+
+    /** The connection in the making that a request waits for, or one of them. */
+    @Nullable ClientConnection awaited(TunnelRequest request);
   }
 
   private sealed interface State {
@@ -90,6 +93,33 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
       case State.Waiting _ -> line.onCancelled(this);
       case State.Sent(_, TunnelStream stream, _) -> stream.reset(TunnelReset.CANCEL);
       case State.Done _ -> {}
+    }
+  }
+
+  @Override
+  public TunnelProgress progress() {
+    line.assertConfined();
+    return switch (state) {
+      case State.Waiting _ -> {
+        @Nullable ClientConnection awaited = line.awaited(this);
+        yield awaited == null ? TunnelProgress.DIALLING : awaited.progress();
+      }
+      case State.Sent sent -> sent.on().progress();
+      case State.Done _ -> TunnelProgress.UNANSWERED;
+    };
+  }
+
+  @Override
+  public void probe() {
+    line.assertConfined();
+    @Nullable ClientConnection on =
+        switch (state) {
+          case State.Waiting _ -> line.awaited(this);
+          case State.Sent sent -> sent.on();
+          case State.Done _ -> null;
+        };
+    if (on != null) {
+      on.probe();
     }
   }
 

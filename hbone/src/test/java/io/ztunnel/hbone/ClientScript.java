@@ -8,6 +8,7 @@ import io.netty.util.concurrent.Future;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** A client connection in a script, without a pool around it. Confined to the test's thread. */
 final class ClientScript extends FrameScript implements ClientConnection.Owner {
@@ -63,6 +64,11 @@ final class ClientScript extends FrameScript implements ClientConnection.Owner {
 
     @Override
     public void onCancelled(TunnelRequest request) {}
+
+    @Override
+    public @Nullable ClientConnection awaited(TunnelRequest request) {
+      return null;
+    }
   }
 
   /** Sends a CONNECT, and answers it as the peer. */

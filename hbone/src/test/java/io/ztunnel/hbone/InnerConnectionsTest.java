@@ -16,6 +16,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Inner connections that are kept: three backends, of which the gateway takes one after another.
@@ -232,5 +234,58 @@ class InnerConnectionsTest {
     mesh.run(() -> assertEquals(0, given.calls));
     assertNull(given.failure);
     assertEquals(1, gateway.connects().size());
+  }
+
+  private HbonePool limited(int connections, InnerLimit limit) {
+    return mesh.pool(
+        clientTls,
+        TestSettings.nested(
+            HboneSettings.defaults(), new HboneSettings.Nested(connections, LONG, limit)));
+  }
+
+  @Test
+  void atTheLimitOfTheProcessTunnelsShareWhatIsThere() {
+    InnerLimit limit = new InnerLimit(2);
+    HbonePool pool = limited(8, limit);
+    List<Opened> all = new ArrayList<>();
+    for (int i = 0; i < 20; i++) {
+      all.add(open(pool));
+    }
+    all.forEach(this::exchange);
+    assertEquals(2, gateway.connects().size());
+    assertEquals(2, limit.open());
+  }
+
+  @Test
+  void atTheLimitIdleConnectionsOfAnotherPoolMakeRoom() {
+    InnerLimit limit = new InnerLimit(1);
+    exchange(open(limited(8, limit)));
+    exchange(open(limited(8, limit)));
+    assertEquals(2, gateway.connects().size());
+    assertEquals(1, limit.open());
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 8})
+  void atTheLimitAndNothingIdleARequestFailsAndSaysWhy(int connections) {
+    InnerLimit limit = new InnerLimit(1);
+    Opened lasting = open(limited(connections, limit));
+    HbonePool other = limited(connections, limit);
+    assertEquals(new HboneFailure.InnerLimitReached(1), open(other).failure());
+    exchange(lasting);
+    mesh.await("room", () -> limit.open() == 0 || connections > 0);
+    exchange(open(other));
+  }
+
+  @Test
+  void whatWasTakenOfTheLimitIsGivenBack() {
+    InnerLimit limit = new InnerLimit(10);
+    HbonePool pool = limited(3, limit);
+    exchange(open(pool));
+    mesh.run(pool::close);
+    mesh.await("given back", () -> limit.open() == 0);
+    addresses.replaceAll(_ -> new InetSocketAddress(InetAddress.getLoopbackAddress(), 1));
+    assertInstanceOf(HboneFailure.OuterFailed.class, open(limited(3, limit)).failure());
+    mesh.await("given back", () -> limit.open() == 0);
   }
 }

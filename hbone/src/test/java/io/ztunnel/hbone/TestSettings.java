@@ -71,6 +71,13 @@ final class TestSettings {
 
   /** With these connections kept in outer tunnels. */
   static HboneSettings nested(HboneSettings base, int connections, Duration refresh) {
+    return nested(
+        base,
+        new HboneSettings.Nested(
+            connections, refresh, new InnerLimit(HboneSettings.Nested.DEFAULT_LIMIT)));
+  }
+
+  static HboneSettings nested(HboneSettings base, HboneSettings.Nested nested) {
     return new HboneSettings(
         base.streamWindowBytes(),
         base.connectionWindowBytes(),
@@ -82,6 +89,6 @@ final class TestSettings {
         base.pingInterval(),
         base.pingTimeout(),
         base.heldBytes(),
-        new HboneSettings.Nested(connections, refresh));
+        nested);
   }
 }

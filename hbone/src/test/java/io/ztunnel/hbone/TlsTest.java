@@ -13,6 +13,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.bouncycastle.asn1.x509.KeyPurposeId;
 import org.junit.jupiter.api.AfterEach;
@@ -204,6 +205,27 @@ class TlsTest {
     assertEquals("peer sent TLS alert: certificate_unknown", opened.failure().message());
     mesh.await("the end", () -> servers.getFirst().events.contains("closed"));
     assertFalse(servers.getFirst().events.contains("established"));
+  }
+
+  @ParameterizedTest
+  @EnumSource(TlsSettings.Provider.class)
+  void aClientOfATrustDomainThatIsAnAliasIsTakenIfItsRootIsKnown(TlsSettings.Provider provider) {
+    TestPki second = TestPki.root("second");
+    KeyMaterial serverKey =
+        pki.leaf(Loopback.SERVER)
+            .trusting(pki.rootCertificate(), second.rootCertificate())
+            .material();
+    TlsSettings aliased = new TlsSettings(provider, false, false, Set.of("other.domain"));
+    InetSocketAddress address = serve(serverKey, aliased);
+    for (String domain : List.of("other.domain", "third.domain")) {
+      KeyMaterial clientKey =
+          second
+              .leaf("spiffe://" + domain + "/ns/default/sa/client")
+              .trusting(pki.rootCertificate())
+              .material();
+      Opened opened = open(address, clientKey, tls(provider), Loopback.SERVER);
+      assertEquals(domain.equals("other.domain"), opened.failure == null, domain);
+    }
   }
 
   @Test

@@ -82,7 +82,8 @@ final class FamilySeries {
         l ->
             add(
                 l,
-                FunctionCounter.builder(family.name(), value, DoubleSupplier::getAsDouble)
+                // The store holds its object weakly: one that stays, not the supplier.
+                FunctionCounter.builder(family.name(), this, _ -> value.getAsDouble())
                     .tags(l.tags())
                     .register(store)));
   }

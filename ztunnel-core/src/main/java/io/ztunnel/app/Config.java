@@ -1,6 +1,7 @@
 package io.ztunnel.app;
 
 import io.netty.util.NetUtil;
+import io.ztunnel.hbone.HboneSettings;
 import io.ztunnel.metrics.SeriesBounds;
 import io.ztunnel.routing.Exports;
 import java.net.InetSocketAddress;
@@ -11,9 +12,11 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.SortedSet;
 import java.util.TreeMap;
@@ -149,6 +152,7 @@ public record Config(
    * @param answerTimeout for the answer to a CONNECT
    * @param innerConnections kept for each service of another network, on each loop; 0: none is
    * @param innerRefresh how long one of them is used
+   * @param maxInnerConnections the most of the process
    * @param responseBaggage whether peers are told, and asked, who they are by baggage headers
    */
   public record Hbone(
@@ -161,6 +165,7 @@ public record Config(
       Duration answerTimeout,
       int innerConnections,
       Duration innerRefresh,
+      int maxInnerConnections,
       boolean responseBaggage) {}
 
   /**
@@ -299,13 +304,19 @@ public record Config(
    * @param postQuantumOnly whether only X25519MLKEM768 is offered and accepted
    * @param revocationList a CRL file, may be null
    * @param policyDecisionsAtInfo whether policy decisions are logged at info instead of debug
+   * @param trustDomainAliases other trust domains whose clients are let in
    */
   public record Security(
       TlsProvider tlsProvider,
       boolean tls12,
       boolean postQuantumOnly,
       @Nullable Path revocationList,
-      boolean policyDecisionsAtInfo) {}
+      boolean policyDecisionsAtInfo,
+      Set<String> trustDomainAliases) {
+    public Security {
+      trustDomainAliases = Set.copyOf(trustDomainAliases);
+    }
+  }
 
   /** Which TLS implementation is used. */
   public enum TlsProvider {
@@ -513,6 +524,8 @@ public record Config(
         env.timeout("ZTUNNEL_HBONE_ANSWER_TIMEOUT", Duration.ofSeconds(20)),
         env.number("ZTUNNEL_INNER_CONNECTIONS", 8, 0, 1_000),
         env.timeout("ZTUNNEL_INNER_REFRESH", Duration.ofSeconds(30)),
+        env.number(
+            "ZTUNNEL_MAX_INNER_CONNECTIONS", HboneSettings.Nested.DEFAULT_LIMIT, 1, 1_000_000),
         env.flag("ENABLE_RESPONSE_BAGGAGE", true));
   }
 
@@ -718,7 +731,21 @@ public record Config(
         env.text("TLS12_ENABLED", "").equals("true"),
         env.text("COMPLIANCE_POLICY", "").equals("pqc"),
         crl == null ? null : Path.of(crl),
-        env.text("AUTHZ_POLICY_INFO_LOGGING", "").equals("true"));
+        env.text("AUTHZ_POLICY_INFO_LOGGING", "").equals("true"),
+        env.parsed("ZTUNNEL_TRUST_DOMAIN_ALIASES", Set.of(), Config::trustDomains));
+  }
+
+  /** Names with commas between them (SPIFFE ID, 2.1: lower case letters, digits, dots, dashes). */
+  private static Set<String> trustDomains(String value) {
+    Set<String> domains = new LinkedHashSet<>();
+    for (String domain : value.isEmpty() ? new String[0] : value.split(",", -1)) {
+      String name = domain.strip();
+      if (!name.matches("[a-z0-9._-]{1,255}")) {
+        throw new IllegalArgumentException("expected: names of trust domains, commas between them");
+      }
+      domains.add(name);
+    }
+    return domains;
   }
 
   private static SeriesBounds metrics(Environment env) {

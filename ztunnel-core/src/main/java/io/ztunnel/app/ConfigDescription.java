@@ -209,6 +209,8 @@ public final class ConfigDescription {
     fields.put("transport", name(config.engine().transport()));
     fields.put("tlsProvider", name(config.security().tlsProvider()));
     fields.put(
+        "trustDomainAliases", config.security().trustDomainAliases().stream().sorted().toList());
+    fields.put(
         "fakeCaDir",
         config.ca().trialDirectory() == null ? null : config.ca().trialDirectory().toString());
     fields.put("connectTimeout", duration(config.sockets().connectTimeout()));
@@ -216,6 +218,7 @@ public final class ConfigDescription {
     fields.put("hboneAnswerTimeout", duration(config.hbone().answerTimeout()));
     fields.put("innerConnections", config.hbone().innerConnections());
     fields.put("innerRefresh", duration(config.hbone().innerRefresh()));
+    fields.put("maxInnerConnections", config.hbone().maxInnerConnections());
     fields.put("halfCloseProbe", duration(config.sockets().halfCloseProbe()));
     fields.put("metricLabelSets", config.metrics().maxLabelSets());
     fields.put("metricIdle", duration(config.metrics().idle()));

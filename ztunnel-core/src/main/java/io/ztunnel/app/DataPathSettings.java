@@ -5,6 +5,7 @@ import io.ztunnel.dns.LookupSettings;
 import io.ztunnel.dns.ResolverSettings;
 import io.ztunnel.dns.SearchDomains;
 import io.ztunnel.hbone.HboneSettings;
+import io.ztunnel.hbone.InnerLimit;
 import io.ztunnel.hbone.TlsSettings;
 import io.ztunnel.proxy.HalfClosedProbing;
 import io.ztunnel.proxy.ProxySettings;
@@ -37,7 +38,10 @@ final class DataPathSettings {
         defaults.pingInterval(),
         defaults.pingTimeout(),
         defaults.heldBytes(),
-        new HboneSettings.Nested(hbone.innerConnections(), hbone.innerRefresh()));
+        new HboneSettings.Nested(
+            hbone.innerConnections(),
+            hbone.innerRefresh(),
+            new InnerLimit(hbone.maxInnerConnections())));
   }
 
   static ProxySettings proxy(Config config) {
@@ -160,7 +164,8 @@ final class DataPathSettings {
             case JDK -> TlsSettings.Provider.JDK;
           },
           config.security().tls12(),
-          config.security().postQuantumOnly());
+          config.security().postQuantumOnly(),
+          config.security().trustDomainAliases());
     } catch (IllegalArgumentException e) {
       throw new StartException("COMPLIANCE_POLICY, ZTUNNEL_TLS_PROVIDER: " + e.getMessage());
     }

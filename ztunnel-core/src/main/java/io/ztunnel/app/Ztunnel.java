@@ -36,6 +36,7 @@ import io.ztunnel.mesh.WorkloadInfo;
 import io.ztunnel.metrics.DnsMetrics;
 import io.ztunnel.metrics.GatewayMetrics;
 import io.ztunnel.metrics.MeshRegistry;
+import io.ztunnel.metrics.RemoteGatewayMetrics;
 import io.ztunnel.metrics.TrafficMetrics;
 import io.ztunnel.metrics.TunnelMetrics;
 import io.ztunnel.metrics.WorkloadManagerMetrics;
@@ -153,6 +154,7 @@ final class Ztunnel implements AutoCloseable {
     MeshRegistry registry = operations.registry();
     TrafficMetrics traffic =
         new TrafficMetrics(registry, config.metrics(), System::nanoTime, Ztunnel::tooManyLabelSets);
+    RemoteGatewayMetrics gateways = new RemoteGatewayMetrics(registry, System::nanoTime);
     XdsTelemetry xds = new XdsTelemetry(new XdsMetrics(registry), this::onWarm);
     this.feed = new MeshFeed(config, mesh, control, controlPlanes, xds);
     this.context =
@@ -162,11 +164,11 @@ final class Ztunnel implements AutoCloseable {
             mesh,
             feed.discovery(),
             certificates,
-            Upstreams.create(resolver, System::nanoTime),
+            Upstreams.create(resolver, gateways, System::nanoTime),
             new ConnectionTelemetry(traffic, System::nanoTime),
             traffic,
             new Denials(Clock.systemUTC()),
-            new TunnelTelemetry(new TunnelMetrics(registry)),
+            new TunnelTelemetry(new TunnelMetrics(registry), gateways),
             new Drains(registry),
             config.dns().proxy() ? dns(registry) : null);
     MeshSections.add(operations.dump(), mesh::view, this::localMeshNow);
@@ -192,7 +194,7 @@ final class Ztunnel implements AutoCloseable {
         settings.network(),
         settings.outboundRouter(),
         settings.inboundRouter(),
-        context.upstreams().health()::isSetAside,
+        context.upstreams().health(),
         config.xds().onDemand());
   }
 

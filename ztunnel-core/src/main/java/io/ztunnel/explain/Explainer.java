@@ -18,6 +18,7 @@ import io.ztunnel.policy.Miss;
 import io.ztunnel.policy.PolicyEngine;
 import io.ztunnel.policy.PolicyNote;
 import io.ztunnel.proxy.Failures;
+import io.ztunnel.routing.EndpointHealth;
 import io.ztunnel.routing.Hop;
 import io.ztunnel.routing.InboundCall;
 import io.ztunnel.routing.InboundFailure;
@@ -34,7 +35,6 @@ import io.ztunnel.telemetry.ConnectionFailure;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.List;
-import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -51,14 +51,14 @@ public final class Explainer {
   private final String network;
   private final OutboundRouter outbound;
   private final InboundRouter inbound;
-  private final Predicate<String> setAside;
+  private final EndpointHealth health;
   private final boolean onDemand;
 
   /**
    * An explainer.
    *
    * @param network the network of this node
-   * @param setAside whether the workload of a uid failed lately and is avoided
+   * @param health what failed lately and is avoided
    * @param onDemand whether a real connection has the control plane asked for what is not known
    */
   public Explainer(
@@ -66,13 +66,13 @@ public final class Explainer {
       String network,
       OutboundRouter outbound,
       InboundRouter inbound,
-      Predicate<String> setAside,
+      EndpointHealth health,
       boolean onDemand) {
     this.mesh = mesh;
     this.network = network;
     this.outbound = outbound;
     this.inbound = inbound;
-    this.setAside = setAside;
+    this.health = health;
     this.onDemand = onDemand;
   }
 
@@ -143,12 +143,12 @@ public final class Explainer {
       }
       steps.enter(Place.OUTBOUND);
       InetSocketAddress target = destination.target();
-      RouteNarrator narrator = new RouteNarrator(view, steps, onDemand);
+      RouteNarrator narrator = new RouteNarrator(view, steps, health, onDemand);
       RouteResult result =
           outbound.route(
               new OutboundCall(client, source.addressFor(target.getAddress()), target),
               view,
-              setAside,
+              health::isSetAside,
               narrator);
       return switch (result) {
         case RouteFailure failure -> failed(Failures.of(failure));

@@ -11,10 +11,14 @@ import io.ztunnel.mesh.NetworkCidr;
 import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.Spelled;
 import io.ztunnel.mesh.Workload;
+import io.ztunnel.routing.EndpointFate;
+import io.ztunnel.routing.EndpointHealth;
 import io.ztunnel.routing.RouteStep;
 import io.ztunnel.routing.RouteTrace;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -29,13 +33,15 @@ final class RouteNarrator implements RouteTrace {
 
   private final MeshView view;
   private final Steps steps;
+  private final EndpointHealth health;
   private final boolean onDemand;
   private int endpoints;
   private boolean waypoint;
 
-  RouteNarrator(MeshView view, Steps steps, boolean onDemand) {
+  RouteNarrator(MeshView view, Steps steps, EndpointHealth health, boolean onDemand) {
     this.view = view;
     this.steps = steps;
+    this.health = health;
     this.onDemand = onDemand;
   }
 
@@ -89,6 +95,8 @@ final class RouteNarrator implements RouteTrace {
           steps.add(
               "%s is in network %s, behind gateway %s"
                   .formatted(workload.uid(), workload.network(), text(gateway)));
+      case RouteStep.GatewayJudged(Workload gateway, EndpointFate fate) ->
+          steps.detail("gateway " + judged(gateway.uid(), fate));
       case RouteStep.OriginalDestinationKept(Service service) ->
           steps.add("service %s is Passthrough: no endpoint is chosen".formatted(service.key()));
       case RouteStep.ServiceEntered(Service service, int port) -> {
@@ -125,11 +133,18 @@ final class RouteNarrator implements RouteTrace {
   private void endpoint(RouteStep.EndpointJudged judged) {
     if (++endpoints <= MAX_ENDPOINTS) {
       steps.detail(
-          judged.workloadUid()
-              + ": "
-              + judged.fate().text()
+          judged(judged.workloadUid(), judged.fate())
               + (judged.rank() > 0 ? ", rank " + judged.rank() : ""));
     }
+  }
+
+  private String judged(String uid, EndpointFate fate) {
+    Optional<Duration> aside =
+        fate == EndpointFate.SET_ASIDE ? health.setAsideFor(uid) : Optional.empty();
+    return uid
+        + ": "
+        + fate.text()
+        + aside.map(time -> ", set aside for " + time.toSeconds() + " s so far").orElse("");
   }
 
   private void moreEndpoints() {

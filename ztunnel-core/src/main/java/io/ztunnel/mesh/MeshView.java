@@ -58,6 +58,11 @@ public final class MeshView {
     return workloads.byHostname(hostname);
   }
 
+  /** The gateways into a network, all that the control plane tells of. */
+  public List<Workload> gateways(String network) {
+    return workloads.gateways(network);
+  }
+
   /** The workload on this node that the node agent knows by this name. */
   public @Nullable Workload localWorkload(WorkloadInfo info) {
     return workloads.local(info);

@@ -270,6 +270,21 @@ public final class Workload implements Addressable, Resident {
     return profile.namePrefix().hashCode();
   }
 
+  /** Whether it stands for a gateway into its network; only its uid tells (Istio). */
+  public boolean isNetworkGateway() {
+    String own = ownUid();
+    return own != null && GatewayUid.is(own);
+  }
+
+  /**
+   * The port of the gateway that this stands for.
+   *
+   * @param standard what is meant where the uid names none
+   */
+  public int networkGatewayPort(int standard) {
+    return GatewayUid.port(uid(), standard);
+  }
+
   Endpoint endpoint(PortMap ports) {
     return new Endpoint(uid(), ports, status());
   }

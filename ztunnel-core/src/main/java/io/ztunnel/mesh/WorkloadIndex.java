@@ -7,11 +7,15 @@ import java.util.function.Consumer;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
-/** The workloads, found by uid, address, hostname and, on this node, by name. Immutable. */
+/**
+ * The workloads, found by uid, address, hostname, on this node by name, and those that are gateways
+ * by their network. Immutable.
+ */
 final class WorkloadIndex {
   private final Trie<Workload> byUid;
   private final Trie<Resident> byAddress;
   private final PersistentMap<NamespacedHostname, List<Workload>> byHostname;
+  private final PersistentMap<String, List<Workload>> gateways;
   private final PersistentMap<WorkloadInfo, List<Workload>> localByInfo;
   private final PersistentMap<LocalIdentity, Integer> localIdentities;
 
@@ -19,11 +23,13 @@ final class WorkloadIndex {
       Trie<Workload> byUid,
       Trie<Resident> byAddress,
       PersistentMap<NamespacedHostname, List<Workload>> byHostname,
+      PersistentMap<String, List<Workload>> gateways,
       PersistentMap<WorkloadInfo, List<Workload>> localByInfo,
       PersistentMap<LocalIdentity, Integer> localIdentities) {
     this.byUid = byUid;
     this.byAddress = byAddress;
     this.byHostname = byHostname;
+    this.gateways = gateways;
     this.localByInfo = localByInfo;
     this.localIdentities = localIdentities;
   }
@@ -32,6 +38,7 @@ final class WorkloadIndex {
     return new WorkloadIndex(
         Trie.empty(ByUid.COUNTED),
         Trie.empty(ByAddress.KIND),
+        PersistentMap.empty(),
         PersistentMap.empty(),
         PersistentMap.empty(),
         PersistentMap.empty());
@@ -72,6 +79,11 @@ final class WorkloadIndex {
     return last(Buckets.in(byHostname, hostname));
   }
 
+  /** The gateways into a network that the control plane tells of, in order of insertion. */
+  List<Workload> gateways(String network) {
+    return Buckets.in(gateways, network);
+  }
+
   /** The workload on this node of that name; of several the one inserted last. */
   @Nullable Workload local(WorkloadInfo info) {
     return last(Buckets.in(localByInfo, info));
@@ -94,6 +106,7 @@ final class WorkloadIndex {
     private final Trie.Editor<Workload> byUid;
     private final Trie.Editor<Resident> byAddress;
     private final PersistentMap.Editor<NamespacedHostname, List<Workload>> byHostname;
+    private final PersistentMap.Editor<String, List<Workload>> gateways;
     private final PersistentMap.Editor<WorkloadInfo, List<Workload>> localByInfo;
     private final PersistentMap.Editor<LocalIdentity, Integer> localIdentities;
 
@@ -107,6 +120,7 @@ final class WorkloadIndex {
       byUid = index.byUid.edit();
       byAddress = index.byAddress.edit();
       byHostname = index.byHostname.edit();
+      gateways = index.gateways.edit();
       localByInfo = index.localByInfo.edit();
       localIdentities = index.localIdentities.edit();
     }
@@ -127,6 +141,9 @@ final class WorkloadIndex {
       }
       if (!workload.hostname().isEmpty()) {
         Buckets.append(byHostname, hostname(workload), workload);
+      }
+      if (workload.isNetworkGateway()) {
+        Buckets.append(gateways, workload.network(), workload);
       }
       if (isLocal(workload)) {
         Buckets.append(localByInfo, workload.info(), workload);
@@ -152,6 +169,9 @@ final class WorkloadIndex {
       if (!workload.hostname().isEmpty()) {
         Buckets.remove(byHostname, hostname(workload), same);
       }
+      if (workload.isNetworkGateway()) {
+        Buckets.remove(gateways, workload.network(), same);
+      }
       if (isLocal(workload)) {
         Buckets.remove(localByInfo, workload.info(), same);
         count(LocalIdentity.of(workload), -1);
@@ -168,7 +188,12 @@ final class WorkloadIndex {
 
     WorkloadIndex index() {
       return new WorkloadIndex(
-          byUid.set(), byAddress.set(), byHostname.map(), localByInfo.map(), localIdentities.map());
+          byUid.set(),
+          byAddress.set(),
+          byHostname.map(),
+          gateways.map(),
+          localByInfo.map(),
+          localIdentities.map());
     }
 
     private void count(LocalIdentity identity, int change) {

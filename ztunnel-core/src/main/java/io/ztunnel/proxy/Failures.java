@@ -5,6 +5,7 @@ import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.util.NetUtil;
 import io.ztunnel.hbone.Authority;
 import io.ztunnel.hbone.HboneFailure;
+import io.ztunnel.hbone.TunnelProgress;
 import io.ztunnel.mesh.GatewayAddress;
 import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.Workload;
@@ -120,6 +121,8 @@ public final class Failures {
       case HboneFailure.IdentityUnavailable(String message) ->
           new ConnectionFailure.IdentityUnavailable(message);
       case HboneFailure.OuterFailed(HboneFailure cause) -> ofTunnel(cause);
+      case HboneFailure.InnerLimitReached reached ->
+          new ConnectionFailure.InnerConnectionsLimit(reached.message());
       case HboneFailure.PoolClosed _ -> new ConnectionFailure.PoolDraining();
     };
   }
@@ -137,6 +140,7 @@ public final class Failures {
     return switch (failure) {
       case HboneFailure.OuterFailed _,
           HboneFailure.IdentityUnavailable _,
+          HboneFailure.InnerLimitReached _,
           HboneFailure.PoolClosed _ ->
           false;
       case HboneFailure.ConnectFailed _,
@@ -160,7 +164,10 @@ public final class Failures {
    */
   static boolean isEndpointsFault(HboneFailure failure) {
     return switch (failure) {
-      case HboneFailure.IdentityUnavailable _, HboneFailure.PoolClosed _ -> false;
+      case HboneFailure.IdentityUnavailable _,
+          HboneFailure.InnerLimitReached _,
+          HboneFailure.PoolClosed _ ->
+          false;
       case HboneFailure.OuterFailed(HboneFailure cause) -> isEndpointsFault(cause);
       case HboneFailure.Rejected(int status, String _) -> status >= 500;
       case HboneFailure.ConnectFailed(InetSocketAddress _, String message, boolean _) ->
@@ -176,6 +183,48 @@ public final class Failures {
           HboneFailure.AnswerTimedOut _ ->
           true;
     };
+  }
+
+  /** Whose fault it is that there is no tunnel to a peer. */
+  static EndpointFault faultOfTunnel(HboneFailure failure) {
+    return isEndpointsFault(failure) ? EndpointFault.YES : EndpointFault.NO;
+  }
+
+  /**
+   * Whose fault it is that there is no tunnel to a peer in another network. A gateway is to blame
+   * if it cannot be reached, is somebody else or goes away; what it answers, or does not answer
+   * while it lives, is told of those behind it.
+   */
+  static EndpointFault faultOfNestedTunnel(HboneFailure failure) {
+    if (failure instanceof HboneFailure.OuterFailed(HboneFailure cause) && isAnswer(cause)) {
+      return EndpointFault.ONE_OF_MANY; // even a 404: gateways of one network may differ
+    }
+    if (!isEndpointsFault(failure)) {
+      return EndpointFault.NO;
+    }
+    return failure instanceof HboneFailure.OuterFailed
+        ? EndpointFault.YES
+        : EndpointFault.ONE_OF_MANY;
+  }
+
+  private static boolean isAnswer(HboneFailure failure) {
+    return failure instanceof HboneFailure.Rejected
+        || failure instanceof HboneFailure.StreamReset
+        || failure instanceof HboneFailure.AnswerTimedOut;
+  }
+
+  /** Whose fault it is that an attempt took too long. */
+  static EndpointFault faultOf(TunnelProgress progress) {
+    return switch (progress) {
+      case CERTIFICATE -> EndpointFault.NO;
+      case DIALLING, SILENT, UNANSWERED -> EndpointFault.YES;
+      case INNER_HANDSHAKE, INNER_UNANSWERED -> EndpointFault.ONE_OF_MANY;
+    };
+  }
+
+  /** As above, when a gateway was dialled: one that lives is not to blame. */
+  static EndpointFault faultBehindGateway(TunnelProgress progress) {
+    return progress == TunnelProgress.UNANSWERED ? EndpointFault.ONE_OF_MANY : faultOf(progress);
   }
 
   /** Why a client's connection to us came to nothing. */
@@ -201,6 +250,7 @@ public final class Failures {
           HboneFailure.Rejected _,
           HboneFailure.AnswerTimedOut _,
           HboneFailure.OuterFailed _,
+          HboneFailure.InnerLimitReached _,
           HboneFailure.PoolClosed _ ->
           new ConnectionFailure.Http2Failed(Http2Failure.HANDSHAKE, failure.message());
     };

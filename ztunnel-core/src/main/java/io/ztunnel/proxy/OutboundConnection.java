@@ -4,22 +4,11 @@ import io.netty.channel.Channel;
 import io.netty.channel.EventLoop;
 import io.netty.util.NetUtil;
 import io.netty.util.concurrent.Future;
-import io.netty.util.concurrent.ScheduledFuture;
-import io.ztunnel.hbone.ConnectRequest;
-import io.ztunnel.hbone.HboneFailure;
-import io.ztunnel.hbone.NestedPeer;
-import io.ztunnel.hbone.PeerKey;
-import io.ztunnel.hbone.PendingTunnel;
-import io.ztunnel.hbone.TlsPeer;
-import io.ztunnel.hbone.Tunnel;
-import io.ztunnel.hbone.TunnelListener;
-import io.ztunnel.hbone.TunnelOpening;
 import io.ztunnel.mesh.NetworkAddress;
 import io.ztunnel.mesh.Workload;
 import io.ztunnel.metrics.Reporter;
 import io.ztunnel.redirection.Addresses;
 import io.ztunnel.redirection.OriginalDestination;
-import io.ztunnel.routing.Hop;
 import io.ztunnel.routing.OutboundCall;
 import io.ztunnel.routing.Route;
 import io.ztunnel.routing.RouteFailure;
@@ -28,16 +17,13 @@ import io.ztunnel.routing.RouteTrace;
 import io.ztunnel.routing.UnresolvedRoute;
 import io.ztunnel.telemetry.ConnectionFacts;
 import io.ztunnel.telemetry.ConnectionFailure;
-import io.ztunnel.telemetry.ConnectionFailure.Dial;
-import io.ztunnel.telemetry.ConnectionFailure.Http2Failure;
-import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -53,14 +39,10 @@ import org.jspecify.annotations.Nullable;
  *                                  |   ^
  *                                  '---' another endpoint, while no byte has left
  * </pre>
+ *
+ * While a gateway to another network is slow to be reached, another one is tried beside it.
  */
-final class OutboundConnection implements LiveConnection {
-  /**
-   * How long one endpoint is given when there are others. One that is there answers in far less;
-   * one that has gone must not use up the time of the whole connection.
-   */
-  private static final long ATTEMPT_MILLIS = 2_000;
-
+final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
   /** No attempt begins later than this after the connection. */
   private static final long DEADLINE_NANOS = TimeUnit.SECONDS.toNanos(10);
 
@@ -68,7 +50,8 @@ final class OutboundConnection implements LiveConnection {
     /** Waits for the record of the local workload, and for what is asked about the target. */
     record Locating() implements State {}
 
-    record Dialling(Attempt attempt) implements State {}
+    /** Waits for the first of these, of which there is one at least. */
+    record Dialling(List<OutboundAttempt> attempts) implements State {}
 
     record Relaying(Relay relay, RelayReport report) implements State {}
 
@@ -83,7 +66,7 @@ final class OutboundConnection implements LiveConnection {
   private final long beganNanos;
   private State state = new State.Locating();
 
-  /** Uids of workloads that failed this connection; made at the first failure. */
+  /** Workloads and addresses that failed this connection, by their keys; made at the first one. */
   private @Nullable Set<String> failed;
 
   /** Replaced on the loop, read by any thread. */
@@ -183,34 +166,90 @@ final class OutboundConnection implements LiveConnection {
                 proxy.context().mesh().view(),
                 proxy.context().upstreams().health()::isSetAside,
                 RouteTrace.OFF);
-    follow(new Attempt(local), result);
+    OutboundAttempt attempt = new OutboundAttempt(proxy, loop, source, local, this);
+    List<OutboundAttempt> all = new ArrayList<>(attempts());
+    all.add(attempt);
+    state = new State.Dialling(List.copyOf(all));
+    follow(attempt, result);
   }
 
-  private void follow(Attempt attempt, RouteResult result) {
-    state = new State.Dialling(attempt);
+  /** Those that are waited for. */
+  private List<OutboundAttempt> attempts() {
+    return state instanceof State.Dialling(List<OutboundAttempt> attempts) ? attempts : List.of();
+  }
+
+  // OutboundAttempt.Race
+
+  @Override
+  public boolean awaits(OutboundAttempt attempt) {
+    return attempts().contains(attempt);
+  }
+
+  @Override
+  public void follow(OutboundAttempt attempt, RouteResult result) {
     switch (result) {
-      case RouteFailure failure -> refuse(Failures.of(failure));
+      case RouteFailure failure -> onFailure(attempt, Failures.of(failure), EndpointFault.NO);
       case UnresolvedRoute unresolved -> attempt.resolve(unresolved);
-      case Route.Passthrough(InetSocketAddress address) ->
-          attempt.dialTcp(
-              null, address, Reports.plainOutbound(attempt.local, source, address, null, null));
+      case Route.Passthrough(InetSocketAddress address) -> attempt.dialTcp(null, address, null);
       case Route.DirectTcp direct ->
-          attempt.dialTcp(
-              direct.hop(),
-              direct.hop().address(),
-              Reports.plainOutbound(
-                  attempt.local,
-                  source,
-                  direct.hop().address(),
-                  direct.hop().workload(),
-                  direct.service()));
+          attempt.dialTcp(direct.hop(), direct.hop().address(), direct.service());
       case Route.Hbone hbone -> attempt.openTunnel(hbone);
       case Route.DoubleHbone twice -> attempt.openNestedTunnel(twice);
     }
   }
 
-  private boolean mayRetry(Hop hop) {
-    return hop.otherEndpoints() > 0
+  @Override
+  public void dialling(InetSocketAddress address, String protocol) {
+    summary = summary(address, protocol);
+  }
+
+  @Override
+  public void onUpstream(OutboundAttempt winner, ConnectionFacts facts, Leg upstream) {
+    attempts().stream().filter(each -> !each.equals(winner)).forEach(OutboundAttempt::lose);
+    relay(facts, upstream);
+  }
+
+  @Override
+  public void onFailure(OutboundAttempt loser, ConnectionFailure failure, EndpointFault fault) {
+    List<OutboundAttempt> others = new ArrayList<>(attempts());
+    others.remove(loser);
+    if (fault != EndpointFault.NO) {
+      avoid(loser.toAvoid(fault));
+    }
+    if (!others.isEmpty()) {
+      state = new State.Dialling(List.copyOf(others));
+    } else if (fault != EndpointFault.NO && mayRetry(loser)) {
+      ProxyLog.retrying(source, loser.requireHop(), failure);
+      state = new State.Locating();
+      attempt(loser.local());
+    } else {
+      ConnectionFacts facts = loser.facts();
+      if (facts == null) {
+        refuse(failure);
+      } else {
+        fail(facts, failure);
+      }
+    }
+  }
+
+  @Override
+  public void overtake(OutboundAttempt slow) {
+    if (attempts().size() == 1 && mayRetry(slow)) {
+      ProxyLog.overtaking(source, slow.requireHop(), slow.progress());
+      avoid(slow.toAvoid(EndpointFault.YES));
+      attempt(slow.local());
+    }
+  }
+
+  private void avoid(Collection<String> keys) {
+    if (failed == null) {
+      failed = new HashSet<>();
+    }
+    failed.addAll(keys);
+  }
+
+  private boolean mayRetry(OutboundAttempt attempt) {
+    return attempt.hasOthers()
         && proxy.context().telemetry().nanoTime() - beganNanos < DEADLINE_NANOS
         && proxy.context().upstreams().retries().tryRetry();
   }
@@ -262,9 +301,10 @@ final class OutboundConnection implements LiveConnection {
         () -> {
           switch (state) {
             case State.Locating _ -> refuse(cause);
-            case State.Dialling(Attempt attempt) -> {
-              attempt.giveUp();
-              attempt.fail(cause);
+            case State.Dialling(List<OutboundAttempt> attempts) -> {
+              attempts.forEach(OutboundAttempt::giveUp);
+              state = new State.Dialling(List.of(attempts.getFirst()));
+              onFailure(attempts.getFirst(), cause, EndpointFault.NO);
             }
             case State.Relaying(Relay relay, RelayReport report) -> report.cut(relay, cause);
             case State.Ended _ -> {} // it ended while the order was under way
@@ -275,278 +315,5 @@ final class OutboundConnection implements LiveConnection {
   @Override
   public void reauthorize() {
     // Policies are asked where a connection comes in, not where it leaves.
-  }
-
-  /** One try at one endpoint. Once another has taken its place its outcome does not count. */
-  private final class Attempt implements TunnelOpening {
-    private final Workload local;
-
-    /** Uids of the workloads that are to blame if it fails: the hop's, and who is behind it. */
-    private List<String> tried = List.of();
-
-    private @Nullable Hop hop;
-    private @Nullable ConnectionFacts facts;
-    private @Nullable Runnable cancel;
-    private @Nullable ScheduledFuture<?> timer;
-
-    Attempt(Workload local) {
-      this.local = local;
-    }
-
-    void resolve(UnresolvedRoute unresolved) {
-      proxy.context().metrics().onDemandDns(Reports.source(local), unresolved.hostname());
-      proxy
-          .context()
-          .upstreams()
-          .resolver()
-          .resolve(loop, unresolved.hostname())
-          .addListener(
-              (Future<List<InetAddress>> answer) -> {
-                if (isCurrent()) {
-                  follow(
-                      this,
-                      answer.isSuccess()
-                          ? unresolved.resolved(answer.getNow(), ThreadLocalRandom.current())
-                          : unresolved.failed());
-                }
-              });
-    }
-
-    void dialTcp(@Nullable Hop nextHop, InetSocketAddress address, ConnectionFacts dialled) {
-      if (nextHop != null) {
-        begin(nextHop);
-      }
-      facts = dialled;
-      summary = summary(address, "TCP");
-      UpstreamDial dial = new UpstreamDial();
-      Future<Channel> connected =
-          proxy.sockets().connect(loop, address, null, dial, proxy.settings().connectTimeout());
-      cancel = () -> connected.cancel(false);
-      limitTime();
-      connected.addListener(
-          (Future<Channel> done) -> {
-            if (!isCurrent()) {
-              if (done.isSuccess()) {
-                TcpLeg.reset(done.getNow());
-              }
-            } else if (done.isSuccess()) {
-              onUpstream(dial.leg());
-            } else {
-              onFailure(Failures.ofConnect(Dial.PLAIN, address, done.cause()), EndpointFault.YES);
-            }
-          });
-    }
-
-    void openTunnel(Route.Hbone route) {
-      begin(route.hop());
-      InetSocketAddress address = route.hop().address();
-      facts =
-          Reports.tunnelledOutbound(
-              local, source, address, route.authority(), route.hop().workload(), route.service());
-      summary = summary(address, "HBONE");
-      PendingTunnel pending =
-          proxy
-              .pool(loop)
-              .open(
-                  key(route.hop()),
-                  Headers.request(local, route.authority(), source, route.service()),
-                  this);
-      cancel = pending::cancel;
-      limitTime();
-    }
-
-    /** A tunnel to the gateway of another network, and one within it to a peer over there. */
-    void openNestedTunnel(Route.DoubleHbone route) {
-      Hop gateway = route.gateway();
-      begin(gateway, route.endpoint());
-      facts =
-          Reports.tunnelledOutbound(
-              local,
-              source,
-              gateway.address(),
-              route.authority(),
-              gateway.workload(),
-              route.service());
-      summary = summary(gateway.address(), "DOUBLEHBONE");
-      NestedPeer peer = new NestedPeer(key(gateway), route.innerIdentities(), route.authority());
-      ConnectRequest outer = Headers.request(local, route.authority(), source, route.service());
-      PendingTunnel pending =
-          proxy
-              .pool(loop)
-              .openNested(
-                  peer,
-                  outer,
-                  outer.fromNetwork(proxy.settings().network()),
-                  new NestedOpening(this, route));
-      cancel = pending::cancel;
-      limitTime();
-    }
-
-    private void begin(Hop chosen, String... behind) {
-      hop = chosen;
-      tried =
-          Stream.concat(Stream.of(chosen.workload().uid()), Stream.of(behind)).distinct().toList();
-      tried.forEach(proxy.context().upstreams().health()::attempted);
-    }
-
-    private PeerKey key(Hop to) {
-      return new PeerKey(
-          local.identity().toString(),
-          to.acceptedIdentities(),
-          to.address(),
-          source.getAddress(),
-          to.workload().uid());
-    }
-
-    private void limitTime() {
-      @Nullable Hop chosen = hop;
-      if (chosen != null && chosen.otherEndpoints() > 0) {
-        timer =
-            loop.schedule(
-                () -> {
-                  if (isCurrent()) {
-                    giveUp();
-                    onFailure(
-                        new ConnectionFailure.Http2Failed(
-                            Http2Failure.ANSWER_TIMED_OUT,
-                            "no answer from %s within %d ms"
-                                .formatted(
-                                    NetUtil.toSocketAddressString(chosen.address()),
-                                    ATTEMPT_MILLIS)),
-                        EndpointFault.YES);
-                  }
-                },
-                ATTEMPT_MILLIS,
-                TimeUnit.MILLISECONDS);
-      }
-    }
-
-    /** Whether the connection still waits for this attempt. */
-    private boolean isCurrent() {
-      return state instanceof State.Dialling(Attempt current) && current.equals(this);
-    }
-
-    /** Stops waiting; what was begun is closed. */
-    void giveUp() {
-      stopTimer();
-      if (cancel != null) {
-        Runnable action = cancel;
-        cancel = null;
-        action.run();
-      }
-    }
-
-    private void stopTimer() {
-      if (timer != null) {
-        timer.cancel(false);
-        timer = null;
-      }
-    }
-
-    @Override
-    public TunnelListener onOpened(Tunnel tunnel, TlsPeer peer, @Nullable String baggage) {
-      TunnelLeg leg = new TunnelLeg(tunnel);
-      if (isCurrent()) {
-        onUpstream(leg);
-      } else {
-        leg.abort();
-      }
-      return leg;
-    }
-
-    /** The peer over there has told who it is, which takes the place of its gateway in reports. */
-    private void meet(Route.DoubleHbone route, TlsPeer peer, @Nullable String baggage) {
-      facts =
-          Reports.nestedOutbound(
-              local,
-              source,
-              route.gateway().address(),
-              route.authority(),
-              proxy.settings().exchangeBaggage() ? PeerMetadata.of(baggage) : PeerMetadata.NONE,
-              peer.identity().orElse(null),
-              route.service());
-    }
-
-    private void onNestedFailed(Route.DoubleHbone route, HboneFailure failure) {
-      if (isCurrent()) {
-        onFailure(
-            Failures.ofNestedTunnel(failure, route.gateway().address()),
-            !Failures.isEndpointsFault(failure)
-                ? EndpointFault.NO
-                : Failures.isBeyondGateway(failure)
-                    ? EndpointFault.ONE_OF_MANY
-                    : EndpointFault.YES);
-      }
-    }
-
-    @Override
-    public void onFailed(HboneFailure failure) {
-      if (isCurrent()) {
-        onFailure(
-            Failures.ofTunnel(failure),
-            Failures.isEndpointsFault(failure) ? EndpointFault.YES : EndpointFault.NO);
-      }
-    }
-
-    private void onUpstream(Leg upstream) {
-      stopTimer();
-      tried.forEach(proxy.context().upstreams().health()::succeeded);
-      relay(requireFacts(), upstream);
-    }
-
-    private void onFailure(ConnectionFailure failure, EndpointFault fault) {
-      stopTimer();
-      if (hop != null && fault != EndpointFault.NO) {
-        if (fault == EndpointFault.YES) {
-          tried.forEach(proxy.context().upstreams().health()::failed);
-        }
-        if (mayRetry(hop)) {
-          if (failed == null) {
-            failed = new HashSet<>();
-          }
-          failed.addAll(tried);
-          ProxyLog.retrying(source, hop, failure);
-          attempt(local);
-          return;
-        }
-      }
-      fail(failure);
-    }
-
-    void fail(ConnectionFailure cause) {
-      if (facts == null) {
-        refuse(cause);
-      } else {
-        OutboundConnection.this.fail(facts, cause);
-      }
-    }
-
-    private ConnectionFacts requireFacts() {
-      if (facts == null) {
-        throw new IllegalStateException("an upstream before it was dialled");
-      }
-      return facts;
-    }
-  }
-
-  private enum EndpointFault {
-    YES,
-    /** Of one of many that are behind a gateway: another may do better, and so may the gateway. */
-    ONE_OF_MANY,
-    NO
-  }
-
-  /** Hears of a tunnel within a tunnel: only then it is known who the peer is. */
-  private record NestedOpening(Attempt attempt, Route.DoubleHbone route) implements TunnelOpening {
-    @Override
-    public TunnelListener onOpened(Tunnel tunnel, TlsPeer peer, @Nullable String baggage) {
-      attempt.meet(route, peer, baggage);
-      return attempt.onOpened(tunnel, peer, baggage);
-    }
-
-    @Override
-    public void onFailed(HboneFailure failure) {
-      attempt.onNestedFailed(route, failure);
-    }
   }
 }

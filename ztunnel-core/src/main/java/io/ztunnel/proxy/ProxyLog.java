@@ -3,6 +3,7 @@ package io.ztunnel.proxy;
 import io.netty.channel.Channel;
 import io.netty.util.NetUtil;
 import io.ztunnel.hbone.TraceParent;
+import io.ztunnel.hbone.TunnelProgress;
 import io.ztunnel.log.Log;
 import io.ztunnel.log.LogLevel;
 import io.ztunnel.log.Span;
@@ -134,6 +135,45 @@ final class ProxyLog {
           .string("error", failure.message())
           .log();
     }
+  }
+
+  /** A gateway is slow, and another one is tried beside it. */
+  static void overtaking(InetSocketAddress source, Hop slow, TunnelProgress progress) {
+    if (OUTBOUND.isEnabled(LogLevel.DEBUG)) {
+      OUTBOUND
+          .at(LogLevel.DEBUG, "trying another gateway beside")
+          .display("src.addr", NetUtil.toSocketAddressString(source))
+          .string("gateway", slow.workload().uid())
+          .string("so far", progress.text())
+          .log();
+    }
+  }
+
+  static void gatewaySetAside(String key, InetSocketAddress address, String why) {
+    OUTBOUND
+        .at(LogLevel.WARN, "gateway set aside until a probe finds it well")
+        .string("gateway", key)
+        .display("address", NetUtil.toSocketAddressString(address))
+        .string("error", why)
+        .log();
+  }
+
+  static void gatewayIsBack(String key, InetSocketAddress address) {
+    OUTBOUND
+        .at(LogLevel.INFO, "gateway is used again")
+        .string("gateway", key)
+        .display("address", NetUtil.toSocketAddressString(address))
+        .log();
+  }
+
+  /** Nobody looks after it any more; the next connection tries it. */
+  static void gatewayGivenUp(String key, InetSocketAddress address, String why) {
+    OUTBOUND
+        .at(LogLevel.INFO, "gateway is not probed any more")
+        .string("gateway", key)
+        .display("address", NetUtil.toSocketAddressString(address))
+        .string("error", why)
+        .log();
   }
 
   static void socksRefused(Channel channel, String reason) {

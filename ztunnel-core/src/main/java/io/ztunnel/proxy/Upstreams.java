@@ -1,6 +1,9 @@
 package io.ztunnel.proxy;
 
+import io.ztunnel.metrics.RemoteGatewayMetrics;
 import io.ztunnel.routing.EndpointHealth;
+import io.ztunnel.routing.Hop;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.LongSupplier;
 
 /**
@@ -10,13 +13,24 @@ import java.util.function.LongSupplier;
  * @param resolver host names of workloads
  * @param health endpoints that failed lately
  * @param retries how many connections may be tried again
+ * @param gateways gateways of other networks
  */
-public record Upstreams(HostResolver resolver, EndpointHealth health, RetryBudget retries) {
+public record Upstreams(
+    HostResolver resolver, EndpointHealth health, RetryBudget retries, RemoteGateways gateways) {
   /** A start without memories. */
-  public static Upstreams create(HostResolver resolver, LongSupplier nanoClock) {
+  public static Upstreams create(
+      HostResolver resolver, RemoteGatewayMetrics metrics, LongSupplier nanoClock) {
+    EndpointHealth health = new EndpointHealth(EndpointHealth.DEFAULT_CAPACITY, nanoClock);
     return new Upstreams(
         resolver,
-        new EndpointHealth(EndpointHealth.DEFAULT_CAPACITY, nanoClock),
-        new RetryBudget(nanoClock));
+        health,
+        new RetryBudget(nanoClock),
+        new RemoteGateways(health, metrics, ThreadLocalRandom::current));
+  }
+
+  /** A tunnel or connection to it stands. */
+  void succeeded(Hop hop) {
+    hop.keys().forEach(health::succeeded);
+    gateways.succeeded(hop);
   }
 }

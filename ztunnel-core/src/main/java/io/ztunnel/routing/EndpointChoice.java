@@ -6,8 +6,6 @@ import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.PortMap;
 import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.Workload;
-import java.util.Set;
-import java.util.function.Predicate;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
@@ -36,12 +34,10 @@ final class EndpointChoice {
   private final EndpointSet endpoints;
   private final int port;
   private final ResolutionMode mode;
-  private final Predicate<String> setAside;
-  private final Set<String> failed;
+  private final Scene scene;
   private final RandomGenerator random;
-  private final Draw usable;
-  private final Draw aside;
-  private final Draw last;
+  private final GatewayGroup gateways;
+  private final TieredDraw draw;
   private final boolean isServed;
   private boolean isCounted;
 
@@ -50,8 +46,7 @@ final class EndpointChoice {
     this.view = scene.view();
     this.trace = scene.trace();
     this.source = scene.call().source();
-    this.setAside = scene.setAside();
-    this.failed = scene.call().failed();
+    this.scene = scene;
     this.service = service;
     this.nearness = Nearness.to(source, service);
     this.endpoints = service.endpoints();
@@ -59,9 +54,8 @@ final class EndpointChoice {
     this.port = port;
     this.mode = mode;
     isServed = mode == ResolutionMode.WAYPOINT || service.ports().contains(port);
-    usable = new Draw(random);
-    aside = new Draw(random);
-    last = new Draw(random);
+    gateways = new GatewayGroup(scene);
+    draw = new TieredDraw(random);
   }
 
   /** The workload drawn; null when the service has no endpoint that can be used. */
@@ -76,20 +70,19 @@ final class EndpointChoice {
       }
     }
     considerAll();
-    Workload drawn = usable.drawn != null ? usable.drawn : aside.drawn;
-    return drawn != null ? drawn : last.drawn;
+    return draw.drawn();
   }
 
   /** How many endpoints can be used, the farther ones included. Looks at all of them. */
   int candidates() {
     considerAll();
-    return usable.candidates + aside.candidates + last.candidates;
+    return draw.candidates();
   }
 
   /** How many of them are set aside or have failed for this connection. Looks at all of them. */
   int avoided() {
     considerAll();
-    return aside.candidates + last.candidates;
+    return draw.candidates() - draw.candidates(Tier.USABLE);
   }
 
   /**
@@ -98,8 +91,8 @@ final class EndpointChoice {
    */
   int others() {
     return isCounted
-        ? Math.max(usable.candidates + aside.candidates - 1, 0)
-        : Math.max(endpoints.size() - 1 - failed.size(), 0);
+        ? draw.others()
+        : Math.max(endpoints.size() - 1 - scene.call().failed().size(), 0);
   }
 
   /** Tells the trace of each endpoint by the rules of the choice. Looks at all there are. */
@@ -134,10 +127,9 @@ final class EndpointChoice {
     if (workload.capacity() == 0) {
       return EndpointFate.NO_CAPACITY;
     }
-    if (failed.contains(workload.uid())) {
-      return EndpointFate.FAILED_ALREADY;
-    }
-    return setAside.test(workload.uid()) ? EndpointFate.SET_ASIDE : EndpointFate.USABLE;
+    Tier own = scene.tier(workload.uid());
+    Tier tier = tier(workload);
+    return tier.equals(own) ? own.fate() : EndpointFate.GATEWAYS_AVOIDED;
   }
 
   /** One of the nearest that can be used; null when it was not met in a few draws. */
@@ -145,7 +137,7 @@ final class EndpointChoice {
     NearestGroups nearest = NearestGroups.of(endpoints, nearness);
     for (int i = 0; i < DRAWS && !nearest.isEmpty(); i++) {
       Workload workload = nearest.draw(random);
-      if (canServe(workload, endpoints.ports(workload)) && draw(workload) == usable) {
+      if (canServe(workload, endpoints.ports(workload)) && tier(workload) == Tier.USABLE) {
         return workload;
       }
     }
@@ -170,7 +162,7 @@ final class EndpointChoice {
   private void consider(Workload workload, PortMap ports) {
     int rank = nearness.of(workload);
     if (rank >= 0 && canServe(workload, ports)) {
-      draw(workload).offer(workload, rank);
+      draw.offer(workload, rank, tier(workload));
     }
   }
 
@@ -178,12 +170,12 @@ final class EndpointChoice {
     return isReachable(workload) && servesPort(workload, ports);
   }
 
-  private Draw draw(Workload workload) {
-    String uid = workload.uid();
-    if (failed.contains(uid)) {
-      return last;
-    }
-    return setAside.test(uid) ? aside : usable;
+  /** One behind gateways is as good as the best of them at most. */
+  private Tier tier(Workload workload) {
+    Tier own = scene.tier(workload.uid());
+    return workload.network().equals(source.network()) || workload.networkGateway() == null
+        ? own
+        : own.orWorse(gateways.best(workload.networkGateway(), workload.network()));
   }
 
   /** One without an address can be reached in another network, through its gateway. */
@@ -214,41 +206,5 @@ final class EndpointChoice {
     boolean tunnelled =
         workload.applicationTunnel() != null && workload.applicationTunnel().hasPort();
     return tunnelled ? port : PortMap.ABSENT;
-  }
-
-  /**
-   * A draw among candidates that come one by one. Only those of the best rank count; a better one
-   * begins the draw anew.
-   */
-  private static final class Draw {
-    private final RandomGenerator random;
-    private int candidates;
-    private int bestRank = -1;
-    private long total;
-    private @Nullable Workload drawn;
-
-    Draw(RandomGenerator random) {
-      this.random = random;
-    }
-
-    void offer(Workload workload, int rank) {
-      if (workload.capacity() == 0) {
-        return;
-      }
-      candidates++;
-      if (rank < bestRank) {
-        return;
-      }
-      if (rank > bestRank) {
-        bestRank = rank;
-        total = 0;
-      }
-      total += workload.capacity();
-      // Each has drawn with its share of the total in the end: the first always, the next if the
-      // draw falls into what it adds.
-      if (total == workload.capacity() || random.nextLong(total) < workload.capacity()) {
-        drawn = workload;
-      }
-    }
   }
 }

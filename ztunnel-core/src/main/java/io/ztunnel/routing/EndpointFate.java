@@ -5,6 +5,7 @@ public enum EndpointFate {
   USABLE("can be used"),
   SET_ASIDE("avoided: it failed lately"),
   FAILED_ALREADY("avoided: it failed for this connection"),
+  GATEWAYS_AVOIDED("avoided: all its gateways failed lately, or for this connection"),
   WORKLOAD_UNKNOWN("dropped: its workload is not known"),
   UNREACHABLE("dropped: no address, no host name, no gateway"),
   PORT_NOT_SERVED("dropped: it does not serve the port"),

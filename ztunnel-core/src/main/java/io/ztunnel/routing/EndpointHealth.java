@@ -2,6 +2,7 @@ package io.ztunnel.routing;
 
 import java.time.Duration;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.LongSupplier;
 
@@ -48,6 +49,30 @@ public final class EndpointHealth {
     return entry != null && !entry.isOver(nanoClock.getAsLong());
   }
 
+  /** For how long it has been so that the workload should be avoided; empty: it should not. */
+  public Optional<Duration> setAsideFor(String workloadUid) {
+    Aside entry = aside.get(workloadUid);
+    long now = nanoClock.getAsLong();
+    return entry == null || entry.isOver(now)
+        ? Optional.empty()
+        : Optional.of(Duration.ofNanos(now - entry.sinceNanos));
+  }
+
+  /**
+   * The workload should be avoided until it has {@link #succeeded}: somebody else finds that out.
+   *
+   * @param atMost for so long only
+   */
+  public void hold(String workloadUid, Duration atMost) {
+    long now = nanoClock.getAsLong();
+    if (isRoomFor(workloadUid, now)) {
+      aside.merge(
+          workloadUid,
+          Aside.first(now).held(now, atMost),
+          (earlier, _) -> earlier.held(now, atMost));
+    }
+  }
+
   /** The workload is dialled now. */
   public void attempted(String workloadUid) {
     if (aside.isEmpty()) {
@@ -60,10 +85,7 @@ public final class EndpointHealth {
   /** Dialling the workload failed. */
   public void failed(String workloadUid) {
     long now = nanoClock.getAsLong();
-    if (aside.size() >= capacity) {
-      aside.values().removeIf(entry -> entry.isForgotten(now));
-    }
-    if (aside.size() < capacity || aside.containsKey(workloadUid)) {
+    if (isRoomFor(workloadUid, now)) {
       aside.merge(workloadUid, Aside.first(now), (earlier, _) -> earlier.again(now));
     }
   }
@@ -75,6 +97,13 @@ public final class EndpointHealth {
     }
   }
 
+  private boolean isRoomFor(String workloadUid, long now) {
+    if (aside.size() >= capacity) {
+      aside.values().removeIf(entry -> entry.isForgotten(now));
+    }
+    return aside.size() < capacity || aside.containsKey(workloadUid);
+  }
+
   /** How many workloads are remembered. */
   int size() {
     return aside.size();
@@ -84,13 +113,20 @@ public final class EndpointHealth {
    * Until when one is set aside. Connections under way fail together: what fails before the time is
    * over does not make it longer, unless it was the trial. Immutable.
    */
-  private record Aside(long untilNanos, long durationNanos, boolean onTrial) {
+  private record Aside(long sinceNanos, long untilNanos, long durationNanos, boolean onTrial) {
     static Aside first(long now) {
-      return new Aside(now + FIRST_NANOS, FIRST_NANOS, false);
+      return new Aside(now, now + FIRST_NANOS, FIRST_NANOS, false);
     }
 
     Aside trial(long now) {
-      return isForgotten(now) ? this : new Aside(now + TRIAL_NANOS, durationNanos, true);
+      return isForgotten(now)
+          ? this
+          : new Aside(sinceNanos, now + TRIAL_NANOS, durationNanos, true);
+    }
+
+    Aside held(long now, Duration atMost) {
+      return new Aside(
+          isForgotten(now) ? now : sinceNanos, now + atMost.toNanos(), durationNanos, false);
     }
 
     Aside again(long now) {
@@ -101,7 +137,7 @@ public final class EndpointHealth {
         return first(now);
       }
       long longer = Math.min(2 * durationNanos, LONGEST_NANOS);
-      return new Aside(now + longer, longer, false);
+      return new Aside(sinceNanos, now + longer, longer, false);
     }
 
     boolean isOver(long now) {

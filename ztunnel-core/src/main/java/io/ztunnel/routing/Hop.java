@@ -14,13 +14,16 @@ import java.util.List;
  * @param otherEndpoints how many others could be tried in its place, should dialling it fail: those
  *     of the service, without the ones that have failed for this connection already. None when the
  *     application named a pod by its address: it means that pod
+ * @param keys by what it is avoided for a while should dialling it fail
  */
 public record Hop(
     Workload workload,
     InetSocketAddress address,
     List<String> acceptedIdentities,
-    int otherEndpoints) {
+    int otherEndpoints,
+    List<String> keys) {
   public Hop {
+    keys = List.copyOf(keys);
     acceptedIdentities = List.copyOf(acceptedIdentities);
   }
 }

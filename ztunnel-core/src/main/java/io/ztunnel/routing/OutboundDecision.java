@@ -79,7 +79,7 @@ final class OutboundDecision {
     if (trace.isOn()) {
       trace.step(new RouteStep.ServiceWaypoint(addressed, waypoint));
     }
-    Upstream.Chosen chosen = upstreams.gateway(waypoint, ResolutionMode.WAYPOINT);
+    Upstream.Chosen chosen = upstreams.waypoint(waypoint);
     if (chosen == null) {
       return new RouteFailure.UnknownWaypoint(waypoint.destination());
     }
@@ -107,7 +107,7 @@ final class OutboundDecision {
       if (fromThere) {
         return direct(upstream);
       }
-      Upstream.Chosen chosen = upstreams.gateway(waypoint, ResolutionMode.WAYPOINT);
+      Upstream.Chosen chosen = upstreams.waypoint(waypoint);
       return chosen == null
           ? new RouteFailure.UnknownWaypoint(waypoint.destination())
           : tunnelToWaypoint(chosen, name(upstream.service()));
@@ -119,13 +119,13 @@ final class OutboundDecision {
     ServiceName service = name(upstream.service());
     return withAddress(
         upstream,
-        ip -> {
-          InetSocketAddress application = new InetSocketAddress(ip, upstream.port());
+        picked -> {
+          InetSocketAddress application = new InetSocketAddress(picked.ip(), upstream.port());
           return switch (upstream.workload().protocol()) {
-            case TCP -> new Route.DirectTcp(hop(upstream, application, List.of()), service);
+            case TCP -> new Route.DirectTcp(hop(upstream, picked, application, List.of()), service);
             case HBONE -> {
-              InetSocketAddress proxy = new InetSocketAddress(ip, settings.hbonePort());
-              Hop hop = hop(upstream, proxy, acceptedIdentities(upstream));
+              InetSocketAddress proxy = new InetSocketAddress(picked.ip(), settings.hbonePort());
+              Hop hop = hop(upstream, picked, proxy, acceptedIdentities(upstream));
               yield new Route.Hbone(hop, IpText.of(application), service);
             }
           };
@@ -136,9 +136,9 @@ final class OutboundDecision {
   private RouteResult tunnelToWaypoint(Upstream.Chosen waypoint, @Nullable ServiceName service) {
     return withAddress(
         waypoint,
-        ip -> {
-          InetSocketAddress address = new InetSocketAddress(ip, waypoint.port());
-          Hop hop = hop(waypoint, address, acceptedIdentities(waypoint));
+        picked -> {
+          InetSocketAddress address = new InetSocketAddress(picked.ip(), waypoint.port());
+          Hop hop = hop(waypoint, picked, address, acceptedIdentities(waypoint));
           return new Route.Hbone(hop, IpText.of(target), service);
         });
   }
@@ -151,7 +151,7 @@ final class OutboundDecision {
     if (trace.isOn()) {
       trace.step(new RouteStep.ThroughGateway(upstream.workload(), gateway));
     }
-    Upstream.Chosen chosen = upstreams.gateway(gateway, ResolutionMode.STANDARD);
+    Upstream.Chosen chosen = upstreams.gateway(gateway, upstream.workload().network());
     if (chosen == null) {
       return new RouteFailure.UnknownNetworkGateway(gateway.destination());
     }
@@ -161,14 +161,14 @@ final class OutboundDecision {
         upstream.service() == null ? List.of() : upstream.service().peers().identities();
     return withAddress(
         chosen,
-        ip -> {
-          InetSocketAddress address = new InetSocketAddress(ip, chosen.port());
+        picked -> {
           Hop hop =
               new Hop(
                   chosen.workload(),
-                  address,
+                  new InetSocketAddress(picked.ip(), chosen.port()),
                   acceptedIdentities(chosen),
-                  chosen.otherEndpoints() + upstream.otherEndpoints());
+                  chosen.otherEndpoints() + upstream.otherEndpoints() + picked.others(),
+                  picked.keys());
           return new Route.DoubleHbone(
               hop, upstream.workload().uid(), authority, inner, addressed.name());
         });
@@ -201,17 +201,17 @@ final class OutboundDecision {
   }
 
   /** The address of a workload to use, or the question for a name service if it has only a name. */
-  private RouteResult withAddress(Upstream.Chosen upstream, Function<InetAddress, Route> route) {
+  private RouteResult withAddress(Upstream.Chosen upstream, Function<PickedAddress, Route> route) {
     InetAddress ip = selectedAddress(upstream);
     if (ip != null) {
       if (trace.isOn()) {
         trace.step(new RouteStep.AddressSelected(upstream.workload(), ip));
       }
-      return route.apply(ip);
+      return route.apply(PickedAddress.ofRecord(upstream.workload(), ip));
     }
     return upstream.workload().hostname().isEmpty()
         ? new RouteFailure.NoValidDestination(upstream.workload())
-        : new UnresolvedRoute(upstream.workload(), upstream.wanted(), route);
+        : new UnresolvedRoute(upstream.workload(), upstream.wanted(), scene::tier, route);
   }
 
   /**
@@ -240,8 +240,16 @@ final class OutboundDecision {
   }
 
   private static Hop hop(
-      Upstream.Chosen upstream, InetSocketAddress address, List<String> acceptedIdentities) {
-    return new Hop(upstream.workload(), address, acceptedIdentities, upstream.otherEndpoints());
+      Upstream.Chosen upstream,
+      PickedAddress picked,
+      InetSocketAddress address,
+      List<String> acceptedIdentities) {
+    return new Hop(
+        upstream.workload(),
+        address,
+        acceptedIdentities,
+        upstream.otherEndpoints() + picked.others(),
+        picked.keys());
   }
 
   /** Those of the service, and the workload's own. */

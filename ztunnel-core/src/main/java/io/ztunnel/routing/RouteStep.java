@@ -32,6 +32,9 @@ public sealed interface RouteStep {
   /** The workload is in another network, behind a gateway. */
   record ThroughGateway(Workload workload, GatewayAddress gateway) implements RouteStep {}
 
+  /** One of the gateways into another network was looked at. */
+  record GatewayJudged(Workload gateway, EndpointFate fate) implements RouteStep {}
+
   /** The service wants its connections left alone. */
   record OriginalDestinationKept(Service service) implements RouteStep {}
 

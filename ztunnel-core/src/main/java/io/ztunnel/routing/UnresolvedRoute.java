@@ -2,7 +2,6 @@ package io.ztunnel.routing;
 
 import io.ztunnel.mesh.Workload;
 import java.net.InetAddress;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
 import java.util.random.RandomGenerator;
@@ -11,13 +10,34 @@ import java.util.random.RandomGenerator;
  * A decision that waits for a name service: the workload chosen is known by its hostname only. The
  * caller resolves the hostname (and counts that it did) and goes on with {@link #resolved}.
  * Immutable.
- *
- * @param wanted an address of the family that is preferred
- * @param route what follows from the address
  */
-public record UnresolvedRoute(
-    Workload workload, InetAddress wanted, Function<InetAddress, Route> route)
-    implements RouteResult {
+public final class UnresolvedRoute implements RouteResult {
+  private final Workload workload;
+  private final InetAddress wanted;
+  private final Function<String, Tier> tier;
+  private final Function<PickedAddress, Route> route;
+
+  /**
+   * @param wanted an address of the family that is preferred
+   * @param tier whether an address is to be avoided
+   * @param route what follows from the address
+   */
+  UnresolvedRoute(
+      Workload workload,
+      InetAddress wanted,
+      Function<String, Tier> tier,
+      Function<PickedAddress, Route> route) {
+    this.workload = workload;
+    this.wanted = wanted;
+    this.tier = tier;
+    this.route = route;
+  }
+
+  /** The workload that was chosen. */
+  public Workload workload() {
+    return workload;
+  }
+
   /** What to resolve. */
   public String hostname() {
     return workload.hostname();
@@ -29,18 +49,14 @@ public record UnresolvedRoute(
   }
 
   /**
-   * Goes on with what the name service answered: a random address of the preferred family, else a
-   * random other one.
+   * Goes on with what the name service answered: a random address of those that are not to be
+   * avoided, of the preferred family if there is one.
    *
    * @param addresses all that it answered, A and AAAA
    */
   public RouteResult resolved(List<InetAddress> addresses, RandomGenerator random) {
-    if (addresses.isEmpty()) {
-      return new RouteFailure.EmptyResolvedAddresses(workload.uid());
-    }
-    List<InetAddress> sameFamily = new ArrayList<>(addresses);
-    sameFamily.removeIf(address -> !address.getClass().equals(wanted.getClass()));
-    List<InetAddress> eligible = sameFamily.isEmpty() ? addresses : sameFamily;
-    return route.apply(eligible.get(random.nextInt(eligible.size())));
+    return addresses.isEmpty()
+        ? new RouteFailure.EmptyResolvedAddresses(workload.uid())
+        : route.apply(PickedAddress.ofName(workload, wanted, addresses, tier, random));
   }
 }

@@ -40,15 +40,35 @@ final class UpstreamFinder {
     return endpoint(service, port, mode, address.ip());
   }
 
-  /** A waypoint or a gateway; null when there is none. */
-  Upstream.@Nullable Chosen gateway(GatewayAddress gateway, ResolutionMode mode) {
+  /** A waypoint; null when there is none. */
+  Upstream.@Nullable Chosen waypoint(GatewayAddress waypoint) {
+    return named(waypoint, ResolutionMode.WAYPOINT);
+  }
+
+  /** A gateway into a network, the one that is named or one of the others; null: there is none. */
+  Upstream.@Nullable Chosen gateway(GatewayAddress gateway, String network) {
+    GatewayGroup.Chosen chosen = new GatewayGroup(scene).choose(gateway, network, random);
+    return chosen == null
+        ? named(gateway, ResolutionMode.STANDARD)
+        : new Upstream.Chosen(
+            chosen.workload(), chosen.port(), null, wanted(gateway), chosen.others());
+  }
+
+  private Upstream.@Nullable Chosen named(GatewayAddress gateway, ResolutionMode mode) {
     Upstream upstream =
         switch (gateway.destination()) {
-          // The family is that of the reference, whatever the caller's.
           case NetworkAddress address -> byAddress(address, gateway.hboneMtlsPort(), mode);
           case NamespacedHostname hostname -> byHostname(hostname, gateway.hboneMtlsPort(), mode);
         };
     return upstream instanceof Upstream.Chosen chosen ? chosen : null;
+  }
+
+  /** An address of the family that is preferred: that of the reference, whatever the caller's. */
+  private InetAddress wanted(GatewayAddress gateway) {
+    return switch (gateway.destination()) {
+      case NetworkAddress address -> address.ip();
+      case NamespacedHostname _ -> scene.call().target().getAddress();
+    };
   }
 
   private Upstream byHostname(NamespacedHostname hostname, int port, ResolutionMode mode) {

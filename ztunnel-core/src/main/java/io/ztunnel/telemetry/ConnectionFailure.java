@@ -351,6 +351,14 @@ public sealed interface ConnectionFailure {
 
   // The way to the upstream.
 
+  /** The process has as many connections through gateways of other networks as it may have. */
+  record InnerConnectionsLimit(String message) implements ConnectionFailure {
+    @Override
+    public String reason() {
+      return "inner_connections_limit";
+    }
+  }
+
   /** Which connection could not be made. */
   enum Dial {
     /** To the application of this node's pod. */

@@ -1,19 +1,24 @@
 package io.ztunnel.telemetry;
 
 import io.ztunnel.hbone.HboneObserver;
+import io.ztunnel.hbone.PeerKey;
 import io.ztunnel.log.Log;
 import io.ztunnel.log.LogLevel;
+import io.ztunnel.metrics.RemoteGatewayMetrics;
 import io.ztunnel.metrics.TunnelMetrics;
+import java.security.cert.X509Certificate;
 
 /** Counts the connections and tunnels that the HBONE module reports. Any thread. */
 public final class TunnelTelemetry implements HboneObserver {
   private static final Log LOG = Log.target("ztunnel::proxy::h2");
 
   private final TunnelMetrics metrics;
+  private final RemoteGatewayMetrics gateways;
 
   /** Counts into these metrics. */
-  public TunnelTelemetry(TunnelMetrics metrics) {
+  public TunnelTelemetry(TunnelMetrics metrics, RemoteGatewayMetrics gateways) {
     this.metrics = metrics;
+    this.gateways = gateways;
   }
 
   private static TunnelMetrics.Role role(Role role) {
@@ -59,5 +64,20 @@ public final class TunnelTelemetry implements HboneObserver {
         .display("role", role(role).label())
         .string("limit", limit)
         .log();
+  }
+
+  @Override
+  public void onRoundTrip(PeerKey peer, long nanos) {
+    gateways.roundTrip(peer.address(), nanos);
+  }
+
+  @Override
+  public void onInnerOpened(PeerKey gateway, X509Certificate backend) {
+    gateways.innerOpened(gateway.address(), backend);
+  }
+
+  @Override
+  public void onInnerClosed(PeerKey gateway, X509Certificate backend) {
+    gateways.innerClosed(gateway.address(), backend);
   }
 }

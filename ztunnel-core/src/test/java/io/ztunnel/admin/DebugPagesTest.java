@@ -10,6 +10,7 @@ import io.ztunnel.mesh.TestMesh;
 import io.ztunnel.mesh.Workload;
 import io.ztunnel.policy.Connection;
 import io.ztunnel.policy.PolicyEngine;
+import io.ztunnel.routing.EndpointHealth;
 import io.ztunnel.routing.InboundRouter;
 import io.ztunnel.routing.InboundSettings;
 import io.ztunnel.routing.OutboundRouter;
@@ -58,7 +59,7 @@ class DebugPagesTest {
                       new InboundRouter(
                           new InboundSettings(
                               "", RESERVED, InboundSettings.TunnelDelivery.LOOPBACK)),
-                      _ -> false,
+                      new EndpointHealth(1, () -> 0),
                       false))
               .denials(denials),
           LOOPS.group,

@@ -81,6 +81,7 @@ class ConfigTest {
             Duration.ofSeconds(20),
             8,
             Duration.ofSeconds(30),
+            10_000,
             true),
         config.hbone());
     assertEquals(
@@ -116,7 +117,8 @@ class ConfigTest {
         config.ca());
     assertEquals(new LocalMesh.None(), config.localMesh());
     assertEquals(
-        new Config.Security(TlsProvider.AUTO, false, false, null, false), config.security());
+        new Config.Security(TlsProvider.AUTO, false, false, null, false, Set.of()),
+        config.security());
     assertEquals(
         new Config.Engine(2, Transport.EPOLL, Duration.ofSeconds(5), Duration.ofMillis(3750)),
         config.engine());
@@ -182,6 +184,13 @@ class ConfigTest {
                 "5s",
                 c -> c.hbone().innerRefresh(),
                 Duration.ofSeconds(5)),
+            new Setting(
+                "ZTUNNEL_MAX_INNER_CONNECTIONS", "9", c -> c.hbone().maxInnerConnections(), 9),
+            new Setting(
+                "ZTUNNEL_TRUST_DOMAIN_ALIASES",
+                "east.example, west.example",
+                c -> c.security().trustDomainAliases(),
+                Set.of("east.example", "west.example")),
             new Setting(
                 "ZTUNNEL_HBONE_ANSWER_TIMEOUT",
                 "4s",
@@ -722,12 +731,14 @@ class ConfigTest {
         Set.of(
             "transport",
             "tlsProvider",
+            "trustDomainAliases",
             "fakeCaDir",
             "connectTimeout",
             "handshakeTimeout",
             "hboneAnswerTimeout",
             "innerConnections",
             "innerRefresh",
+            "maxInnerConnections",
             "halfCloseProbe",
             "metricLabelSets",
             "metricIdle"),

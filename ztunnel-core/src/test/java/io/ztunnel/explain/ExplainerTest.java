@@ -7,11 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.TestMesh;
+import io.ztunnel.routing.EndpointHealth;
 import io.ztunnel.routing.InboundRouter;
 import io.ztunnel.routing.InboundSettings;
 import io.ztunnel.routing.OutboundRouter;
 import io.ztunnel.routing.OutboundSettings;
 import io.ztunnel.routing.ReservedPorts;
+import java.time.Duration;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
@@ -74,13 +76,17 @@ final class ExplainerTest {
   private final Explainer explainer = explainer(false);
 
   private static Explainer explainer(boolean onDemand) {
+    long[] now = new long[1];
+    EndpointHealth health = new EndpointHealth(10, () -> now[0]);
+    health.failed("c//Pod/shop/cart-1");
+    now[0] = Duration.ofMillis(900).toNanos();
     return new Explainer(
         () -> VIEW,
         "n1",
         new OutboundRouter(new OutboundSettings("n1", 15008, RESERVED), () -> new Random(1)),
         new InboundRouter(
             new InboundSettings("n1", RESERVED, InboundSettings.TunnelDelivery.LOOPBACK)),
-        "c//Pod/shop/cart-1"::equals,
+        health,
         onDemand);
   }
 
@@ -119,7 +125,7 @@ final class ExplainerTest {
           endpoints of service shop/cart.shop.svc for its port 80: 2 known; mode Failover by Region, Zone
             c//Pod/shop/cart-2: dropped: Unhealthy
             c//Pod/shop/cart-0: can be used, rank 2
-            c//Pod/shop/cart-1: avoided: it failed lately
+            c//Pod/shop/cart-1: avoided: it failed lately, set aside for 0 s so far
             chosen: c//Pod/shop/cart-0, target port 8080, one of 2 that can be used, 1 of them avoided
           address used of c//Pod/shop/cart-0: 10.0.0.2
           route: tunnel to 10.0.0.2:15008 (c//Pod/shop/cart-0), CONNECT 10.0.0.2:8080, peer must be [spiffe://td/ns/shop/sa/cart]
@@ -188,6 +194,7 @@ final class ExplainerTest {
     String text = explain("shop/client", "far.shop.svc", 80).text();
     assertTrue(
         text.contains("  far is in network n2, behind gateway n2/10.9.9.9 port 15008\n"), text);
+    assertTrue(text.contains("    gateway gateway: can be used\n"), text);
     assertTrue(
         text.contains(
             "  route: tunnel to gateway 10.9.9.9:15008 (gateway), peer must be [spiffe://td/ns/shop/sa/gw]; in it a second one, CONNECT far.shop.svc:80, peer must be []\n"),

@@ -6,6 +6,7 @@ import io.netty.channel.ConnectTimeoutException;
 import io.netty.util.NetUtil;
 import io.ztunnel.hbone.Authority;
 import io.ztunnel.hbone.HboneFailure;
+import io.ztunnel.hbone.TunnelProgress;
 import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.ServiceName;
 import io.ztunnel.mesh.TestMesh;
@@ -32,6 +33,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Every failure that a leaf or a decision can report, and what becomes of it. */
@@ -137,6 +139,11 @@ class FailuresTest {
             new ConnectionFailure.Http2Failed(
                 Http2Failure.RESET, "stream error received: REFUSED_STREAM"),
             true),
+        new Tunnel(
+            new HboneFailure.InnerLimitReached(7),
+            new ConnectionFailure.InnerConnectionsLimit(
+                "all 7 inner connections that the process may have are in use"),
+            false),
         new Tunnel(new HboneFailure.PoolClosed(), new ConnectionFailure.PoolDraining(), false));
   }
 
@@ -195,6 +202,11 @@ class FailuresTest {
             new HboneFailure.OuterFailed(new HboneFailure.PoolClosed()),
             new ConnectionFailure.Http2Failed(Http2Failure.HANDSHAKE, "pool draining")),
         new Handshake(
+            new HboneFailure.InnerLimitReached(7),
+            new ConnectionFailure.Http2Failed(
+                Http2Failure.HANDSHAKE,
+                "all 7 inner connections that the process may have are in use")),
+        new Handshake(
             new HboneFailure.PoolClosed(),
             new ConnectionFailure.Http2Failed(Http2Failure.HANDSHAKE, "pool draining")));
   }
@@ -206,6 +218,7 @@ class FailuresTest {
     boolean ours =
         row.failure() instanceof HboneFailure.OuterFailed
             || row.failure() instanceof HboneFailure.IdentityUnavailable
+            || row.failure() instanceof HboneFailure.InnerLimitReached
             || row.failure() instanceof HboneFailure.PoolClosed;
     assertEquals(
         ours
@@ -213,6 +226,67 @@ class FailuresTest {
             : new ConnectionFailure.BeyondGateway(
                 row.expected(), NetUtil.toSocketAddressString(V4)),
         told);
+  }
+
+  /** Whose fault the failure of a tunnel within a tunnel is. */
+  record Fault(HboneFailure failure, EndpointFault expected) {}
+
+  static List<Fault> faults() {
+    HboneFailure refused = new HboneFailure.ConnectFailed(V4, "Connection refused", false);
+    HboneFailure wrong = new HboneFailure.WrongPeer(V4, List.of("a"), List.of("b"));
+    HboneFailure late = new HboneFailure.AnswerTimedOut("no answer within 20 s");
+    return List.of(
+        new Fault(new HboneFailure.OuterFailed(refused), EndpointFault.YES),
+        new Fault(new HboneFailure.OuterFailed(wrong), EndpointFault.YES),
+        new Fault(
+            new HboneFailure.OuterFailed(new HboneFailure.HandshakeTimedOut(V4, "late")),
+            EndpointFault.YES),
+        new Fault(
+            new HboneFailure.OuterFailed(new HboneFailure.WentAway(0, "")), EndpointFault.YES),
+        new Fault(
+            new HboneFailure.OuterFailed(new HboneFailure.Http2Failed("lost")), EndpointFault.YES),
+        new Fault(
+            new HboneFailure.OuterFailed(new HboneFailure.Rejected(503, "")),
+            EndpointFault.ONE_OF_MANY),
+        new Fault(
+            new HboneFailure.OuterFailed(new HboneFailure.Rejected(504, "")),
+            EndpointFault.ONE_OF_MANY),
+        new Fault(
+            new HboneFailure.OuterFailed(new HboneFailure.StreamReset(8)),
+            EndpointFault.ONE_OF_MANY),
+        new Fault(new HboneFailure.OuterFailed(late), EndpointFault.ONE_OF_MANY),
+        new Fault(
+            new HboneFailure.OuterFailed(new HboneFailure.Rejected(404, "")),
+            EndpointFault.ONE_OF_MANY),
+        new Fault(
+            new HboneFailure.OuterFailed(new HboneFailure.IdentityUnavailable("CA is down")),
+            EndpointFault.NO),
+        new Fault(wrong, EndpointFault.ONE_OF_MANY),
+        new Fault(late, EndpointFault.ONE_OF_MANY),
+        new Fault(new HboneFailure.Rejected(503, ""), EndpointFault.ONE_OF_MANY),
+        new Fault(new HboneFailure.Rejected(401, ""), EndpointFault.NO),
+        new Fault(new HboneFailure.InnerLimitReached(7), EndpointFault.NO));
+  }
+
+  @ParameterizedTest
+  @MethodSource("faults")
+  void aGatewayIsToBlameForWhatIsOnThisSideOfItOnly(Fault row) {
+    assertEquals(row.expected(), Failures.faultOfNestedTunnel(row.failure()));
+  }
+
+  @ParameterizedTest(name = "{0}: {1}, behind a gateway {2}")
+  @CsvSource({
+    "CERTIFICATE,      NO,          NO",
+    "DIALLING,         YES,         YES",
+    "SILENT,           YES,         YES",
+    "UNANSWERED,       YES,         ONE_OF_MANY",
+    "INNER_HANDSHAKE,  ONE_OF_MANY, ONE_OF_MANY",
+    "INNER_UNANSWERED, ONE_OF_MANY, ONE_OF_MANY",
+  })
+  void whoeverAnAttemptWasLostAtIsToBlame(
+      TunnelProgress lostAt, EndpointFault plain, EndpointFault behindGateway) {
+    assertEquals(plain, Failures.faultOf(lostAt));
+    assertEquals(behindGateway, Failures.faultBehindGateway(lostAt));
   }
 
   @ParameterizedTest

@@ -18,6 +18,7 @@ import io.ztunnel.mesh.MeshState;
 import io.ztunnel.mesh.TestMesh;
 import io.ztunnel.mesh.WorkloadInfo;
 import io.ztunnel.metrics.MeshRegistry;
+import io.ztunnel.metrics.RemoteGatewayMetrics;
 import io.ztunnel.metrics.SeriesBounds;
 import io.ztunnel.metrics.TrafficMetrics;
 import io.ztunnel.redirection.NetworkNamespace;
@@ -58,6 +59,8 @@ final class InProcessNode implements AutoCloseable {
   private final MeshRegistry registry = new MeshRegistry();
   private final TrafficMetrics metrics =
       new TrafficMetrics(registry, SeriesBounds.DEFAULT, System::nanoTime, () -> {});
+  private final RemoteGatewayMetrics gateways =
+      new RemoteGatewayMetrics(registry, System::nanoTime);
   private final Drains drains = new Drains(registry);
   private final CertificateManager certificates;
 
@@ -128,7 +131,7 @@ final class InProcessNode implements AutoCloseable {
             mesh,
             Discovery.NOTHING,
             certificates,
-            Upstreams.create(resolver, System::nanoTime),
+            Upstreams.create(resolver, gateways, System::nanoTime),
             new ConnectionTelemetry(metrics, System::nanoTime),
             metrics,
             new Denials(InstantSource.system()),

@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
 final class EndpointHealthTest {
@@ -108,5 +110,32 @@ final class EndpointHealthTest {
 
   private void pass(Duration time) {
     now += time.toNanos();
+  }
+
+  @Test
+  void oneThatIsHeldWaitsForASuccessAndNotForItsTime() {
+    health.failed("a");
+    pass(Duration.ofMillis(500));
+    health.hold("a", Duration.ofMinutes(1));
+    pass(Duration.ofSeconds(40));
+    health.attempted("a");
+    health.failed("a");
+    assertTrue(health.isSetAside("a"));
+    assertEquals(Optional.of(Duration.ofMillis(40_500)), health.setAsideFor("a"));
+    pass(Duration.ofSeconds(20));
+    assertFalse(health.isSetAside("a"), "nobody has looked after it");
+    assertEquals(Optional.empty(), health.setAsideFor("a"));
+    health.hold("a", Duration.ofMinutes(1));
+    health.succeeded("a");
+    assertFalse(health.isSetAside("a"));
+  }
+
+  @Test
+  void noMoreAreHeldThanAreRemembered() {
+    for (String uid : List.of("a", "b", "c", "d")) {
+      health.hold(uid, Duration.ofMinutes(1));
+    }
+    assertFalse(health.isSetAside("d"));
+    assertEquals(3, health.size());
   }
 }

@@ -10,10 +10,13 @@ import io.ztunnel.mesh.ServiceName;
 import io.ztunnel.mesh.TestMesh;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.Predicate;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -534,6 +537,176 @@ final class OutboundRouterTest {
     } else {
       throw new AssertionError("not left to be resolved");
     }
+  }
+
+  private static final String GATEWAYS =
+      """
+      - {uid: far, namespace: ns, network: n2, workloadIps: [], protocol: HBONE,
+         services: {ns/svc: {}}, networkGateway: {destination: n2/192.0.2.1, hboneMtlsPort: 15009}}
+      - {uid: NetworkGateway/n2/192.0.2.1/15009, namespace: gw, serviceAccount: one, trustDomain: td,
+         network: n2, workloadIps: [192.0.2.1], services: {}}
+      - {uid: NetworkGateway/n2/192.0.2.2/0, namespace: gw, serviceAccount: two, trustDomain: td,
+         network: n2, workloadIps: [192.0.2.2], services: {}}
+      - {uid: NetworkGateway/n2/lb/30008, namespace: gw, serviceAccount: three, trustDomain: td,
+         network: n2, workloadIps: [192.0.2.3], services: {}}
+      - {uid: NetworkGateway/n2/nowhere/0, namespace: gw, serviceAccount: four, trustDomain: td,
+         network: n2, workloadIps: [], services: {}}
+      - {uid: NetworkGateway/n3/192.0.2.5/0, namespace: gw, serviceAccount: five, trustDomain: td,
+         network: n3, workloadIps: [192.0.2.5], services: {}}
+      """;
+
+  /** Gateways by the last digit of their addresses. */
+  @ParameterizedTest(name = "set aside {0}, failed {1}: {2}, others {3}")
+  @CsvSource({
+    "'',  '',  123, 2",
+    "1,   '',  23,  2",
+    "12,  '',  3,   2",
+    "123, '',  123, 2",
+    "'',  1,   23,  1",
+    "2,   1,   3,   1",
+    "'',  12,  3,   0",
+    "3,   12,  3,   0",
+    "'',  123, 123, 0",
+  })
+  void allGatewaysIntoANetworkAreUsedTogether(
+      String aside, String failed, String expected, int others) {
+    MeshView view = TestMesh.view(mesh(GATEWAYS, service("", "80: 8080")));
+    Map<String, String> uids =
+        Map.of(
+            "1", "NetworkGateway/n2/192.0.2.1/15009",
+            "2", "NetworkGateway/n2/192.0.2.2/0",
+            "3", "NetworkGateway/n2/lb/30008");
+    Set<String> chosen = new TreeSet<>();
+    for (int i = 0; i < 200; i++) {
+      RouteResult result =
+          router()
+              .route(
+                  new OutboundCall(
+                      TestMesh.workload(view, "source"),
+                      TestMesh.ip("10.0.0.1"),
+                      TestMesh.socket("10.1.0.1:80"),
+                      uids(uids, failed)),
+                  view,
+                  uids(uids, aside)::contains,
+                  RouteTrace.OFF);
+      if (result instanceof Route.DoubleHbone twice) {
+        chosen.add(
+            IpText.of(twice.gateway().address()) + " " + twice.gateway().acceptedIdentities());
+        assertEquals(others, twice.gateway().otherEndpoints());
+        assertEquals(List.of(twice.gateway().workload().uid()), twice.gateway().keys());
+      } else {
+        throw new AssertionError(text(result));
+      }
+    }
+    Map<String, String> hops =
+        Map.of(
+            "1", "192.0.2.1:15009 [spiffe://td/ns/gw/sa/one]",
+            "2", "192.0.2.2:15008 [spiffe://td/ns/gw/sa/two]",
+            "3", "192.0.2.3:30008 [spiffe://td/ns/gw/sa/three]");
+    assertEquals(new TreeSet<>(uids(hops, expected)), chosen);
+  }
+
+  private static Set<String> uids(Map<String, String> by, String digits) {
+    return digits
+        .chars()
+        .mapToObj(digit -> Objects.requireNonNull(by.get(String.valueOf((char) digit))))
+        .collect(Collectors.toSet());
+  }
+
+  @ParameterizedTest(name = "set aside {0}: {1}")
+  @CsvSource({
+    "'',          near",
+    "near,        double",
+    "near 1,      double",
+    "near 1 2 3,  near",
+    "1 2 3,       near",
+  })
+  void anEndpointBehindGatewaysIsAsGoodAsTheBestOfThem(String aside, String expected) {
+    MeshView view =
+        TestMesh.view(
+            mesh(
+                GATEWAYS + pod("near", "10.0.0.2", "{ns/svc: {}}"),
+                service(
+                    "loadBalancer: {routingPreferences: [Network], mode: Failover, healthPolicy:"
+                        + " OnlyHealthy}",
+                    "80: 8080")));
+    Map<String, String> uids =
+        Map.of(
+            "near", "near",
+            "1", "NetworkGateway/n2/192.0.2.1/15009",
+            "2", "NetworkGateway/n2/192.0.2.2/0",
+            "3", "NetworkGateway/n2/lb/30008");
+    Set<String> avoided = new TreeSet<>();
+    for (String word : aside.split(" ", -1)) {
+      avoided.add(uids.getOrDefault(word, ""));
+    }
+    Set<String> chosen = new TreeSet<>();
+    for (int i = 0; i < 50; i++) {
+      chosen.add(
+          decide(view, "10.1.0.1:80", avoided::contains, RouteTrace.OFF) instanceof Route.Hbone
+              ? "near"
+              : "double");
+    }
+    assertEquals(Set.of(expected), chosen);
+  }
+
+  @ParameterizedTest(name = "set aside {0}, failed {1}: {2}, others {3}, avoided by {4}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          ''                      | ''        | 192.0.2.7 192.0.2.8           | 2 | one
+          192.0.2.7               | ''        | 192.0.2.8                     | 2 | one
+          192.0.2.7 192.0.2.8     | ''        | fd00::7                       | 2 | both
+          192.0.2.7 fd00::7       | ''        | 192.0.2.8                     | 2 | both
+          ''                      | 192.0.2.7 | 192.0.2.8                     | 1 | one
+          192.0.2.8 fd00::7       | 192.0.2.7 | 192.0.2.8                     | 1 | both
+          """)
+  void ofTheAddressesOfANameThoseThatFailedAreAvoided(
+      String aside, String failed, String expected, int others, String keys) {
+    MeshView view =
+        TestMesh.view(
+            mesh(
+                """
+                - {uid: dst, name: dst, namespace: ns, network: n1, workloadIps: [],
+                   hostname: dst.example.com, protocol: HBONE, services: {ns/svc: {}}}
+                """,
+                service("", "80: 8080")));
+    Set<String> asideKeys = addresses(aside);
+    OutboundCall call =
+        new OutboundCall(
+            TestMesh.workload(view, "source"),
+            TestMesh.ip("10.0.0.1"),
+            TestMesh.socket("10.1.0.1:80"),
+            addresses(failed));
+    Set<String> chosen = new TreeSet<>();
+    for (int i = 0; i < 100; i++) {
+      if (router().route(call, view, asideKeys::contains, RouteTrace.OFF)
+              instanceof UnresolvedRoute unresolved
+          && unresolved.resolved(
+                  List.of(
+                      TestMesh.ip("fd00::7"), TestMesh.ip("192.0.2.7"), TestMesh.ip("192.0.2.8")),
+                  RANDOM)
+              instanceof Route.Hbone hbone) {
+        Hop hop = hbone.hop();
+        String ip = IpText.of(hop.address().getAddress());
+        chosen.add(ip);
+        assertEquals(others, hop.otherEndpoints());
+        assertEquals(
+            keys.equals("both") ? List.of("dst#" + ip, "dst") : List.of("dst#" + ip), hop.keys());
+      } else {
+        throw new AssertionError("not left to be resolved");
+      }
+    }
+    assertEquals(expected, String.join(" ", chosen));
+  }
+
+  private static Set<String> addresses(String text) {
+    Set<String> keys = new TreeSet<>();
+    for (String ip : text.split(" ", -1)) {
+      keys.add("dst#" + ip);
+    }
+    return keys;
   }
 
   @Test

@@ -168,6 +168,12 @@ class ConnectionFailureTest {
             503,
             "connection timed out, maybe a NetworkPolicy is blocking HBONE port 15008: timed out"),
         row(
+            new ConnectionFailure.InnerConnectionsLimit("all 7 are in use"),
+            "inner_connections_limit",
+            "CONNECT",
+            503,
+            "all 7 are in use"),
+        row(
             new ConnectionFailure.OutOfDescriptors("Too many open files"),
             "out_of_descriptors",
             "CONNECT",

@@ -15,26 +15,30 @@ import java.util.TreeMap;
 final class Cluster {
   private final Scene scene;
   private final String name;
+  private final String network;
   private final int place;
   private final MeshFile mesh = new MeshFile();
 
   /**
+   * On the network {@code net-NAME}.
+   *
    * @param place number of its region and its zone
    */
   Cluster(Scene scene, String name, int place) {
-    this.scene = scene;
-    this.name = name;
-    this.place = place;
+    this(scene, name, "net-" + name, place);
   }
 
-  private String network() {
-    return "net-" + name;
+  Cluster(Scene scene, String name, String network, int place) {
+    this.scene = scene;
+    this.name = name;
+    this.network = network;
+    this.place = place;
   }
 
   /** A pod of this cluster, not yet known to it. */
   Entry pod(Lab.Pod pod) {
     return Entry.workload(pod, pod.ipv4())
-        .with("network", network())
+        .with("network", network)
         .with("clusterId", name)
         .with("locality", "{region: r%1$d, zone: z%1$d, subzone: \"\"}".formatted(place));
   }
@@ -47,24 +51,28 @@ final class Cluster {
     mesh.policyEntry(entry.toString());
   }
 
+  void service(Entry entry) {
+    mesh.serviceEntry(entry.toString());
+  }
+
   /** Makes the daemons here know a service, whatever its addresses elsewhere. */
   void service(String service, String vip, String ports) {
-    mesh.serviceEntry(entry(service, vip, ports).toString());
+    service(entry(service, vip, ports));
   }
 
   private Entry entry(String service, String vip, String ports) {
     return Entry.service(service, vip, "{" + ports + "}")
-        .with("vips", "[\"%s/%s\"]".formatted(network(), vip));
+        .with("vips", "[\"%s/%s\"]".formatted(network, vip));
   }
 
   /** Tells of a gateway into a cluster, this one or another. */
   void gateway(Cluster into, Lab.Pod pod) {
     workload(
         Entry.workload(pod, pod.ipv4())
-            .with("uid", "NetworkGateway/%s/%s/0".formatted(into.network(), address(pod)))
+            .with("uid", "NetworkGateway/%s/%s/0".formatted(into.network, address(pod)))
             .with("namespace", Gateway.IDENTITY.namespace())
             .with("serviceAccount", Gateway.IDENTITY.serviceAccount())
-            .with("network", into.network()));
+            .with("network", into.network));
   }
 
   /**
@@ -74,20 +82,20 @@ final class Cluster {
    */
   void remote(
       Cluster other, String service, String vip, String ports, String sans, Lab.Pod gateway) {
-    mesh.serviceEntry(entry(service, vip, ports).with("subjectAltNames", sans).toString());
+    service(entry(service, vip, ports).with("subjectAltNames", sans));
     String via = address(gateway);
     workload(
         Entry.workload(service + "-remote")
             .with(
                 "uid",
                 "%s/SplitHorizonWorkload/istio-system/%s/shop/%s"
-                    .formatted(other.network(), via, service))
-            .with("network", other.network())
+                    .formatted(other.network, via, service))
+            .with("network", other.network)
             .with("clusterId", other.name)
             .with("capacity", "2")
             .with(
                 "networkGateway",
-                "{destination: \"%s/%s\", hboneMtlsPort: 15008}".formatted(other.network(), via))
+                "{destination: \"%s/%s\", hboneMtlsPort: 15008}".formatted(other.network, via))
             .serving(service, ports));
   }
 
@@ -120,7 +128,7 @@ final class Cluster {
   }
 
   private Map<String, String> variables(Map<String, String> more) {
-    Map<String, String> variables = new TreeMap<>(Map.of("NETWORK", network(), "CLUSTER_ID", name));
+    Map<String, String> variables = new TreeMap<>(Map.of("NETWORK", network, "CLUSTER_ID", name));
     variables.putAll(more);
     return variables;
   }

@@ -8,10 +8,14 @@ import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.ServerChannel;
 import io.netty.channel.nio.NioIoHandler;
 import io.netty.util.concurrent.Future;
+import io.netty.util.concurrent.Promise;
+import io.netty.util.concurrent.PromiseNotifier;
 import io.ztunnel.hbone.HboneObserver;
 import io.ztunnel.hbone.HboneServer;
+import io.ztunnel.hbone.HboneServerConnection;
 import io.ztunnel.hbone.HboneSettings;
 import io.ztunnel.hbone.InboundConnect;
+import io.ztunnel.hbone.KeyMaterial;
 import io.ztunnel.hbone.ServerTls;
 import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.hbone.StandInGateway;
@@ -24,7 +28,9 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -44,13 +50,44 @@ final class Gateway implements Closeable {
   private final ServerTls tls;
   private final StandInGateway passing;
 
+  /** Of the loop. */
+  private final List<HboneServerConnection> connections = new ArrayList<>();
+
+  /** How long it takes it to reach a backend. */
+  private volatile Duration delay = Duration.ZERO;
+
   Gateway(Lab lab, Lab.Place place, Lab.Pod... backends) throws IOException {
+    this(lab, place, IDENTITY, backends);
+  }
+
+  Gateway(Lab lab, Lab.Place place, SpiffeId identity, Lab.Pod... backends) throws IOException {
+    this(place, MeshClient.certificate(lab, identity), List.of(), backends);
+  }
+
+  /**
+   * @param trustDomains others than its own whose members it serves
+   */
+  Gateway(Lab.Place place, KeyMaterial certificate, List<String> trustDomains, Lab.Pod... backends)
+      throws IOException {
     this.namespace = place.open();
-    this.tls = ServerTls.create(MeshClient.certificate(lab, IDENTITY), TlsSettings.defaults());
+    this.tls =
+        ServerTls.create(
+            certificate,
+            new TlsSettings(TlsSettings.Provider.best(), false, false, Set.copyOf(trustDomains)));
     SocketFactory sockets = MeshClient.sockets(namespace);
     this.passing =
         new StandInGateway(
-            (backend, handler) -> sockets.connect(loop, backend, null, handler, DEADLINE),
+            (backend, handler) -> {
+              Promise<Channel> late = loop.newPromise();
+              loop.schedule(
+                  () -> {
+                    PromiseNotifier.cascade(
+                        sockets.connect(loop, backend, null, handler, DEADLINE), late);
+                  },
+                  delay.toMillis(),
+                  TimeUnit.MILLISECONDS);
+              return late;
+            },
             n -> new InetSocketAddress(backends[n % backends.length].ipv4(), 15008));
     Future<ServerChannel> bound =
         sockets.listen(
@@ -77,12 +114,24 @@ final class Gateway implements Closeable {
   }
 
   private void serve(Channel channel) {
-    HboneServer.serve(
-        channel,
-        loop.newSucceededFuture(tls),
-        HboneSettings.defaults(),
-        passing,
-        HboneObserver.NONE);
+    connections.add(
+        HboneServer.serve(
+            channel,
+            loop.newSucceededFuture(tls),
+            HboneSettings.defaults(),
+            passing,
+            HboneObserver.NONE));
+  }
+
+  /** Takes so long to reach a backend from now on. */
+  void delay(Duration time) {
+    delay = time;
+  }
+
+  /** Takes no more tunnels on the connections that are there, and says so by GOAWAY. */
+  void drain() {
+    loop.submit(() -> connections.forEach(HboneServerConnection::drain))
+        .awaitUninterruptibly(DEADLINE.toMillis());
   }
 
   /** What was asked of it, in order. */

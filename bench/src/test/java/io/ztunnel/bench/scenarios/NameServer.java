@@ -28,18 +28,28 @@ final class NameServer implements Closeable {
   private static final int TYPE_A = 1;
   private static final int NO_ERROR = 0;
   private static final int NAME_ERROR = 3;
-  private static final int TTL_SECONDS = 60;
 
   private final DatagramSocket socket;
   private final Path configuration;
   private final Map<String, List<InetAddress>> table;
+  private final int ttlSeconds;
   private final List<String> questions = new CopyOnWriteArrayList<>();
 
   /**
    * @param table IPv4 addresses by name; a name without any exists, others do not
    */
   NameServer(Lab.Node node, Map<String, List<InetAddress>> table) throws IOException {
+    this(node, table, 60);
+  }
+
+  /**
+   * @param table may be changed while it serves
+   * @param ttlSeconds how long answers may be kept
+   */
+  NameServer(Lab.Node node, Map<String, List<InetAddress>> table, int ttlSeconds)
+      throws IOException {
     this.table = table;
+    this.ttlSeconds = ttlSeconds;
     try (NetworkNamespace namespace = node.open()) {
       this.socket =
           namespace.call(
@@ -98,7 +108,7 @@ final class NameServer implements Closeable {
     answer.put(question);
     for (InetAddress address : addresses) {
       answer.putShort((short) (0xc000 | HEADER_BYTES)); // the name of the question
-      answer.putShort((short) TYPE_A).putShort((short) 1).putInt(TTL_SECONDS);
+      answer.putShort((short) TYPE_A).putShort((short) 1).putInt(ttlSeconds);
       answer.putShort((short) 4).put(address.getAddress());
     }
     byte[] bytes = new byte[answer.position()];

@@ -1,0 +1,415 @@
+package io.ztunnel.bench.scenarios;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.ztunnel.bench.lab.Daemon;
+import io.ztunnel.hbone.SpiffeId;
+import io.ztunnel.redirection.Lab;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.Socket;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.ConcurrentHashMap;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+
+/**
+ * Other networks with two gateways each, of which one fails: calls go on, none is lost, and the
+ * gateway is used again when it is well. Every test has a network of its own.
+ */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+class GatewayFailoverIT {
+  private static final int PORT = 8080;
+  private static final String PORTS = "80: 8080, 81: 8081";
+  private static final int HBONE = 15008;
+
+  private static final List<String> NETWORKS =
+      List.of("both", "dead", "dark", "falls", "wrong", "slow", "lost", "drained", "away", "named");
+
+  /** What a call may take while a gateway is found out; the others take far less. */
+  private static final Duration PATIENCE = Duration.ofSeconds(4);
+
+  /** The two gateways of a network. */
+  private record Pair(Lab.Pod one, Lab.Pod two) {}
+
+  private final Map<String, Pair> pairs = new LinkedHashMap<>();
+  private final Map<String, List<InetAddress>> names = new ConcurrentHashMap<>();
+  private Scene scene;
+  private Lab.Node near;
+  private Lab.Pod client;
+  private Lab.Pod server;
+  private Lab.Pod nobody;
+  private Daemon west;
+
+  @BeforeAll
+  void start() throws Exception {
+    scene = Scene.create("failover");
+    near = scene.lab().addNode();
+    Lab.Node far = scene.lab().addNode();
+    client = near.addPod("client");
+    server = far.addPod("server");
+    nobody = far.addPod("nobody", Lab.Without.REDIRECTION);
+    scene.closeLater(new NameServer(near, names, 1));
+    Cluster western = new Cluster(scene, "west", 1);
+    Cluster eastern = new Cluster(scene, "east", 2);
+    western.workload(Entry.workload(client, client.ipv4()).with("network", "net-west"));
+    Entry backend = Entry.workload(server, server.ipv4()).with("network", "net-east");
+    for (String network : NETWORKS) {
+      Pair pair =
+          new Pair(
+              far.addPod(network + "-1", Lab.Without.REDIRECTION),
+              far.addPod(network + "-2", Lab.Without.REDIRECTION));
+      pairs.put(network, pair);
+      addRemote(western, network, pair);
+      backend.serving(network, PORTS);
+      eastern.service(Entry.service(network, "10.97.0.1", "{" + PORTS + "}").with("vips", "[]"));
+    }
+    eastern.workload(backend);
+    scene.app(server, PORT, App.ECHO_TWICE);
+    scene.app(server, PORT + 1, App.ECHO_AT_THE_END);
+    west = western.daemon(near, Map.of(), client);
+    Daemon _ = eastern.daemon(far, Map.of(), server);
+  }
+
+  private void addRemote(Cluster here, String network, Pair pair) {
+    here.service(
+        Entry.service(network, vip(network), "{" + PORTS + "}")
+            .with("vips", "[\"net-west/%s\"]".formatted(vip(network)))
+            .with("subjectAltNames", "[\"%s\"]".formatted(Entry.identity(server))));
+    boolean named = network.equals("named");
+    here.workload(
+        Entry.workload(network + "-remote")
+            .with("uid", network + "/SplitHorizonWorkload/istio-system/x/shop/" + network)
+            .with("network", network)
+            .with("capacity", "2")
+            .with(
+                "networkGateway",
+                "{destination: \"%s\", hboneMtlsPort: 15008}"
+                    .formatted(
+                        named
+                            ? "istio-system/gateway.example.com"
+                            : network + "/" + pair.one().ipv4().getHostAddress()))
+            .serving(network, PORTS));
+    if (named) {
+      here.workload(
+          gateway(Entry.workload(network), network, "gateway.example.com")
+              .with("hostname", "gateway.example.com"));
+    } else {
+      for (Lab.Pod pod : List.of(pair.one(), pair.two())) {
+        here.workload(
+            gateway(Entry.workload(pod, pod.ipv4()), network, pod.ipv4().getHostAddress()));
+      }
+    }
+  }
+
+  private static Entry gateway(Entry entry, String network, String address) {
+    return entry
+        .with("uid", "NetworkGateway/%s/%s/0".formatted(network, address))
+        .with("namespace", "istio-system")
+        .with("serviceAccount", "istio-eastwestgateway")
+        .with("network", network);
+  }
+
+  private static String vip(String network) {
+    return "10.96.1." + (1 + NETWORKS.indexOf(network));
+  }
+
+  @AfterAll
+  void stop() throws Exception {
+    if (scene != null) {
+      scene.close();
+    }
+  }
+
+  private Pair pair(String network) {
+    Pair pair = pairs.get(network);
+    if (pair == null) {
+      throw new AssertionError(network);
+    }
+    return pair;
+  }
+
+  private Gateway run(Lab.Pod place) throws IOException {
+    return run(place, Gateway.IDENTITY);
+  }
+
+  private Gateway run(Lab.Pod place, SpiffeId identity) throws IOException {
+    return run(place, identity, server);
+  }
+
+  private Gateway run(Lab.Pod place, SpiffeId identity, Lab.Pod backend) throws IOException {
+    Gateway gateway = new Gateway(scene.lab(), place, identity, backend);
+    scene.closeLater(gateway);
+    return gateway;
+  }
+
+  /** Calls once; returns how long it took. */
+  private Duration call(String network) throws IOException {
+    long begin = System.nanoTime();
+    assertEquals(
+        "hihi", PodSockets.exchange(client, InetAddress.ofLiteral(vip(network)), 80, "hi"));
+    return Duration.ofNanos(System.nanoTime() - begin);
+  }
+
+  /** Calls that all succeed, none of which takes longer than it may. */
+  private void calls(int count, String network) throws IOException {
+    for (int i = 0; i < count; i++) {
+      Duration took = call(network);
+      assertTrue(took.compareTo(PATIENCE) < 0, () -> "took " + took);
+    }
+  }
+
+  private boolean succeeds(String network) {
+    try {
+      call(network);
+      return true;
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  private void megabytesArrive(String network) throws Exception {
+    long seed = System.nanoTime();
+    System.out.println("seed " + seed);
+    byte[] sent = new byte[2 << 20];
+    new Random(seed).nextBytes(sent);
+    try (Socket socket = PodSockets.connect(client, InetAddress.ofLiteral(vip(network)), 81)) {
+      socket.getOutputStream().write(sent);
+      socket.shutdownOutput();
+      assertArrayEquals(sent, socket.getInputStream().readAllBytes());
+    }
+  }
+
+  private static String address(Lab.Pod gateway) {
+    return gateway.ipv4().getHostAddress() + ":" + HBONE;
+  }
+
+  private double sample(String metric, Lab.Pod gateway) throws IOException {
+    return Counters.sum(
+        Counters.read(west),
+        "ztunnel_remote_gateway_" + metric,
+        "gateway=\"" + address(gateway) + "\"");
+  }
+
+  private void drop(Lab.Pod gateway, String action) throws IOException {
+    Lab.Output output =
+        gateway.exec(
+            Duration.ofSeconds(10), "iptables", action, "INPUT", "-p", "tcp", "-j", "DROP");
+    assertEquals(0, output.exitStatus(), output::toString);
+  }
+
+  private String explained(String network) throws IOException {
+    return Http.ask(
+            near,
+            Http.ADMIN,
+            "GET /debug/explain?src=shop/client&dst=%s&port=80".formatted(vip(network)))
+        .text();
+  }
+
+  private static String setAside(Lab.Pod gateway) {
+    return "address=" + address(gateway);
+  }
+
+  @Test
+  void bothGatewaysCarryCallsAndAreMeasured() throws Exception {
+    Pair both = pair("both");
+    Gateway _ = run(both.one());
+    Gateway _ = run(both.two());
+    Journal log = Journal.of(west);
+    calls(60, "both");
+    Await.until("all calls are logged", () -> log.access("both.shop").size() == 60);
+    for (Lab.Pod gateway : List.of(both.one(), both.two())) {
+      int share = log.access("dst.addr=" + address(gateway)).size();
+      assertTrue(share >= 10, () -> gateway.name() + " has " + share + " of 60");
+      Await.until(
+          "a round trip is measured",
+          () -> {
+            call("both");
+            return sample("round_trip_seconds", gateway) > 0;
+          });
+      assertTrue(sample("inner_connections_open", gateway) >= 1);
+      assertEquals(1, sample("backends", gateway), "one pod is there");
+      assertEquals(0, sample("set_aside_seconds", gateway));
+    }
+  }
+
+  @Test
+  void aGatewayThatIsDeadIsPassedOverUntilItIsBack() throws Exception {
+    Pair dead = pair("dead");
+    Gateway _ = run(dead.two());
+    Journal log = Journal.now(west);
+    calls(20, "dead");
+    megabytesArrive("dead");
+    log.awaitAny("gateway set aside", setAside(dead.one()), "refused");
+    String explanation = explained("dead");
+    assertTrue(
+        explanation.contains(
+            "gateway NetworkGateway/dead/%s/0: avoided: it failed lately, set aside for "
+                .formatted(dead.one().ipv4().getHostAddress())),
+        explanation);
+    assertTrue(sample("set_aside_seconds", dead.one()) > 0);
+
+    Gateway back = run(dead.one());
+    log.awaitAny("gateway is used again", setAside(dead.one()));
+    Await.until(
+        "it carries calls",
+        () -> {
+          call("dead");
+          return !back.connects().isEmpty();
+        });
+  }
+
+  @Test
+  void aGatewayThatDropsPacketsIsOvertaken() throws Exception {
+    Pair dark = pair("dark");
+    Gateway _ = run(dark.one());
+    Gateway _ = run(dark.two());
+    drop(dark.one(), "-A");
+    Journal log = Journal.now(west);
+    calls(20, "dark");
+    log.awaitAny("gateway set aside", setAside(dark.one()), "no connection");
+    drop(dark.one(), "-D");
+    log.awaitAny("gateway is used again", setAside(dark.one()));
+  }
+
+  @Test
+  void aGatewayThatFallsSilentUnderOpenTunnelsIsFoundOut() throws Exception {
+    Pair falls = pair("falls");
+    Gateway _ = run(falls.one());
+    Gateway _ = run(falls.two());
+    Await.until(
+        "both have tunnels",
+        () -> {
+          call("falls");
+          return sample("inner_connections_open", falls.one()) > 1
+              && sample("inner_connections_open", falls.two()) > 1;
+        });
+    Journal log = Journal.now(west);
+    drop(falls.one(), "-A");
+    calls(20, "falls");
+    log.awaitAny("gateway set aside", setAside(falls.one()), "the connection is silent");
+    megabytesArrive("falls");
+    drop(falls.one(), "-D");
+    log.awaitAny("gateway is used again", setAside(falls.one()));
+  }
+
+  @Test
+  void aGatewayThatIsSomebodyElseIsPassedOver() throws Exception {
+    Pair wrong = pair("wrong");
+    Gateway impostor = run(wrong.one(), new SpiffeId("cluster.local", "istio-system", "somebody"));
+    Gateway _ = run(wrong.two());
+    Journal log = Journal.now(west);
+    calls(20, "wrong");
+    log.awaitAny("gateway set aside", setAside(wrong.one()), "did not present the expected SAN");
+    assertEquals(List.of(), impostor.connects());
+  }
+
+  @Test
+  void aSlowBackendIsNotTheGatewaysFault() throws Exception {
+    Pair slow = pair("slow");
+    Gateway late = run(slow.one());
+    Gateway _ = run(slow.two());
+    late.delay(Duration.ofSeconds(30));
+    Journal log = Journal.now(west);
+    Await.until(
+        "the slow way was tried",
+        () -> {
+          calls(1, "slow");
+          return !late.connects().isEmpty();
+        });
+    calls(4, "slow");
+    assertFalse(
+        log.lines().stream().anyMatch(line -> line.contains(setAside(slow.one()))),
+        "it answers PINGs");
+    String explanation = explained("slow");
+    assertFalse(explanation.contains("failed lately"), explanation);
+  }
+
+  @Test
+  void aGatewayThatReachesNobodyIsNotToBlameForThat() throws Exception {
+    Pair lost = pair("lost");
+    Gateway isolated = run(lost.one(), Gateway.IDENTITY, nobody);
+    Gateway _ = run(lost.two());
+    Journal log = Journal.now(west);
+    calls(20, "lost");
+    assertFalse(isolated.connects().isEmpty());
+    assertFalse(
+        log.lines().stream().anyMatch(line -> line.contains(setAside(lost.one()))),
+        "it said 503 and lives");
+  }
+
+  @Test
+  void aGatewayThatGoesAwayInOrderLosesNoCall() throws Exception {
+    Pair drained = pair("drained");
+    Gateway leaving = run(drained.one());
+    Gateway _ = run(drained.two());
+    Await.until(
+        "it carries calls",
+        () -> {
+          call("drained");
+          return !leaving.connects().isEmpty();
+        });
+    try (Socket open = PodSockets.connect(client, InetAddress.ofLiteral(vip("drained")), 80)) {
+      PodSockets.say(open, "ab");
+      assertEquals("abab", PodSockets.hear(open, 4));
+      leaving.drain();
+      calls(10, "drained");
+      PodSockets.say(open, "cd");
+      assertEquals("cdcd", PodSockets.hear(open, 4), "what it carries goes on");
+    }
+  }
+
+  @Test
+  void theOtherClusterGoesAwayEntirelyAndComesBack() throws Exception {
+    Pair away = pair("away");
+    Gateway first = run(away.one());
+    Gateway second = run(away.two());
+    calls(5, "away");
+    first.close();
+    second.close();
+    Await.until("calls fail", () -> !succeeds("away"));
+    Journal log = Journal.now(west);
+    assertFalse(succeeds("away"));
+    String line = log.awaitAny("\taccess\t", "away.shop", "error=");
+    assertTrue(line.contains("reason=\"hbone_connect_refused\""), line);
+    Gateway _ = run(away.one());
+    Gateway _ = run(away.two());
+    Await.until("calls succeed", () -> succeeds("away"));
+    calls(10, "away");
+  }
+
+  @Test
+  void aGatewayByNameIsFollowedToItsNewAddress() throws Exception {
+    Pair named = pair("named");
+    Gateway before = run(named.one());
+    names.put("gateway.example.com", List.of(named.one().ipv4()));
+    calls(5, "named");
+    assertTrue(sample("inner_connections_open", named.one()) >= 1);
+
+    Gateway after = run(named.two());
+    names.put("gateway.example.com", List.of(named.two().ipv4()));
+    Await.until(
+        "calls go to the new address",
+        () -> {
+          calls(1, "named");
+          return !after.connects().isEmpty();
+        });
+    Await.until(
+        "connections to the old address are over",
+        () -> {
+          calls(1, "named");
+          return sample("inner_connections_open", named.one()) == 0;
+        });
+    before.close();
+    calls(10, "named");
+  }
+}

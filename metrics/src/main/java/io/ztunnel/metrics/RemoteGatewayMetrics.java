@@ -1,0 +1,209 @@
+package io.ztunnel.metrics;
+
+import io.ztunnel.metrics.MetricFamily.Section;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The gateways of other networks, from the side of who goes through them. Any thread records.
+ *
+ * <p>A gateway has its series from its first use until it was not used for an hour; so many
+ * gateways have series at the same time.
+ */
+public final class RemoteGatewayMetrics {
+  /** Of further ones nothing is recorded. */
+  static final int MAX_GATEWAYS = 200;
+
+  static final Duration IDLE = Duration.ofHours(1);
+
+  private static final double NANOS_PER_SECOND = 1e9;
+
+  private final LongSupplier nanoClock;
+  private final FamilySeries connections;
+  private final FamilySeries backends;
+  private final FamilySeries roundTrip;
+  private final FamilySeries aside;
+  private final Map<InetSocketAddress, Gateway> gateways = new ConcurrentHashMap<>();
+
+  /**
+   * Declares the families.
+   *
+   * @param nanoClock a clock like {@link System#nanoTime}
+   */
+  public RemoteGatewayMetrics(MeshRegistry registry, LongSupplier nanoClock) {
+    this.nanoClock = nanoClock;
+    connections =
+        registry.declare(
+            gauge(
+                "ztunnel_remote_gateway_inner_connections_open",
+                "Connections within tunnels to the gateway of another network (unstable)"));
+    backends =
+        registry.declare(
+            gauge(
+                "ztunnel_remote_gateway_backends",
+                "Different peers, by certificate, that these connections have reached (unstable)"));
+    roundTrip =
+        registry.declare(
+            new MetricFamily(
+                Section.RUNTIME,
+                "ztunnel_remote_gateway_round_trip_seconds",
+                MetricFamily.Type.GAUGE,
+                "How long the gateway took to answer the last PING (unstable)",
+                "seconds",
+                List.of("network", "gateway")));
+    aside =
+        registry.declare(
+            new MetricFamily(
+                Section.RUNTIME,
+                "ztunnel_remote_gateway_set_aside_seconds",
+                MetricFamily.Type.COUNTER,
+                "How long the gateway was set aside because it could not be reached (unstable)",
+                "seconds",
+                List.of("network", "gateway")));
+    registry.beforeScrape(this::expire);
+  }
+
+  private static MetricFamily gauge(String name, String help) {
+    return MetricFamily.gauge(Section.RUNTIME, name, help, "network", "gateway");
+  }
+
+  /** A connection goes through the gateway of this address. */
+  public void used(String network, InetSocketAddress gateway) {
+    Gateway known = gateways.get(gateway);
+    if (known == null && gateways.size() < MAX_GATEWAYS) {
+      known = gateways.computeIfAbsent(gateway, address -> new Gateway(network, address));
+    }
+    if (known != null) {
+      known.usedNanos = nanoClock.getAsLong();
+    }
+  }
+
+  /** A connection within a tunnel to the gateway stands, to who has this certificate. */
+  public void innerOpened(InetSocketAddress gateway, Object certificate) {
+    @Nullable Gateway known = gateways.get(gateway);
+    if (known != null) {
+      known.open.incrementAndGet();
+      known.reached.merge(certificate, 1, Integer::sum);
+    }
+  }
+
+  /** Such a connection is over. */
+  public void innerClosed(InetSocketAddress gateway, Object certificate) {
+    @Nullable Gateway known = gateways.get(gateway);
+    if (known != null) {
+      known.open.decrementAndGet();
+      known.reached.computeIfPresent(certificate, (_, count) -> count == 1 ? null : count - 1);
+    }
+  }
+
+  /** A peer has answered a PING after so long; it counts if it is a gateway. */
+  public void roundTrip(InetSocketAddress peer, long nanos) {
+    @Nullable Gateway known = gateways.get(peer);
+    if (known != null) {
+      known.roundTripped(nanos / NANOS_PER_SECOND);
+    }
+  }
+
+  /** The gateway is set aside from now on. */
+  public void setAside(InetSocketAddress gateway) {
+    @Nullable Gateway known = gateways.get(gateway);
+    if (known != null) {
+      known.setAside(nanoClock.getAsLong());
+    }
+  }
+
+  /** The gateway is used again. */
+  public void isBack(InetSocketAddress gateway) {
+    @Nullable Gateway known = gateways.get(gateway);
+    if (known != null) {
+      known.isBack(nanoClock.getAsLong());
+    }
+  }
+
+  private void expire() {
+    long now = nanoClock.getAsLong();
+    gateways
+        .values()
+        .removeIf(
+            gateway -> {
+              boolean over = gateway.isIdle(now);
+              if (over) {
+                gateway.remove();
+              }
+              return over;
+            });
+    List.of(connections, backends, roundTrip, aside).forEach(FamilySeries::purge);
+  }
+
+  /** One gateway. Any thread. */
+  private final class Gateway {
+    private final LabelSet labels;
+    private final AtomicInteger open = new AtomicInteger();
+    private final Map<Object, Integer> reached = new ConcurrentHashMap<>();
+
+    /** Written by whoever uses it, read by scrapes. */
+    private volatile long usedNanos;
+
+    /** Written by the loops of its connections; a scrape shows the last. */
+    private volatile double roundTripSeconds;
+
+    // Guarded by this object.
+    private long asideNanos;
+    private long asideSinceNanos;
+    private boolean isAside;
+
+    Gateway(String network, InetSocketAddress address) {
+      labels = connections.labels(network, text(address));
+      connections.readGauge(labels, open::get);
+      backends.readGauge(labels, reached::size);
+      aside.readCounter(labels, this::asideSeconds);
+    }
+
+    void roundTripped(double seconds) {
+      roundTripSeconds = seconds;
+      roundTrip.readGauge(labels, () -> roundTripSeconds); // from the first on
+    }
+
+    synchronized void setAside(long now) {
+      if (!isAside) {
+        isAside = true;
+        asideSinceNanos = now;
+      }
+    }
+
+    synchronized void isBack(long now) {
+      if (isAside) {
+        isAside = false;
+        asideNanos += now - asideSinceNanos;
+      }
+    }
+
+    private synchronized double asideSeconds() {
+      long current = isAside ? nanoClock.getAsLong() - asideSinceNanos : 0;
+      return (asideNanos + current) / NANOS_PER_SECOND;
+    }
+
+    synchronized boolean isIdle(long now) {
+      return !isAside && open.get() == 0 && now - usedNanos >= IDLE.toNanos();
+    }
+
+    void remove() {
+      List.of(connections, backends, roundTrip, aside).forEach(family -> family.remove(labels));
+    }
+  }
+
+  private static String text(InetSocketAddress address) {
+    InetAddress ip = address.getAddress();
+    String host = ip == null ? address.getHostString() : ip.getHostAddress();
+    return host.contains(":")
+        ? "[" + host + "]:" + address.getPort()
+        : host + ":" + address.getPort();
+  }
+}

@@ -1,0 +1,96 @@
+package io.ztunnel.metrics;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+final class RemoteGatewayMetricsTest {
+  private final InetSocketAddress gateway = address("192.0.2.1");
+  private long now = Long.MAX_VALUE - 5; // clocks may start anywhere, and pass the end
+  private final MeshRegistry registry = new MeshRegistry();
+  private final RemoteGatewayMetrics metrics = new RemoteGatewayMetrics(registry, () -> now);
+
+  @AfterEach
+  void close() {
+    registry.close();
+  }
+
+  private static InetSocketAddress address(String ip) {
+    return new InetSocketAddress(InetAddress.ofLiteral(ip), 15008);
+  }
+
+  private List<String> samples() throws Exception {
+    StringBuilder page = new StringBuilder();
+    registry.writeTo(page);
+    return page.toString().lines().filter(line -> !line.startsWith("#")).toList();
+  }
+
+  private static String sample(String metric, String value) {
+    return "ztunnel_remote_gateway_%s{network=\"n\",gateway=\"192.0.2.1:15008\"} %s"
+        .formatted(metric, value);
+  }
+
+  @Test
+  void tellsWhatGoesThroughAGatewayAndWhomItReaches() throws Exception {
+    metrics.used("n", gateway);
+    metrics.innerOpened(gateway, "a");
+    metrics.innerOpened(gateway, "a");
+    metrics.innerOpened(gateway, "b");
+    metrics.innerOpened(gateway, "c");
+    metrics.innerClosed(gateway, "a");
+    metrics.innerClosed(gateway, "c");
+    metrics.roundTrip(gateway, Duration.ofMillis(250).toNanos());
+    metrics.roundTrip(address("192.0.2.2"), 1); // no gateway
+    assertEquals(
+        List.of(
+            sample("inner_connections_open", "2"),
+            sample("backends", "2"),
+            sample("round_trip_seconds", "0.25"),
+            sample("set_aside_seconds_total", "0")),
+        samples());
+  }
+
+  @Test
+  void timeSetAsideGrowsWhileItLasts() throws Exception {
+    metrics.used("n", gateway);
+    metrics.setAside(gateway);
+    now += Duration.ofSeconds(3).toNanos();
+    metrics.setAside(gateway);
+    assertEquals(sample("set_aside_seconds_total", "3"), samples().getLast());
+    now += Duration.ofSeconds(1).toNanos();
+    metrics.isBack(gateway);
+    now += Duration.ofSeconds(10).toNanos();
+    assertEquals(sample("set_aside_seconds_total", "4"), samples().getLast());
+    metrics.setAside(gateway);
+    now += Duration.ofSeconds(2).toNanos();
+    assertEquals(sample("set_aside_seconds_total", "6"), samples().getLast());
+  }
+
+  @Test
+  void aGatewayThatNobodyUsesIsForgottenUnlessSomethingIsOpenOrAside() throws Exception {
+    metrics.used("n", gateway);
+    metrics.innerOpened(gateway, "a");
+    now += RemoteGatewayMetrics.IDLE.toNanos();
+    assertEquals(3, samples().size());
+    metrics.innerClosed(gateway, "a");
+    metrics.setAside(gateway);
+    assertEquals(3, samples().size());
+    metrics.isBack(gateway);
+    assertEquals(List.of(), samples());
+    metrics.used("n", gateway);
+    assertEquals(3, samples().size());
+  }
+
+  @Test
+  void ofMoreGatewaysThanSoManyNothingIsRecorded() throws Exception {
+    for (int i = 0; i < RemoteGatewayMetrics.MAX_GATEWAYS + 10; i++) {
+      metrics.used("n", address("192.0.%d.%d".formatted(i / 250, i % 250)));
+    }
+    assertEquals(3 * RemoteGatewayMetrics.MAX_GATEWAYS, samples().size());
+  }
+}

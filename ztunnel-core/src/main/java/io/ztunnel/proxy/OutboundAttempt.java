@@ -1,0 +1,456 @@
+package io.ztunnel.proxy;
+
+import io.netty.channel.Channel;
+import io.netty.channel.EventLoop;
+import io.netty.util.NetUtil;
+import io.netty.util.concurrent.Future;
+import io.netty.util.concurrent.ScheduledFuture;
+import io.ztunnel.hbone.ConnectRequest;
+import io.ztunnel.hbone.HboneFailure;
+import io.ztunnel.hbone.NestedPeer;
+import io.ztunnel.hbone.PeerKey;
+import io.ztunnel.hbone.PendingTunnel;
+import io.ztunnel.hbone.TlsPeer;
+import io.ztunnel.hbone.Tunnel;
+import io.ztunnel.hbone.TunnelListener;
+import io.ztunnel.hbone.TunnelOpening;
+import io.ztunnel.hbone.TunnelProgress;
+import io.ztunnel.mesh.ServiceName;
+import io.ztunnel.mesh.Workload;
+import io.ztunnel.routing.Hop;
+import io.ztunnel.routing.Route;
+import io.ztunnel.routing.RouteResult;
+import io.ztunnel.routing.UnresolvedRoute;
+import io.ztunnel.telemetry.ConnectionFacts;
+import io.ztunnel.telemetry.ConnectionFailure;
+import io.ztunnel.telemetry.ConnectionFailure.Dial;
+import io.ztunnel.telemetry.ConnectionFailure.Http2Failure;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One try of an outbound connection at one endpoint. Once the connection does not wait for it any
+ * more, its outcome does not count.
+ *
+ * <p>Confined to the connection's event loop.
+ */
+final class OutboundAttempt implements TunnelOpening {
+  /**
+   * How long one endpoint is given when there are others. One that is there answers in far less;
+   * one that has gone must not use up the time of the whole connection.
+   */
+  private static final long ATTEMPT_MILLIS = 2_000;
+
+  /**
+   * How long a gateway that cannot be reached is waited for alone. It may be an ocean away; a dial
+   * is two round trips.
+   */
+  private static final long ALONE_MILLIS = 500;
+
+  /** The connection that it is made for. */
+  interface Race {
+    /** Whether the outcome of this attempt still counts. */
+    boolean awaits(OutboundAttempt attempt);
+
+    /** It is known now where the attempt goes. */
+    void follow(OutboundAttempt attempt, RouteResult result);
+
+    /** This is dialled. */
+    void dialling(InetSocketAddress address, String protocol);
+
+    /** The attempt has made it. */
+    void onUpstream(OutboundAttempt winner, ConnectionFacts facts, Leg upstream);
+
+    /** The attempt came to nothing. */
+    void onFailure(OutboundAttempt loser, ConnectionFailure failure, EndpointFault fault);
+
+    /** The gateway that was dialled cannot be reached so far: another may be tried beside it. */
+    void overtake(OutboundAttempt slow);
+  }
+
+  private final PodProxy proxy;
+  private final EventLoop loop;
+  private final InetSocketAddress source;
+  private final Workload local;
+  private final Race race;
+
+  private @Nullable Hop hop;
+  private Route.@Nullable DoubleHbone twice;
+  private @Nullable ConnectionFacts facts;
+  private @Nullable Runnable cancel;
+  private @Nullable PendingTunnel pending;
+  private @Nullable ScheduledFuture<?> timer;
+
+  /** Given up by us: what its closing brings about is no outcome. */
+  private boolean given;
+
+  /** It was so slow that another was begun beside it. */
+  private boolean overtaken;
+
+  OutboundAttempt(
+      PodProxy proxy, EventLoop loop, InetSocketAddress source, Workload local, Race race) {
+    this.proxy = proxy;
+    this.loop = loop;
+    this.source = source;
+    this.local = local;
+    this.race = race;
+  }
+
+  Workload local() {
+    return local;
+  }
+
+  /** What is reported of it; null: it is not known yet where it goes. */
+  @Nullable ConnectionFacts facts() {
+    return facts;
+  }
+
+  Hop requireHop() {
+    if (hop == null) {
+      throw new IllegalStateException("nothing was dialled");
+    }
+    return hop;
+  }
+
+  /** Whether another endpoint or gateway could be tried in its place. */
+  boolean hasOthers() {
+    return hop != null && hop.otherEndpoints() > 0;
+  }
+
+  /** How far it has come. */
+  TunnelProgress progress() {
+    return pending == null ? TunnelProgress.DIALLING : pending.progress();
+  }
+
+  /** What further attempts of the connection avoid after such a failure of this one. */
+  List<String> toAvoid(EndpointFault fault) {
+    if (hop == null) {
+      return List.of();
+    }
+    List<String> keys = new ArrayList<>(hop.keys());
+    if (twice != null && fault == EndpointFault.ONE_OF_MANY) {
+      keys.add(twice.endpoint());
+    }
+    return keys;
+  }
+
+  void resolve(UnresolvedRoute unresolved) {
+    proxy.context().metrics().onDemandDns(Reports.source(local), unresolved.hostname());
+    proxy
+        .context()
+        .upstreams()
+        .resolver()
+        .resolve(loop, unresolved.hostname())
+        .addListener(
+            (Future<List<InetAddress>> answer) -> {
+              if (answer.isSuccess() && !proxy.isClosed()) {
+                proxy.pool(loop).onResolved(unresolved.workload().uid(), answer.getNow());
+              }
+              if (isAwaited()) {
+                race.follow(
+                    this,
+                    answer.isSuccess()
+                        ? unresolved.resolved(answer.getNow(), ThreadLocalRandom.current())
+                        : unresolved.failed());
+              }
+            });
+  }
+
+  /**
+   * Dials without a tunnel.
+   *
+   * @param to null: nothing that the mesh knows
+   * @param service for reports
+   */
+  void dialTcp(@Nullable Hop to, InetSocketAddress address, @Nullable ServiceName service) {
+    if (to != null) {
+      begin(to);
+    }
+    facts =
+        Reports.plainOutbound(local, source, address, to == null ? null : to.workload(), service);
+    race.dialling(address, "TCP");
+    UpstreamDial dial = new UpstreamDial();
+    Future<Channel> connected =
+        proxy.sockets().connect(loop, address, null, dial, proxy.settings().connectTimeout());
+    cancel = () -> connected.cancel(false);
+    limitTime();
+    connected.addListener(
+        (Future<Channel> done) -> {
+          if (!isAwaited()) {
+            if (done.isSuccess()) {
+              TcpLeg.reset(done.getNow());
+            }
+          } else if (done.isSuccess()) {
+            onUpstream(dial.leg());
+          } else {
+            onFailure(Failures.ofConnect(Dial.PLAIN, address, done.cause()), EndpointFault.YES);
+          }
+        });
+  }
+
+  void openTunnel(Route.Hbone route) {
+    begin(route.hop());
+    InetSocketAddress address = route.hop().address();
+    facts =
+        Reports.tunnelledOutbound(
+            local, source, address, route.authority(), route.hop().workload(), route.service());
+    race.dialling(address, "HBONE");
+    await(
+        proxy
+            .pool(loop)
+            .open(
+                key(route.hop()),
+                Headers.request(local, route.authority(), source, route.service()),
+                this));
+    limitTime();
+  }
+
+  /** A tunnel to the gateway of another network, and one within it to a peer over there. */
+  void openNestedTunnel(Route.DoubleHbone route) {
+    twice = route;
+    Hop gateway = route.gateway();
+    begin(gateway);
+    facts =
+        Reports.tunnelledOutbound(
+            local,
+            source,
+            gateway.address(),
+            route.authority(),
+            gateway.workload(),
+            route.service());
+    race.dialling(gateway.address(), "DOUBLEHBONE");
+    proxy.context().upstreams().gateways().used(gateway.workload().network(), gateway.address());
+    NestedPeer peer = new NestedPeer(key(gateway), route.innerIdentities(), route.authority());
+    ConnectRequest outer = Headers.request(local, route.authority(), source, route.service());
+    await(
+        proxy
+            .pool(loop)
+            .openNested(
+                peer,
+                outer,
+                outer.fromNetwork(proxy.settings().network()),
+                new NestedOpening(this, route)));
+    if (gateway.otherEndpoints() > 0) {
+      timer = loop.schedule(this::onAloneForLong, ALONE_MILLIS, TimeUnit.MILLISECONDS);
+    }
+  }
+
+  private void await(PendingTunnel tunnel) {
+    pending = tunnel;
+    cancel = tunnel::cancel;
+  }
+
+  private void begin(Hop chosen) {
+    hop = chosen;
+    chosen.keys().forEach(proxy.context().upstreams().health()::attempted);
+  }
+
+  private PeerKey key(Hop to) {
+    return new PeerKey(
+        local.identity().toString(),
+        to.acceptedIdentities(),
+        to.address(),
+        source.getAddress(),
+        to.workload().uid());
+  }
+
+  /** Looks whether the gateway is there, asks for a sign of life, and looks once more. */
+  private void onAloneForLong() {
+    limitTime(ATTEMPT_MILLIS - ALONE_MILLIS);
+    if (overtakenIfUnreached() || pending == null) {
+      return;
+    }
+    pending.probe();
+    limitTime(ALONE_MILLIS, this::onProbed);
+  }
+
+  private void onProbed() {
+    limitTime(ATTEMPT_MILLIS - 2 * ALONE_MILLIS);
+    boolean _ = overtakenIfUnreached();
+  }
+
+  private boolean overtakenIfUnreached() {
+    boolean unreached = isAwaited() && progress().isUnreached();
+    if (unreached) {
+      overtaken = true;
+      race.overtake(this);
+    }
+    return unreached;
+  }
+
+  private void limitTime() {
+    if (hasOthers()) {
+      limitTime(ATTEMPT_MILLIS);
+    }
+  }
+
+  private void limitTime(long millis) {
+    limitTime(millis, this::onTimeUp);
+  }
+
+  private void limitTime(long millis, Runnable then) {
+    stopTimer();
+    timer = loop.schedule(then, millis, TimeUnit.MILLISECONDS);
+  }
+
+  private void onTimeUp() {
+    timer = null;
+    TunnelProgress progress = progress();
+    if (!isAwaited()) {
+      return;
+    }
+    if (progress == TunnelProgress.CERTIFICATE) {
+      limitTime(ATTEMPT_MILLIS); // elsewhere it would be missing too
+      return;
+    }
+    InetSocketAddress address = requireHop().address();
+    ConnectionFailure failure =
+        new ConnectionFailure.Http2Failed(
+            Http2Failure.ANSWER_TIMED_OUT,
+            "no answer from %s within %d ms: %s"
+                .formatted(
+                    NetUtil.toSocketAddressString(address), ATTEMPT_MILLIS, progress.text()));
+    leaveIfSilent(requireHop(), progress);
+    giveUp();
+    if (twice == null) {
+      onFailure(failure, Failures.faultOf(progress));
+    } else {
+      EndpointFault fault = Failures.faultBehindGateway(progress);
+      onFailure(
+          fault == EndpointFault.ONE_OF_MANY
+              ? new ConnectionFailure.BeyondGateway(failure, NetUtil.toSocketAddressString(address))
+              : failure,
+          fault);
+    }
+  }
+
+  /** Whether the connection waits for the outcome. */
+  private boolean isAwaited() {
+    return !given && race.awaits(this);
+  }
+
+  /** Stops waiting; what was begun is closed. */
+  void giveUp() {
+    given = true;
+    stopTimer();
+    if (cancel != null) {
+      Runnable action = cancel;
+      cancel = null;
+      action.run();
+    }
+  }
+
+  /** Another attempt has made it: if it began later, this one's gateway is in no good state. */
+  void lose() {
+    TunnelProgress progress = progress();
+    if (hop != null && overtaken && progress.isUnreached()) {
+      leaveIfSilent(hop, progress);
+      blame(hop, progress.text());
+    }
+    giveUp();
+  }
+
+  /** Has the next attempt dial anew. */
+  private void leaveIfSilent(Hop dialled, TunnelProgress progress) {
+    if (progress == TunnelProgress.SILENT) {
+      proxy.pool(loop).leaveSilent(key(dialled));
+    }
+  }
+
+  private void stopTimer() {
+    if (timer != null) {
+      timer.cancel(false);
+      timer = null;
+    }
+  }
+
+  @Override
+  public TunnelListener onOpened(Tunnel tunnel, TlsPeer peer, @Nullable String baggage) {
+    TunnelLeg leg = new TunnelLeg(tunnel);
+    if (isAwaited()) {
+      onUpstream(leg);
+    } else {
+      leg.abort();
+    }
+    return leg;
+  }
+
+  @Override
+  public void onFailed(HboneFailure failure) {
+    if (isAwaited()) {
+      onFailure(Failures.ofTunnel(failure), Failures.faultOfTunnel(failure));
+    }
+  }
+
+  /** The peer over there has told who it is, which takes the place of its gateway in reports. */
+  private void meet(Route.DoubleHbone route, TlsPeer peer, @Nullable String baggage) {
+    facts =
+        Reports.nestedOutbound(
+            local,
+            source,
+            route.gateway().address(),
+            route.authority(),
+            proxy.settings().exchangeBaggage() ? PeerMetadata.of(baggage) : PeerMetadata.NONE,
+            peer.identity().orElse(null),
+            route.service());
+  }
+
+  private void onNestedFailed(Route.DoubleHbone route, HboneFailure failure) {
+    if (isAwaited()) {
+      onFailure(
+          Failures.ofNestedTunnel(failure, route.gateway().address()),
+          Failures.faultOfNestedTunnel(failure));
+    }
+  }
+
+  private void onUpstream(Leg upstream) {
+    stopTimer();
+    if (hop != null) {
+      proxy.context().upstreams().succeeded(hop);
+    }
+    if (facts == null) {
+      throw new IllegalStateException("an upstream before it was dialled");
+    }
+    race.onUpstream(this, facts, upstream);
+  }
+
+  private void onFailure(ConnectionFailure failure, EndpointFault fault) {
+    stopTimer();
+    if (hop != null && fault == EndpointFault.YES) {
+      blame(hop, failure.message());
+    }
+    race.onFailure(this, failure, fault);
+  }
+
+  /** Has the endpoint or gateway avoided; a gateway until a probe finds it well. */
+  private void blame(Hop to, String why) {
+    Upstreams upstreams = proxy.context().upstreams();
+    if (twice == null) {
+      to.keys().forEach(upstreams.health()::failed);
+    } else {
+      upstreams
+          .gateways()
+          .failed(to, why, loop, outcome -> proxy.pool(loop).probe(key(to), outcome));
+    }
+  }
+
+  /** Hears of a tunnel within a tunnel: only then it is known who the peer is. */
+  private record NestedOpening(OutboundAttempt attempt, Route.DoubleHbone route)
+      implements TunnelOpening {
+    @Override
+    public TunnelListener onOpened(Tunnel tunnel, TlsPeer peer, @Nullable String baggage) {
+      attempt.meet(route, peer, baggage);
+      return attempt.onOpened(tunnel, peer, baggage);
+    }
+
+    @Override
+    public void onFailed(HboneFailure failure) {
+      attempt.onNestedFailed(route, failure);
+    }
+  }
+}

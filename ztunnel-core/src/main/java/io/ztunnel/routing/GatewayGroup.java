@@ -1,0 +1,104 @@
+package io.ztunnel.routing;
+
+import io.ztunnel.mesh.Addressable;
+import io.ztunnel.mesh.GatewayAddress;
+import io.ztunnel.mesh.NamespacedHostname;
+import io.ztunnel.mesh.NetworkAddress;
+import io.ztunnel.mesh.Service;
+import io.ztunnel.mesh.Workload;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The gateways into a network, used together: an endpoint names one of them, and the control plane
+ * tells of the others by workloads of their own (Istio has every endpoint name the first). Where a
+ * service is named, its endpoints are the gateways. Confined to the thread that decides.
+ */
+final class GatewayGroup {
+  /** Where gateways take tunnels, unless the control plane says otherwise. */
+  private static final int HBONE_PORT = 15_008;
+
+  private final Scene scene;
+
+  GatewayGroup(Scene scene) {
+    this.scene = scene;
+  }
+
+  /** One of them, by capacity; null: what is named is no workload. */
+  @Nullable Chosen choose(GatewayAddress named, String network, RandomGenerator random) {
+    if (!(found(named) instanceof Workload first)) {
+      return null;
+    }
+    TieredDraw draw = new TieredDraw(random);
+    for (Workload gateway : members(first, network)) {
+      Tier tier = scene.tier(gateway.uid());
+      if (scene.trace().isOn()) {
+        scene.trace().step(new RouteStep.GatewayJudged(gateway, tier.fate()));
+      }
+      draw.offer(gateway, 0, tier);
+    }
+    Workload drawn = draw.drawn();
+    Workload gateway = drawn == null ? first : drawn;
+    int port =
+        gateway.equals(first) ? named.hboneMtlsPort() : gateway.networkGatewayPort(HBONE_PORT);
+    return new Chosen(gateway, port, draw.others());
+  }
+
+  /** What was drawn; others could be tried in its place. */
+  record Chosen(Workload workload, int port, int others) {}
+
+  /** The tier of the best of them; usable as long as it is not known who they are. */
+  Tier best(GatewayAddress named, String network) {
+    return switch (found(named)) {
+      case null -> Tier.USABLE;
+      case Service service -> bestEndpoint(service);
+      case Workload first -> {
+        Tier best = Tier.FAILED;
+        for (Workload gateway : members(first, network)) {
+          best = best.orBetter(scene.tier(gateway.uid()));
+        }
+        yield best;
+      }
+    };
+  }
+
+  private Tier bestEndpoint(Service service) {
+    if (service.endpoints().size() == 0
+        || service
+            .endpoints()
+            .anyMatch(endpoint -> scene.tier(endpoint.workloadUid()) == Tier.USABLE)) {
+      return Tier.USABLE;
+    }
+    return service
+            .endpoints()
+            .anyMatch(endpoint -> scene.tier(endpoint.workloadUid()) == Tier.ASIDE)
+        ? Tier.ASIDE
+        : Tier.FAILED;
+  }
+
+  private @Nullable Addressable found(GatewayAddress gateway) {
+    return switch (gateway.destination()) {
+      case NetworkAddress address -> {
+        Service service = scene.view().service(address, scene.call().source().namespace());
+        yield service != null ? service : scene.view().workload(address);
+      }
+      case NamespacedHostname hostname -> scene.view().find(hostname);
+    };
+  }
+
+  /** The one that is named and, if it is one of those, the others into the network. */
+  private List<Workload> members(Workload first, String network) {
+    List<Workload> all = scene.view().gateways(network);
+    if (all.size() < 2 || !first.isNetworkGateway()) {
+      return List.of(first);
+    }
+    List<Workload> members = new ArrayList<>(all);
+    members.removeIf(gateway -> !gateway.hasIps() && gateway.hostname().isEmpty());
+    if (!members.contains(first)) {
+      members.addFirst(first);
+    }
+    return members;
+  }
+}

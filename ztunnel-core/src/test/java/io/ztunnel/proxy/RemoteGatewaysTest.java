@@ -1,0 +1,155 @@
+package io.ztunnel.proxy;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.netty.channel.embedded.EmbeddedChannel;
+import io.ztunnel.hbone.HboneFailure;
+import io.ztunnel.mesh.TestMesh;
+import io.ztunnel.mesh.Workload;
+import io.ztunnel.metrics.MeshRegistry;
+import io.ztunnel.metrics.RemoteGatewayMetrics;
+import io.ztunnel.routing.EndpointHealth;
+import io.ztunnel.routing.Hop;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** When gateways are set aside, probed, and used again; on a clock of the test's. */
+class RemoteGatewaysTest {
+  private static final HboneFailure DEAD = new HboneFailure.Http2Failed("dead");
+
+  private final EmbeddedChannel loop = new EmbeddedChannel();
+  private final MeshRegistry registry = new MeshRegistry();
+  private final List<Consumer<@Nullable HboneFailure>> probes = new ArrayList<>();
+  private final EndpointHealth health =
+      new EndpointHealth(10, () -> loop.eventLoop().ticker().nanoTime());
+  private final RemoteGateways gateways =
+      new RemoteGateways(health, new RemoteGatewayMetrics(registry, () -> 0), () -> new Random(1));
+  private final Workload gateway =
+      TestMesh.workload(
+          TestMesh.view(
+              "workloads: [{uid: gw, name: gw, namespace: ns, network: n, services: {}, workloadIps: [192.0.2.1]}]"),
+          "gw");
+
+  @BeforeEach
+  void freeze() {
+    loop.freezeTime();
+  }
+
+  @AfterEach
+  void close() {
+    boolean _ = loop.finishAndReleaseAll();
+    registry.close();
+  }
+
+  private Hop hop(String... keys) {
+    return new Hop(gateway, TestMesh.socket("192.0.2.1:15008"), List.of(), 1, List.of(keys));
+  }
+
+  private void fail(Hop hop) {
+    gateways.failed(hop, "dead", loop.eventLoop(), probes::add);
+  }
+
+  private void pass(long millis) {
+    loop.advanceTimeBy(millis, TimeUnit.MILLISECONDS);
+    loop.runPendingTasks();
+    loop.runScheduledPendingTasks();
+  }
+
+  /** Passes time until the next probe; returns how long that took. */
+  private long nextProbe() {
+    int before = probes.size();
+    for (long waited = 0; waited < 60_000; waited += 10) {
+      if (probes.size() > before) {
+        return waited;
+      }
+      pass(10);
+    }
+    throw new AssertionError("no probe within a minute");
+  }
+
+  @Test
+  void aGatewayIsSetAsideUntilAProbeFindsItWell() {
+    fail(hop("gw"));
+    assertTrue(health.isSetAside("gw"));
+    long pause = nextProbe();
+    assertTrue(pause >= 400 && pause <= 610, () -> "after " + pause);
+    assertTrue(health.isSetAside("gw"), "while it is probed");
+    probes.getLast().accept(null);
+    assertFalse(health.isSetAside("gw"));
+    assertEquals(0, gateways.probed());
+    pass(60_000);
+    assertEquals(1, probes.size(), "no more probes");
+  }
+
+  @Test
+  void probesBecomeRarerAndHaveAnEnd() {
+    fail(hop("gw"));
+    long expected = 500;
+    for (int i = 0; i < 40; i++) {
+      long pause = nextProbe();
+      long most = expected;
+      assertTrue(
+          pause >= most * 8 / 10 && pause <= most * 12 / 10 + 10, () -> pause + " of " + most);
+      assertTrue(health.isSetAside("gw"));
+      probes.getLast().accept(DEAD);
+      expected = Math.min(2 * expected, 30_000);
+    }
+    assertEquals(0, gateways.probed());
+    assertFalse(health.isSetAside("gw"), "left to connections");
+    pass(120_000);
+    assertEquals(40, probes.size());
+  }
+
+  @Test
+  void howeverManyConnectionsFailItIsProbedOnce() {
+    for (int i = 0; i < 100; i++) {
+      fail(hop("gw"));
+    }
+    assertEquals(1, gateways.probed());
+    pass(1_000);
+    assertEquals(1, probes.size());
+  }
+
+  @Test
+  void aConnectionThatMakesItEndsTheProbes() {
+    fail(hop("gw"));
+    gateways.succeeded(hop("gw"));
+    assertFalse(health.isSetAside("gw"));
+    pass(60_000);
+    assertEquals(List.of(), probes);
+  }
+
+  @Test
+  void whenThePoolOfTheProbesGoesTheNextConnectionTries() {
+    fail(hop("gw"));
+    nextProbe();
+    probes.getLast().accept(new HboneFailure.PoolClosed());
+    assertFalse(health.isSetAside("gw"));
+    fail(hop("gw"));
+    assertTrue(health.isSetAside("gw"));
+    nextProbe();
+  }
+
+  @Test
+  void ofANameEachAddressIsProbedAndAnyThatIsWellBringsTheNameBack() {
+    fail(hop("gw#192.0.2.1"));
+    assertFalse(health.isSetAside("gw"), "there are others");
+    fail(hop("gw#192.0.2.2", "gw"));
+    assertTrue(health.isSetAside("gw"));
+    assertEquals(2, gateways.probed());
+    nextProbe();
+    probes.getFirst().accept(null);
+    assertFalse(health.isSetAside("gw#192.0.2.1"));
+    assertFalse(health.isSetAside("gw"));
+    assertTrue(health.isSetAside("gw#192.0.2.2"));
+  }
+}
