@@ -67,7 +67,7 @@ public final class Failures {
   }
 
   /** Why a gateway does not pass a tunnel on. */
-  static ConnectionFailure of(GatewayRefusal refusal) {
+  public static ConnectionFailure of(GatewayRefusal refusal) {
     return switch (refusal) {
       case GatewayRefusal.UnknownService(Authority authority) ->
           new ConnectionFailure.ServiceUnknown(authority.toString());

@@ -18,7 +18,6 @@ import io.ztunnel.mesh.Workload;
 import io.ztunnel.policy.Connection;
 import io.ztunnel.policy.Decision;
 import io.ztunnel.policy.Permit;
-import io.ztunnel.policy.PolicyEngine;
 import io.ztunnel.routing.InboundCall;
 import io.ztunnel.routing.InboundFailure;
 import io.ztunnel.routing.InboundRoute;
@@ -198,7 +197,7 @@ final class InboundRequest implements LiveConnection {
             route.destination(),
             "HBONE");
     proxy().table().add(this); // before the policies are asked, so that no change of them is missed
-    switch (decide(route.local(), judged)) {
+    switch (proxy().context().decide(route.local(), judged)) {
       case Decision.Deny denial -> reject(observer, Failures.denied(denial));
       case Decision.Allow(Permit permit, var _) -> dial(route, observer, permit);
     }
@@ -208,13 +207,6 @@ final class InboundRequest implements LiveConnection {
     return request.forwarded() == null
         ? null
         : Forwarded.parseHost(request.forwarded()).orElse(null);
-  }
-
-  private Decision decide(Workload local, Connection connection) {
-    Decision decision = PolicyEngine.decide(proxy().context().mesh().view(), local, connection);
-    ProxyLog.decided(decision, proxy().settings().policyInfoLogs());
-    proxy().context().denials().onDecision(local, connection, decision);
-    return decision;
   }
 
   private void dial(InboundRoute route, ConnectionObserver observer, Permit permit) {
@@ -343,7 +335,7 @@ final class InboundRequest implements LiveConnection {
           if (judged != null
               && local != null
               && !(state instanceof State.Ended)
-              && decide(local, judged) instanceof Decision.Deny denial) {
+              && proxy().context().decide(local, judged) instanceof Decision.Deny denial) {
             ProxyLog.noLongerAllowed(judged, local);
             cutNow(new ConnectionFailure.PolicyChanged(denial.detail()));
           }

@@ -11,7 +11,6 @@ import io.ztunnel.metrics.Reporter;
 import io.ztunnel.policy.Connection;
 import io.ztunnel.policy.Decision;
 import io.ztunnel.policy.Permit;
-import io.ztunnel.policy.PolicyEngine;
 import io.ztunnel.redirection.Addresses;
 import io.ztunnel.redirection.OriginalDestination;
 import io.ztunnel.routing.InboundFailure;
@@ -150,17 +149,10 @@ final class PassthroughConnection implements LiveConnection {
                 Reports.plainInbound(route.local(), source, target, client, service),
                 beganNanos,
                 loop);
-    switch (decide(route.local())) {
+    switch (proxy.context().decide(route.local(), judged)) {
       case Decision.Deny denial -> fail(observer, Failures.denied(denial));
       case Decision.Allow(Permit permit, var _) -> dial(observer, permit);
     }
-  }
-
-  private Decision decide(Workload local) {
-    Decision decision = PolicyEngine.decide(proxy.context().mesh().view(), local, judged);
-    ProxyLog.decided(decision, proxy.settings().policyInfoLogs());
-    proxy.context().denials().onDecision(local, judged, decision);
-    return decision;
   }
 
   private void dial(ConnectionObserver observer, Permit permit) {
@@ -243,7 +235,7 @@ final class PassthroughConnection implements LiveConnection {
           @Nullable Workload local = proxy.workload().now();
           if (local != null
               && !(state instanceof State.Ended)
-              && decide(local) instanceof Decision.Deny denial) {
+              && proxy.context().decide(local, judged) instanceof Decision.Deny denial) {
             ProxyLog.noLongerAllowed(judged, local);
             cutNow(new ConnectionFailure.PolicyChanged(denial.detail()));
           }

@@ -5,7 +5,11 @@ import io.ztunnel.dns.DnsContext;
 import io.ztunnel.hbone.HboneObserver;
 import io.ztunnel.identity.CertificateManager;
 import io.ztunnel.mesh.MeshState;
+import io.ztunnel.mesh.Workload;
 import io.ztunnel.metrics.TrafficMetrics;
+import io.ztunnel.policy.Connection;
+import io.ztunnel.policy.Decision;
+import io.ztunnel.policy.PolicyEngine;
 import io.ztunnel.telemetry.ConnectionTelemetry;
 import io.ztunnel.telemetry.Denials;
 import org.jspecify.annotations.Nullable;
@@ -28,4 +32,13 @@ public record ProxyContext(
     Denials denials,
     HboneObserver hboneObserver,
     Drains drains,
-    @Nullable DnsContext dns) {}
+    @Nullable DnsContext dns) {
+
+  /** Asks the policies of a workload, as they are now; the log and the denials hear of it. */
+  Decision decide(Workload local, Connection connection) {
+    Decision decision = PolicyEngine.decide(mesh.view(), local, connection);
+    ProxyLog.decided(decision, settings.policyInfoLogs());
+    denials.onDecision(local, connection, decision);
+    return decision;
+  }
+}

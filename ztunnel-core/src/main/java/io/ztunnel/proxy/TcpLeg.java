@@ -69,6 +69,11 @@ final class TcpLeg extends Leg {
     return earlyError != null || !channel.isActive();
   }
 
+  /** Why it {@link #isLost}, in one line. */
+  String lostBecause() {
+    return earlyError == null ? "connection closed" : SocketErrors.text(earlyError);
+  }
+
   @Override
   void start(Relay relay) {
     assert channel.eventLoop().inEventLoop();
