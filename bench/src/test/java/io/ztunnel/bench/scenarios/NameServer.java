@@ -38,17 +38,7 @@ final class NameServer implements Closeable {
   /**
    * @param table IPv4 addresses by name; a name without any exists, others do not
    */
-  NameServer(Lab.Node node, Map<String, List<InetAddress>> table) throws IOException {
-    this(node, node.namespace(), table);
-  }
-
-  /** As above, for the programs of a pod. */
-  NameServer(Lab.Pod pod, Map<String, List<InetAddress>> table) throws IOException {
-    this(pod, pod.namespace(), table);
-  }
-
-  private NameServer(Lab.Place place, String name, Map<String, List<InetAddress>> table)
-      throws IOException {
+  NameServer(Lab.Place place, Map<String, List<InetAddress>> table) throws IOException {
     this.table = table;
     try (NetworkNamespace namespace = place.open()) {
       this.socket =
@@ -58,7 +48,7 @@ final class NameServer implements Closeable {
                       new InetSocketAddress(InetAddress.ofLiteral("127.0.0.1"), 53)));
     }
     // Where ip-netns looks for what to mount over /etc.
-    this.configuration = Path.of("/etc/netns", name, "resolv.conf");
+    this.configuration = Path.of("/etc/netns", place.namespace(), "resolv.conf");
     Files.createDirectories(configuration.getParent());
     Files.writeString(configuration, "nameserver 127.0.0.1\n");
     Thread.ofPlatform().daemon().name("name-server").start(this::serve);
