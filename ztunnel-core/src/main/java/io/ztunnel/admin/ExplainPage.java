@@ -46,10 +46,12 @@ final class ExplainPage {
       dst        what it asks for: the host name or the address of a service
       port       the port of the service
       caller     optional: node (default), waypoint or gateway: what kind of proxy asks
+      address    optional: the client's, for policies that ask for it
       format     optional: text (default) or json; also by Accept: application/json
       """;
 
-  private static final Set<String> GATEWAY_PARAMETERS = Set.of("src", "dst", "port", "caller");
+  private static final Set<String> GATEWAY_PARAMETERS =
+      Set.of("src", "dst", "port", "caller", "address");
 
   private final String usage;
   private final Set<String> parameters;
@@ -124,7 +126,8 @@ final class ExplainPage {
                   "caller: " + other + " (expected: node, waypoint or gateway)");
         },
         query.value("dst"),
-        port(query.value("port")));
+        port(query.value("port")),
+        query.value("address"));
   }
 
   private static Question question(DebugQuery query) throws BadQueryException {

@@ -130,6 +130,7 @@ public record Config(
      * @param exports the services that it serves
      * @param maxConnections of one source
      * @param maxTunnels of one source
+     * @param asksPolicies whether those of its own pod are asked about each tunnel
      * @param passthrough servers that clients reach by TLS that the gateway does not end
      */
     record Gateway(
@@ -137,6 +138,7 @@ public record Config(
         Exports exports,
         int maxConnections,
         int maxTunnels,
+        boolean asksPolicies,
         List<TlsPassthrough> passthrough)
         implements Mode {
       public Gateway {
@@ -473,6 +475,7 @@ public record Config(
         env.parsed("GATEWAY_EXPORTS", new Exports.Global(), Exports::parse),
         env.number("GATEWAY_MAX_SOURCE_CONNECTIONS", 2_000, 1, 1_000_000),
         env.number("GATEWAY_MAX_SOURCE_TUNNELS", 8_000, 1, 1_000_000),
+        env.flag("GATEWAY_POLICIES", false),
         env.parsed(
             "GATEWAY_PASSTHROUGH",
             List.of(),

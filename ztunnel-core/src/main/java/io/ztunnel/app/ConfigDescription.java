@@ -92,6 +92,7 @@ public final class ConfigDescription {
         fields.put("gatewayExports", gateway.exports().toString());
         fields.put("gatewayMaxSourceConnections", gateway.maxConnections());
         fields.put("gatewayMaxSourceTunnels", gateway.maxTunnels());
+        fields.put("gatewayPolicies", gateway.asksPolicies());
         fields.put(
             "gatewayPassthrough",
             gateway.passthrough().stream().map(TlsPassthrough::toString).toList());

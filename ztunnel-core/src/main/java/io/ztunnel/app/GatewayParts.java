@@ -30,6 +30,7 @@ final class GatewayParts {
         loads,
         limits,
         new GatewayMetrics(registry, new Open(loads, limits)),
+        mode.asksPolicies(),
         mode.passthrough());
   }
 

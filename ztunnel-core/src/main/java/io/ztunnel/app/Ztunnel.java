@@ -308,7 +308,7 @@ final class Ztunnel implements AutoCloseable {
         case Config.Mode.Shared shared -> startShared(shared);
         case Config.Mode.Dedicated(String namespace, String name, String serviceAccount) ->
             startOwn(new WorkloadInfo(name, namespace, serviceAccount), workloadRole());
-        case Config.Mode.Gateway(Config.OwnWorkload self, var _, var _, var _, var _) ->
+        case Config.Mode.Gateway(Config.OwnWorkload self, var _, var _, var _, var _, var _) ->
             startGateway(self, Objects.requireNonNull(gateway, "gateway"));
       }
     }

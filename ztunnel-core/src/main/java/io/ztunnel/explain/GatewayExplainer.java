@@ -5,17 +5,22 @@ import io.ztunnel.explain.Explanation.Place;
 import io.ztunnel.explain.Explanation.Verdict;
 import io.ztunnel.mesh.IpText;
 import io.ztunnel.mesh.MeshView;
+import io.ztunnel.mesh.Workload;
 import io.ztunnel.mesh.WorkloadInfo;
+import io.ztunnel.policy.Connection;
 import io.ztunnel.proxy.Failures;
 import io.ztunnel.proxy.GatewayContext;
+import io.ztunnel.proxy.ProxySettings;
 import io.ztunnel.routing.GatewayCall;
 import io.ztunnel.routing.GatewayRefusal;
 import io.ztunnel.routing.GatewayResult;
 import io.ztunnel.routing.GatewayRoute;
 import io.ztunnel.telemetry.ConnectionFailure;
+import java.net.InetSocketAddress;
 import java.util.Set;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Answers what a gateway between networks would do about a tunnel, by the router of the data path,
@@ -53,9 +58,34 @@ public final class GatewayExplainer {
         "CONNECT %s from %s, a caller of kind %s"
             .formatted(question.authority(), question.client(), question.caller().text()));
     steps.enter(Place.GATEWAY);
+    return new Explanation(steps.list(), judge(question, view, steps));
+  }
+
+  private Verdict judge(TunnelQuestion question, MeshView view, Steps steps) {
     ConnectionFailure full = gateway.limits().refusal(question.client().toString());
-    Verdict verdict = full == null ? route(question, view, steps) : refused(full);
-    return new Explanation(steps.list(), verdict);
+    if (full != null) {
+      return refused(full);
+    }
+    Verdict denied = gateway.asksPolicies() ? denied(question, view, steps) : null;
+    return denied == null ? route(question, view, steps) : denied;
+  }
+
+  /** What the policies of the gateway's own pod say against it; null: nothing. */
+  private @Nullable Verdict denied(TunnelQuestion question, MeshView view, Steps steps) {
+    Workload own = view.localWorkload(self);
+    if (own == null || !own.hasIps()) {
+      return refused(Failures.unknown(self));
+    }
+    Verdict verdict =
+        new PolicyNarrator(view, steps)
+            .ask(
+                own,
+                new Connection(
+                    new InetSocketAddress(question.address(), 0),
+                    new InetSocketAddress(own.ips().getFirst(), ProxySettings.HBONE_PORT),
+                    question.client(),
+                    own.network()));
+    return verdict.outcome() == Outcome.ALLOWED ? null : verdict;
   }
 
   private Verdict route(TunnelQuestion question, MeshView view, Steps steps) {

@@ -12,23 +12,30 @@ import java.net.InetAddress;
  * @param client the identity in its certificate
  * @param caller what kind of proxy asks
  * @param authority the service and the port that it asks for
+ * @param address the client's, which policies may ask for
  */
-public record TunnelQuestion(SpiffeId client, GatewayCall.Caller caller, Authority authority) {
+public record TunnelQuestion(
+    SpiffeId client, GatewayCall.Caller caller, Authority authority, InetAddress address) {
   private static final int MAX_PORT = 65_535;
 
   /**
    * A question in an operator's words.
    *
    * @param destination the host name or the address of a service
+   * @param address the client's; empty: 0.0.0.0
    * @throws QuestionException if it asks for something that cannot be
    */
   public static TunnelQuestion of(
-      String client, GatewayCall.Caller caller, String destination, int port) {
+      String client, GatewayCall.Caller caller, String destination, int port, String address) {
     if (destination.isEmpty()) {
       throw new QuestionException("dst: empty (expected: a host name or an address of a service)");
     }
     if (port < 1 || port > MAX_PORT) {
       throw new QuestionException("port: " + port + " (expected: 1-65535)");
+    }
+    InetAddress from = IpText.parse(address.isEmpty() ? "0.0.0.0" : address);
+    if (from == null) {
+      throw new QuestionException("address: %s (expected: an IP address)".formatted(address));
     }
     InetAddress ip = IpText.parse(destination);
     return new TunnelQuestion(
@@ -39,6 +46,7 @@ public record TunnelQuestion(SpiffeId client, GatewayCall.Caller caller, Authori
                         "src: %s (expected: spiffe://<trust domain>/ns/<namespace>/sa/<account>)"
                             .formatted(client.isEmpty() ? "empty" : client))),
         caller,
-        ip == null ? new Authority.Host(destination, port) : new Authority.Address(ip, port));
+        ip == null ? new Authority.Host(destination, port) : new Authority.Address(ip, port),
+        from);
   }
 }

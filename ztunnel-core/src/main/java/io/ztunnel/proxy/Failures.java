@@ -82,7 +82,8 @@ public final class Failures {
     };
   }
 
-  static ConnectionFailure unknown(WorkloadInfo info) {
+  /** Why nothing can be done for a workload that the mesh has no record of. */
+  public static ConnectionFailure unknown(WorkloadInfo info) {
     return new ConnectionFailure.LocalWorkloadUnknown(
         info.name(), info.namespace(), info.serviceAccount());
   }

@@ -10,6 +10,8 @@ import io.ztunnel.hbone.TunnelTermination;
 import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.ServiceName;
 import io.ztunnel.mesh.Workload;
+import io.ztunnel.policy.Connection;
+import io.ztunnel.policy.Decision;
 import io.ztunnel.routing.GatewayCall;
 import io.ztunnel.routing.GatewayRefusal;
 import io.ztunnel.routing.GatewayResult;
@@ -57,6 +59,7 @@ final class GatewayRequest implements LiveConnection, GatewayAttempts.Owner {
   private final @Nullable SpiffeId identity;
   private final String source;
   private final Authority authority;
+  private final Connection judged;
   private final GatewayAttempts attempts;
   private State state = new State.Choosing();
 
@@ -73,6 +76,12 @@ final class GatewayRequest implements LiveConnection, GatewayAttempts.Owner {
     this.identity = connect.peer().identity().orElse(null);
     this.source = SourceLimits.source(connect.peer());
     this.authority = authority;
+    this.judged =
+        new Connection(
+            session.peerAddress(),
+            session.localAddress(),
+            identity,
+            session.proxy().settings().network());
     this.attempts =
         new GatewayAttempts(
             session.proxy(), gateway, loop, session.peerAddress(), Dial.HBONE, beganNanos, this);
@@ -100,9 +109,26 @@ final class GatewayRequest implements LiveConnection, GatewayAttempts.Owner {
       return;
     }
     connect.onAbandoned(this::onAbandoned);
-    proxy().table().add(this);
+    proxy().table().add(this); // before the policies are asked, so that no change of them is missed
+    ConnectionFailure denied = gateway.asksPolicies() ? denied() : null;
+    if (denied != null) {
+      fail(facts(session.localAddress(), null, null), denied);
+      return;
+    }
     proxy().context().upstreams().retries().onConnection();
     attempts.next();
+  }
+
+  /** Why the policies of the gateway's own pod do not let the client through; null: they do. */
+  private @Nullable ConnectionFailure denied() {
+    Workload own = proxy().workload().now();
+    if (own == null) {
+      return Failures.unknown(proxy().workload().info());
+    }
+    return switch (proxy().context().decide(own, judged)) {
+      case Decision.Deny denial -> Failures.denied(denial);
+      case Decision.Allow _ -> null;
+    };
   }
 
   @Override
@@ -236,6 +262,18 @@ final class GatewayRequest implements LiveConnection, GatewayAttempts.Owner {
 
   @Override
   public void reauthorize() {
-    // Policies are asked where the inner tunnel ends.
+    if (!gateway.asksPolicies()) {
+      return; // they are asked where the inner tunnel ends
+    }
+    loop.execute(
+        () -> {
+          ConnectionFailure cause =
+              state instanceof State.Ended
+                  ? null
+                  : proxy().context().reconsider(proxy().workload().now(), judged);
+          if (cause != null) {
+            cutNow(cause);
+          }
+        });
   }
 }

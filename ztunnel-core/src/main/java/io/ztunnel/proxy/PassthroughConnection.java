@@ -232,12 +232,12 @@ final class PassthroughConnection implements LiveConnection {
   public void reauthorize() {
     loop.execute(
         () -> {
-          @Nullable Workload local = proxy.workload().now();
-          if (local != null
-              && !(state instanceof State.Ended)
-              && proxy.context().decide(local, judged) instanceof Decision.Deny denial) {
-            ProxyLog.noLongerAllowed(judged, local);
-            cutNow(new ConnectionFailure.PolicyChanged(denial.detail()));
+          ConnectionFailure cause =
+              state instanceof State.Ended
+                  ? null
+                  : proxy.context().reconsider(proxy.workload().now(), judged);
+          if (cause != null) {
+            cutNow(cause);
           }
         });
   }

@@ -10,6 +10,7 @@ import io.ztunnel.metrics.TrafficMetrics;
 import io.ztunnel.policy.Connection;
 import io.ztunnel.policy.Decision;
 import io.ztunnel.policy.PolicyEngine;
+import io.ztunnel.telemetry.ConnectionFailure;
 import io.ztunnel.telemetry.ConnectionTelemetry;
 import io.ztunnel.telemetry.Denials;
 import org.jspecify.annotations.Nullable;
@@ -40,5 +41,19 @@ public record ProxyContext(
     ProxyLog.decided(decision, settings.policyInfoLogs());
     denials.onDecision(local, connection, decision);
     return decision;
+  }
+
+  /**
+   * Asks them again about an open connection.
+   *
+   * @param local null: the mesh does not know the workload at the moment, which changes nothing
+   * @return why it has to end; null: it has not
+   */
+  @Nullable ConnectionFailure reconsider(@Nullable Workload local, Connection connection) {
+    if (local != null && decide(local, connection) instanceof Decision.Deny denial) {
+      ProxyLog.noLongerAllowed(connection, local);
+      return new ConnectionFailure.PolicyChanged(denial.detail());
+    }
+    return null;
   }
 }

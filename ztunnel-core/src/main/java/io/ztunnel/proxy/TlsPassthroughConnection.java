@@ -37,7 +37,8 @@ import org.jspecify.annotations.Nullable;
  *      '-- alert, reset ----'------------'-----------------------------------'
  * </pre>
  */
-final class TlsPassthroughConnection implements LiveConnection, GatewayAttempts.Owner {
+final class TlsPassthroughConnection
+    implements LiveConnection, GatewayAttempts.Owner, ServerNamePeek.Listener {
   /** A fatal alert, unrecognized_name (RFC 8446, 6). */
   private static final byte[] UNRECOGNIZED_NAME = {21, 3, 3, 0, 2, 2, 112};
 
@@ -127,11 +128,18 @@ final class TlsPassthroughConnection implements LiveConnection, GatewayAttempts.
     proxy.context().metrics().sockets(Reporter.GATEWAY).opened();
     proxy.context().upstreams().retries().onConnection();
     downstream.channel().closeFuture().addListener(_ -> onClosed());
-    ServerNamePeek.begin(
-        downstream.channel(), proxy.settings().hbone().handshakeTimeout(), this::onServerName);
+    ServerNamePeek.begin(downstream.channel(), proxy.settings().hbone().handshakeTimeout(), this);
   }
 
-  private void onServerName(@Nullable String name) {
+  @Override
+  public void onNoServerName(String reason) {
+    if (state instanceof State.Greeting) {
+      refuse(new ConnectionFailure.TlsFailed(TlsRole.SERVER, reason));
+    }
+  }
+
+  @Override
+  public void onServerName(@Nullable String name) {
     if (!(state instanceof State.Greeting)) {
       return; // cut while the client spoke
     }

@@ -431,6 +431,7 @@ class ConfigTest {
             "SERVICE_ACCOUNT", "gw",
             "GATEWAY_EXPORTS", "shop/*, */api.*",
             "GATEWAY_MAX_SOURCE_TUNNELS", "7",
+            "GATEWAY_POLICIES", "true",
             "GATEWAY_PASSTHROUGH", "15012:istiod.istio-system.svc:15012",
             "CLUSTER_DOMAIN", "td.local");
     assertEquals(
@@ -440,6 +441,7 @@ class ConfigTest {
                 List.of(new ExportPattern("shop", "*"), new ExportPattern("*", "api.*"))),
             2_000,
             7,
+            true,
             TlsPassthrough.parse("15012:istiod.istio-system.svc:15012", "td.local")),
         config.mode());
     assertFalse(config.dns().proxy());

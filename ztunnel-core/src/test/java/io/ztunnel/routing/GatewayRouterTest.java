@@ -345,19 +345,7 @@ final class GatewayRouterTest {
 
   @Test
   void theStepsOfADecisionAreTold() {
-    List<RouteStep> steps = new ArrayList<>();
-    RouteTrace trace =
-        new RouteTrace() {
-          @Override
-          public boolean isOn() {
-            return true;
-          }
-
-          @Override
-          public void step(RouteStep step) {
-            steps.add(step);
-          }
-        };
+    RecordedSteps trace = new RecordedSteps();
     loads.opened("a");
     GatewayRoute route =
         assertInstanceOf(
@@ -372,8 +360,7 @@ final class GatewayRouterTest {
             new RouteStep.EndpointLoaded(1, 1),
             new RouteStep.EndpointJudged("far", EndpointFate.ELSEWHERE, 0),
             new RouteStep.LeastLoadedChosen(route.endpoint(), 1)),
-        steps);
-    steps.clear();
+        trace.take());
     router("").route(call("in:80", "waypoint"), VIEW, uid -> false, trace);
     router("").route(call("local:80", null), VIEW, uid -> false, trace);
     router("*/nothing").route(call("sans:80", null), VIEW, uid -> false, trace);

@@ -1,6 +1,7 @@
 package io.ztunnel.bench.scenarios;
 
 import static io.ztunnel.xds.FakeControlPlane.ADDRESS;
+import static io.ztunnel.xds.FakeControlPlane.AUTHORIZATION;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -37,12 +38,14 @@ class GatewayFaultsIT {
   private static final int HBONE = 15008;
   private static final int PORT = 8080;
   private static final int MAX_TUNNELS = 500;
+  private static final String[] ALL_OF_ONE = {"withdrawn", "leaving", "many", "killed"};
 
   private Scene scene;
   private LabControlPlane controlPlane;
   private FakeControlPlane control;
   private Lab.Pod gatewayPod;
   private Lab.Pod killedPod;
+  private Lab.Pod guardedPod;
   private Lab.Pod outside;
   private Lab.Pod one;
   private Lab.Pod dying;
@@ -55,14 +58,18 @@ class GatewayFaultsIT {
     Lab.Node node = scene.lab().addNode();
     gatewayPod = node.addPod("gateway", Lab.Without.REDIRECTION);
     killedPod = node.addPod("killed", Lab.Without.REDIRECTION);
+    guardedPod = node.addPod("guarded", Lab.Without.REDIRECTION);
     outside = node.addPod("outside", Lab.Without.REDIRECTION);
     controlPlane =
-        LabControlPlane.startForAll(
-            scene.lab(), node, ControlPlanePki.create("lab control plane"));
+        LabControlPlane.startForAll(scene.lab(), node, ControlPlanePki.create("lab control plane"));
     scene.closeLater(controlPlane);
     control = controlPlane.server();
-    control.put(ADDRESS, WireWorkload.of(gatewayPod).entry(), WireWorkload.of(killedPod).entry());
-    one = endpoint(node, "one", "withdrawn", "leaving", "many", "killed");
+    control.put(
+        ADDRESS,
+        WireWorkload.of(gatewayPod).entry(),
+        WireWorkload.of(killedPod).entry(),
+        WireWorkload.of(guardedPod).under("no-banned").entry());
+    one = endpoint(node, "one", ALL_OF_ONE);
     dying = endpoint(node, "dying", "dying");
     Lab.Pod lost = endpoint(node, "lost", "lost");
     lost.dropPort(HBONE);
@@ -99,8 +106,11 @@ class GatewayFaultsIT {
         name, InetAddress.ofLiteral("10.97.%d.%d".formatted(hash >> 8, hash & 0xff)), 80, PORT);
   }
 
-  private Daemon gateway(Lab.Pod pod) throws IOException {
+  private Daemon gateway(Lab.Pod pod, String... more) throws IOException {
     Map<String, String> variables = new TreeMap<>(controlPlane.environment());
+    for (int i = 0; i < more.length; i += 2) {
+      variables.put(more[i], more[i + 1]);
+    }
     variables.put("GATEWAY_EXPORTS", "shop/*");
     variables.put("GATEWAY_MAX_SOURCE_TUNNELS", String.valueOf(MAX_TUNNELS));
     variables.put("ZTUNNEL_CONNECT_TIMEOUT", "1s");
@@ -158,9 +168,10 @@ class GatewayFaultsIT {
     MeshClient.Answer open = open("withdrawn");
     assertEquals(200, open.status());
     control.remove(ADDRESS, List.of("shop/" + Entry.hostname("withdrawn")));
+    control.put(ADDRESS, workload(one, "leaving", "many", "killed").entry());
     Await.equal(404, () -> status("withdrawn"));
     assertEquals("one", open.exchange("still here?"));
-    control.put(ADDRESS, service("withdrawn"));
+    control.put(ADDRESS, service("withdrawn"), workload(one, ALL_OF_ONE).entry());
     Await.equal(200, () -> status("withdrawn"));
   }
 
@@ -173,6 +184,8 @@ class GatewayFaultsIT {
     Await.equal(503, () -> status("leaving"));
     log.awaitAny("reason=\"no_healthy_upstream\"", Entry.hostname("leaving"));
     assertEquals("one", open.exchange("still here?"));
+    control.put(ADDRESS, workload(one, ALL_OF_ONE).entry());
+    Await.equal(200, () -> status("leaving"));
   }
 
   @Test
@@ -320,5 +333,35 @@ class GatewayFaultsIT {
     assertEquals(before + 1, gauge("ztunnel_hbone_connections_open"), "all on one connection");
     stalled.take();
     assertEquals(much, stalled.rest().length());
+  }
+
+  @Test
+  void aPolicyOfTheGatewaysPodJudgesTunnelsWhereThatIsWanted() throws Exception {
+    FakeControlPlane.Entry policy =
+        WireMesh.denyCaller(
+            "no-banned", WireMesh.Scope.SELECTED, "cluster.local/ns/shop/sa/banned");
+    Daemon guarded = gateway(guardedPod, "GATEWAY_POLICIES", "true");
+    MeshClient banned = client("banned");
+    MeshClient.Answer open = banned.connect(guardedPod, authority("many"));
+    assertEquals(200, open.status());
+    Journal log = Journal.now(guarded);
+
+    control.put(AUTHORIZATION, policy);
+    assertThrows(IOException.class, open::rest);
+    log.awaitAny("connection complete", "/sa/banned\"", "reason=\"policy_changed\"");
+    assertEquals(401, status(banned, guardedPod, "many"));
+    log.awaitAny("reason=\"policy_denied\"", "explicitly denied by: shop/no-banned");
+    assertEquals(200, status(client, guardedPod, "many"));
+    assertEquals(200, status(banned, gatewayPod, "many"), "not asked elsewhere");
+    String question =
+        "GET /debug/explain?port=80&dst=%s&src=spiffe://cluster.local/ns/shop/sa/banned"
+            .formatted(Entry.hostname("many"));
+    String explained = Http.ask(guardedPod, Http.ADMIN, question).text();
+    assertTrue(
+        explained.endsWith("verdict: denied: explicitly denied by: shop/no-banned rule 0\n"),
+        explained);
+
+    control.remove(AUTHORIZATION, List.of("shop/no-banned"));
+    Await.equal(200, () -> status(banned, guardedPod, "many"));
   }
 }

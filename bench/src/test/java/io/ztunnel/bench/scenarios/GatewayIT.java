@@ -282,7 +282,9 @@ class GatewayIT {
         unknown.endsWith(
             "verdict: failed: no service for authority: 10.99.9.9:80; the client hears 404\n"),
         unknown);
-    assertTrue(explain("src=shop/client&dst=x&port=80").startsWith("src: shop/client (expected: spiffe://"));
+    assertTrue(
+        explain("src=shop/client&dst=x&port=80")
+            .startsWith("src: shop/client (expected: spiffe://"));
   }
 
   private double open(String metric) throws IOException {

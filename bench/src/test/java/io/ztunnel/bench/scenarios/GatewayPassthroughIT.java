@@ -48,8 +48,7 @@ class GatewayPassthroughIT {
     istiod = node.addPod("istiod", Lab.Without.REDIRECTION);
     Lab.Pod broken = node.addPod("broken", Lab.Without.REDIRECTION); // nobody listens
     scene.closeLater(
-        new NameServer(
-            gatewayPod, Map.of(FOREIGN, List.of(InetAddress.ofLiteral("127.0.0.1")))));
+        new NameServer(gatewayPod, Map.of(FOREIGN, List.of(InetAddress.ofLiteral("127.0.0.1")))));
     tls = TlsEnds.of(ISTIOD, FOREIGN);
     scene.app(istiod, 25012, tls.serving(App.ECHO_AT_THE_END));
     scene.app(gatewayPod, 9443, tls.serving(App.saying("by the name service")));
@@ -118,26 +117,28 @@ class GatewayPassthroughIT {
   @Test
   void aServerThatTheMeshDoesNotKnowIsFoundByTheNameService() throws Exception {
     Journal log = Journal.of(gateway);
-    assertEquals(
-        "by the name service", tls.exchange(outside, gatewayPod, OTHER, FOREIGN, "hello"));
+    assertEquals("by the name service", tls.exchange(outside, gatewayPod, OTHER, FOREIGN, "hello"));
     String line = log.await("9443");
     assertTrue(line.contains("dst.service=\"server.example.com\""), line);
   }
 
   @Test
   void aNameIsOnlyKnownOnItsPort() throws Exception {
-    isRefused(OTHER, ISTIOD, "reason=\"server_name_unknown\"", "no server of this name: " + ISTIOD);
-    isRefused(XDS, "evil.example", "no server of this name: evil.example");
-    isRefused(XDS, null, "reason=\"server_name_unknown\"", "no TLS server name was given");
+    isRefused(tls, OTHER, ISTIOD, "reason=\"server_name_unknown\"", "no server of this name: " + ISTIOD);
+    isRefused(tls, XDS, "evil.example", "no server of this name: evil.example");
+    TlsEnds fresh = TlsEnds.of(ISTIOD); // has no session to resume, which would have a name
+    isRefused(fresh, XDS, null, "reason=\"server_name_unknown\"", "no TLS server name was given");
   }
 
-  private void isRefused(int port, @Nullable String name, String... logged) throws IOException {
+  private void isRefused(TlsEnds by, int port, @Nullable String name, String... logged)
+      throws IOException {
     Journal log = Journal.now(gateway);
     SSLException refusal =
         assertThrows(
             SSLHandshakeException.class,
-            () -> tls.exchange(outside, gatewayPod, port, name, "hello"));
-    assertTrue(String.valueOf(refusal.getMessage()).contains("unrecognized_name"), () -> "" + refusal);
+            () -> by.exchange(outside, gatewayPod, port, name, "hello"));
+    assertTrue(
+        String.valueOf(refusal.getMessage()).contains("unrecognized_name"), () -> "" + refusal);
     log.awaitAny(logged);
   }
 
@@ -183,18 +184,17 @@ class GatewayPassthroughIT {
       socket.startHandshake();
       open.add(socket);
     }
-    assertThrows(
-        IOException.class, () -> tls.exchange(stranger, gatewayPod, XDS, ISTIOD, "hello"));
+    assertThrows(IOException.class, () -> tls.exchange(stranger, gatewayPod, XDS, ISTIOD, "hello"));
     log.awaitAny(
         "reason=\"source_connections_limit\"", stranger.ipv4().getHostAddress() + " has 20");
     assertEquals("hello", tls.exchange(outside, gatewayPod, XDS, ISTIOD, "hello"));
     assertEquals(
-        20.0, Counters.sum(Counters.read(gateway), "ztunnel_gateway_endpoint_tunnels{rank=\"most\"}"));
+        20.0,
+        Counters.sum(Counters.read(gateway), "ztunnel_gateway_endpoint_tunnels{rank=\"most\"}"));
     for (SSLSocket socket : open) {
       socket.close();
     }
-    Await.equal(
-        0.0, () -> Counters.sum(Counters.read(gateway), "ztunnel_gateway_tunnels_open"));
+    Await.equal(0.0, () -> Counters.sum(Counters.read(gateway), "ztunnel_gateway_tunnels_open"));
     Await.equal(
         0.0,
         () -> Counters.sum(Counters.read(gateway), "istio_tcp_sockets_open{reporter=\"gateway\""));

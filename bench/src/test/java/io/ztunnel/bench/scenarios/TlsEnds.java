@@ -61,9 +61,7 @@ final class TlsEnds {
     Socket plain = PodSockets.connect(from, to.ipv4(), port);
     SSLSocket socket =
         (SSLSocket)
-            context
-                .getSocketFactory()
-                .createSocket(plain, to.ipv4().getHostAddress(), port, true);
+            context.getSocketFactory().createSocket(plain, to.ipv4().getHostAddress(), port, true);
     SSLParameters parameters = socket.getSSLParameters();
     if (name != null) {
       parameters.setServerNames(List.of(new SNIHostName(name)));
