@@ -61,6 +61,10 @@ final class TlsPassthroughConnection
   private final EventLoop loop;
   private final InetSocketAddress source;
   private final InetSocketAddress local;
+
+  /** What the client is counted by. */
+  private final String client;
+
   private final long beganNanos;
   private final GatewayAttempts attempts;
   private State state = new State.Greeting();
@@ -87,6 +91,7 @@ final class TlsPassthroughConnection
     this.loop = downstream.channel().eventLoop();
     this.source = source;
     this.local = Addresses.canonical((InetSocketAddress) downstream.channel().localAddress());
+    this.client = SourceLimits.source(source);
     this.beganNanos = proxy.context().telemetry().nanoTime();
     this.attempts = new GatewayAttempts(proxy, gateway, loop, source, Dial.PLAIN, beganNanos, this);
     this.summary = summary("", local);
@@ -117,7 +122,6 @@ final class TlsPassthroughConnection
 
   private void begin() {
     assert loop.inEventLoop();
-    String client = SourceLimits.source(source);
     if (!gateway.limits().openConnection(client)) {
       state = new State.Ended();
       downstream.abort();
@@ -308,7 +312,7 @@ final class TlsPassthroughConnection
     assert loop.inEventLoop();
     state = new State.Ended();
     attempts.end();
-    gateway.limits().closeConnection(SourceLimits.source(source));
+    gateway.limits().closeConnection(client);
     proxy.table().remove(this);
     proxy.context().metrics().sockets(Reporter.GATEWAY).closed();
   }

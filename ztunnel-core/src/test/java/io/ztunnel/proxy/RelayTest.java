@@ -186,8 +186,7 @@ class RelayTest {
           });
       Relay relay = join(down.leg(), up.leg(), new Recorder());
       assertEquals(
-          "peeked",
-          new String(up.app().getInputStream().readNBytes(6), StandardCharsets.US_ASCII));
+          "peeked", new String(up.app().getInputStream().readNBytes(6), StandardCharsets.US_ASCII));
       onLoop(relay::abort);
     }
   }

@@ -73,8 +73,7 @@ final class ServerNamePeekTest {
 
   private void say(byte[] bytes, int chunk) {
     for (int at = 0; at < bytes.length; at += chunk) {
-      channel.writeInbound(
-          Unpooled.copiedBuffer(bytes, at, Math.min(chunk, bytes.length - at)));
+      channel.writeInbound(Unpooled.copiedBuffer(bytes, at, Math.min(chunk, bytes.length - at)));
     }
   }
 
@@ -143,7 +142,8 @@ final class ServerNamePeekTest {
       // The embedded channel shows what nobody handles; a leg keeps it.
     }
     assertEquals(1, told.size());
-    assertTrue(told.getFirst().startsWith("none: ClientHello length exceeds 16384"), told::toString);
+    assertTrue(
+        told.getFirst().startsWith("none: ClientHello length exceeds 16384"), told::toString);
     assertFalse(channel.isOpen());
   }
 

@@ -124,7 +124,8 @@ class GatewayPassthroughIT {
 
   @Test
   void aNameIsOnlyKnownOnItsPort() throws Exception {
-    isRefused(tls, OTHER, ISTIOD, "reason=\"server_name_unknown\"", "no server of this name: " + ISTIOD);
+    isRefused(
+        tls, OTHER, ISTIOD, "reason=\"server_name_unknown\"", "no server of this name: " + ISTIOD);
     isRefused(tls, XDS, "evil.example", "no server of this name: evil.example");
     TlsEnds fresh = TlsEnds.of(ISTIOD); // has no session to resume, which would have a name
     isRefused(fresh, XDS, null, "reason=\"server_name_unknown\"", "no TLS server name was given");
