@@ -103,10 +103,7 @@ public final class GatewayRouter {
     GatewayCall call =
         new GatewayCall(
             new Authority.Host(asked.host(), port), GatewayCall.Caller.NODE, null, gateway, failed);
-    Service service = null;
-    for (String name : asked.names()) {
-      service = service == null ? view.service(name, null) : service;
-    }
+    Service service = service(asked, view);
     if (service == null) {
       return new GatewayRefusal.UnknownService(call.authority());
     }
@@ -123,6 +120,16 @@ public final class GatewayRouter {
             workload,
             address(service, workload, service.targetPort(workload.uid(), port)),
             choice.others());
+  }
+
+  private static @Nullable Service service(TlsPassthrough asked, MeshView view) {
+    for (String name : asked.names()) {
+      Service service = view.service(name, null);
+      if (service != null) {
+        return service;
+      }
+    }
+    return null;
   }
 
   private GatewayScene scene(

@@ -365,6 +365,7 @@ final class GatewayRouterTest {
     router("").route(call("local:80", null), VIEW, uid -> false, trace);
     router("*/nothing").route(call("sans:80", null), VIEW, uid -> false, trace);
     router("").route(call("sans:81", null), VIEW, uid -> false, trace);
+    List<RouteStep> steps = trace.take();
     assertEquals(
         List.of(
             "ServiceNamed",
