@@ -124,20 +124,17 @@ class GatewayPassthroughIT {
 
   @Test
   void aNameIsOnlyKnownOnItsPort() throws Exception {
-    isRefused(
-        tls, OTHER, ISTIOD, "reason=\"server_name_unknown\"", "no server of this name: " + ISTIOD);
-    isRefused(tls, XDS, "evil.example", "no server of this name: evil.example");
-    TlsEnds fresh = TlsEnds.of(ISTIOD); // has no session to resume, which would have a name
-    isRefused(fresh, XDS, null, "reason=\"server_name_unknown\"", "no TLS server name was given");
+    isRefused(OTHER, ISTIOD, "reason=\"server_name_unknown\"", "no server of this name: " + ISTIOD);
+    isRefused(XDS, "evil.example", "no server of this name: evil.example");
+    isRefused(XDS, null, "reason=\"server_name_unknown\"", "no TLS server name was given");
   }
 
-  private void isRefused(TlsEnds by, int port, @Nullable String name, String... logged)
-      throws IOException {
+  private void isRefused(int port, @Nullable String name, String... logged) throws IOException {
     Journal log = Journal.now(gateway);
     SSLException refusal =
         assertThrows(
             SSLHandshakeException.class,
-            () -> by.exchange(outside, gatewayPod, port, name, "hello"));
+            () -> tls.exchange(outside, gatewayPod, port, name, "hello"));
     assertTrue(
         String.valueOf(refusal.getMessage()).contains("unrecognized_name"), () -> "" + refusal);
     log.awaitAny(logged);

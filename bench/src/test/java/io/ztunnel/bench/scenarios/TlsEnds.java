@@ -15,6 +15,7 @@ import javax.net.ssl.SNIHostName;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLSocket;
+import javax.net.ssl.SSLSocketFactory;
 import javax.net.ssl.TrustManagerFactory;
 import org.jspecify.annotations.Nullable;
 
@@ -22,10 +23,23 @@ import org.jspecify.annotations.Nullable;
 final class TlsEnds {
   private static final char[] NO_PASSWORD = {};
 
-  private final SSLContext context;
+  private final KeyManagerFactory keys;
+  private final TrustManagerFactory trust;
 
-  private TlsEnds(SSLContext context) {
-    this.context = context;
+  private TlsEnds(KeyManagerFactory keys, TrustManagerFactory trust) {
+    this.keys = keys;
+    this.trust = trust;
+  }
+
+  /** A new one each time: a session that is resumed would ask for the name it was made with. */
+  private SSLSocketFactory sockets() throws IOException {
+    try {
+      SSLContext context = SSLContext.getInstance("TLS");
+      context.init(keys.getKeyManagers(), trust.getTrustManagers(), null);
+      return context.getSocketFactory();
+    } catch (GeneralSecurityException e) {
+      throw new IOException(e);
+    }
   }
 
   static TlsEnds of(String... names) throws GeneralSecurityException, IOException {
@@ -40,16 +54,13 @@ final class TlsEnds {
     trusted.setCertificateEntry("server", key.chain().getFirst());
     TrustManagerFactory trust = TrustManagerFactory.getInstance("PKIX");
     trust.init(trusted);
-    SSLContext context = SSLContext.getInstance("TLS");
-    context.init(keys.getKeyManagers(), trust.getTrustManagers(), null);
-    return new TlsEnds(context);
+    return new TlsEnds(keys, trust);
   }
 
   /** A server that speaks TLS before it talks. */
   App.Talk serving(App.Talk talk) {
     return client -> {
-      try (SSLSocket socket =
-          (SSLSocket) context.getSocketFactory().createSocket(client, null, true)) {
+      try (SSLSocket socket = (SSLSocket) sockets().createSocket(client, null, true)) {
         talk.with(socket);
       }
     };
@@ -60,8 +71,7 @@ final class TlsEnds {
       throws IOException {
     Socket plain = PodSockets.connect(from, to.ipv4(), port);
     SSLSocket socket =
-        (SSLSocket)
-            context.getSocketFactory().createSocket(plain, to.ipv4().getHostAddress(), port, true);
+        (SSLSocket) sockets().createSocket(plain, to.ipv4().getHostAddress(), port, true);
     SSLParameters parameters = socket.getSSLParameters();
     if (name != null) {
       parameters.setServerNames(List.of(new SNIHostName(name)));
