@@ -8,10 +8,10 @@ import java.util.function.IntSupplier;
 public final class GatewayMetrics {
   /** What a gateway has open; read by scrapes, so callable from any thread. */
   public interface Open {
-    /** Tunnels that are passed on to an endpoint. */
+    /** Tunnels, and TLS connections, that are passed on to an endpoint. */
     int tunnels();
 
-    /** Endpoints that have a tunnel. */
+    /** Endpoints that have one of these. */
     int endpoints();
 
     /** The tunnels of the endpoint that has the most of them; 0 without any. */
@@ -20,7 +20,7 @@ public final class GatewayMetrics {
     /** The tunnels of the one that has the fewest, of those that have any; 0 without any. */
     int fewestTunnels();
 
-    /** Clients, by identity, that are connected. */
+    /** Clients, by identity or by address, that are connected. */
     int sources();
   }
 
@@ -31,12 +31,12 @@ public final class GatewayMetrics {
     gauge(
         registry,
         "ztunnel_gateway_tunnels_open",
-        "Tunnels that the gateway passes on (unstable)",
+        "Tunnels and TLS connections that the gateway passes on (unstable)",
         open::tunnels);
     gauge(
         registry,
         "ztunnel_gateway_endpoints_open",
-        "Endpoints that have a tunnel of the gateway (unstable)",
+        "Endpoints that have a tunnel or a TLS connection of the gateway (unstable)",
         open::endpoints);
     FamilySeries spread =
         registry.declare(
@@ -51,7 +51,7 @@ public final class GatewayMetrics {
     gauge(
         registry,
         "ztunnel_gateway_sources_open",
-        "Client identities that are connected to the gateway (unstable)",
+        "Client identities and addresses that are connected to the gateway (unstable)",
         open::sources);
     retries =
         registry

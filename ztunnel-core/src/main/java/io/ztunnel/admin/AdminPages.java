@@ -5,6 +5,7 @@ import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.util.concurrent.EventExecutor;
 import io.ztunnel.explain.Explainer;
+import io.ztunnel.explain.GatewayExplainer;
 import io.ztunnel.log.LogFilter;
 import io.ztunnel.profile.Profiler;
 import io.ztunnel.telemetry.Denials;
@@ -61,12 +62,20 @@ public final class AdminPages {
     return add("/quitquitquit", "POST: shut down", (_, request) -> quit(request, shutdown));
   }
 
-  /** {@code /debug/explain}. */
+  /** {@code /debug/explain} of the proxy of a node or of a workload. */
   public AdminPages explain(Explainer explainer) {
-    var page = new ExplainPage(explainer, work);
+    return explain("a connection", ExplainPage.of(explainer, work));
+  }
+
+  /** {@code /debug/explain} of a gateway between networks. */
+  public AdminPages explain(GatewayExplainer explainer) {
+    return explain("a tunnel from another network", ExplainPage.of(explainer, work));
+  }
+
+  private AdminPages explain(String what, ExplainPage page) {
     return add(
         "/debug/explain",
-        "?src=…&amp;dst=…&amp;port=…: what would become of a connection, and why",
+        "?src=…&amp;dst=…&amp;port=…: what would become of " + what + ", and why",
         (_, request) -> page.answer(request));
   }
 

@@ -5,15 +5,24 @@ import io.netty.handler.codec.http.HttpResponseStatus;
 import io.ztunnel.explain.Client;
 import io.ztunnel.explain.Explainer;
 import io.ztunnel.explain.Explanation;
+import io.ztunnel.explain.GatewayExplainer;
 import io.ztunnel.explain.Question;
 import io.ztunnel.explain.QuestionException;
+import io.ztunnel.explain.TunnelQuestion;
 import io.ztunnel.hbone.SpiffeId;
+import io.ztunnel.routing.GatewayCall;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** {@code /debug/explain}: what would become of a connection, as text or as JSON. Stateless. */
 final class ExplainPage {
+  /** Reads a question, and has it answered later. */
+  private interface Reading {
+    Supplier<Explanation> of(DebugQuery query) throws BadQueryException;
+  }
+
   private static final String USAGE =
       """
       usage: GET /debug/explain?src=<workload>&dst=<destination>&port=<port>
@@ -29,27 +38,70 @@ final class ExplainPage {
   private static final Set<String> PARAMETERS =
       Set.of("src", "dst", "port", "identity", "direction");
 
-  private final Explainer explainer;
+  private static final String GATEWAY_USAGE =
+      """
+      usage: GET /debug/explain?src=<identity>&dst=<service>&port=<port>
+
+      src        who opens the tunnel: spiffe://<trust domain>/ns/<namespace>/sa/<account>
+      dst        what it asks for: the host name or the address of a service
+      port       the port of the service
+      caller     optional: node (default), waypoint or gateway: what kind of proxy asks
+      address    optional: the client's, for policies that ask for it
+      format     optional: text (default) or json; also by Accept: application/json
+      """;
+
+  private static final Set<String> GATEWAY_PARAMETERS =
+      Set.of("src", "dst", "port", "caller", "address");
+
+  private final String usage;
+  private final Set<String> parameters;
+  private final Reading reading;
   private final Work work;
 
-  ExplainPage(Explainer explainer, Work work) {
-    this.explainer = explainer;
+  private ExplainPage(String usage, Set<String> parameters, Reading reading, Work work) {
+    this.usage = usage;
+    this.parameters = parameters;
+    this.reading = reading;
     this.work = work;
+  }
+
+  /** Of the proxy of a node or of a workload: about connections. */
+  static ExplainPage of(Explainer explainer, Work work) {
+    return new ExplainPage(
+        USAGE,
+        PARAMETERS,
+        query -> {
+          Question question = question(query);
+          return () -> explainer.explain(question);
+        },
+        work);
+  }
+
+  /** Of a gateway between networks: about tunnels from others. */
+  static ExplainPage of(GatewayExplainer explainer, Work work) {
+    return new ExplainPage(
+        GATEWAY_USAGE,
+        GATEWAY_PARAMETERS,
+        query -> {
+          TunnelQuestion question = tunnel(query);
+          return () -> explainer.explain(question);
+        },
+        work);
   }
 
   Answer answer(HttpRequest request) {
     try {
-      DebugQuery query = DebugQuery.of(request, PARAMETERS);
-      Question question = question(query);
-      return work.answer(() -> reply(question, query.json()));
+      DebugQuery query = DebugQuery.of(request, parameters);
+      Supplier<Explanation> explanation = reading.of(query);
+      return work.answer(() -> reply(explanation, query.json()));
     } catch (BadQueryException | QuestionException e) {
       return refused(e);
     }
   }
 
-  private HttpReply reply(Question question, boolean json) {
+  private HttpReply reply(Supplier<Explanation> later, boolean json) {
     try {
-      Explanation explanation = explainer.explain(question);
+      Explanation explanation = later.get();
       return json
           ? HttpReply.json(fields(explanation))
           : HttpReply.text(HttpResponseStatus.OK, explanation.text());
@@ -58,8 +110,24 @@ final class ExplainPage {
     }
   }
 
-  private static HttpReply refused(Exception reason) {
-    return HttpReply.text(HttpResponseStatus.BAD_REQUEST, reason.getMessage() + "\n\n" + USAGE);
+  private HttpReply refused(Exception reason) {
+    return HttpReply.text(HttpResponseStatus.BAD_REQUEST, reason.getMessage() + "\n\n" + usage);
+  }
+
+  private static TunnelQuestion tunnel(DebugQuery query) throws BadQueryException {
+    return TunnelQuestion.of(
+        query.value("src"),
+        switch (query.value("caller")) {
+          case "", "node" -> GatewayCall.Caller.NODE;
+          case "waypoint" -> GatewayCall.Caller.WAYPOINT;
+          case "gateway" -> GatewayCall.Caller.INGRESS;
+          case String other ->
+              throw new BadQueryException(
+                  "caller: " + other + " (expected: node, waypoint or gateway)");
+        },
+        query.value("dst"),
+        port(query.value("port")),
+        query.value("address"));
   }
 
   private static Question question(DebugQuery query) throws BadQueryException {

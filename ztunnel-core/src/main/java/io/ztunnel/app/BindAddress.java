@@ -15,6 +15,9 @@ public sealed interface BindAddress {
   /** The addresses to bind, at least one. */
   List<InetSocketAddress> addresses(Host host);
 
+  /** The port of all of them. */
+  int port();
+
   /** The form of {@code /config_dump}. */
   Map<String, Object> dump();
 
@@ -29,6 +32,11 @@ public sealed interface BindAddress {
       return both && !host.exists(IPV6_INTERFACES)
           ? List.of(new InetSocketAddress("0.0.0.0", address.getPort()))
           : List.of(address);
+    }
+
+    @Override
+    public int port() {
+      return address.getPort();
     }
 
     @Override

@@ -4,6 +4,7 @@ import io.netty.util.NetUtil;
 import io.ztunnel.hbone.HboneSettings;
 import io.ztunnel.metrics.SeriesBounds;
 import io.ztunnel.routing.Exports;
+import io.ztunnel.routing.TlsPassthrough;
 import java.net.InetSocketAddress;
 import java.net.URI;
 import java.net.URISyntaxException;
@@ -130,12 +131,21 @@ public record Config(
      *
      * @param self its own workload, whose identity it shows
      * @param exports the services that it serves
-     * @param maxConnections of one client identity
-     * @param maxTunnels of one client identity
+     * @param maxConnections of one source
+     * @param maxTunnels of one source
+     * @param asksPolicies whether those of its own pod are asked about each tunnel
+     * @param passthrough servers that clients reach by TLS that the gateway does not end
      */
-    record Gateway(OwnWorkload self, Exports exports, int maxConnections, int maxTunnels)
+    record Gateway(
+        OwnWorkload self,
+        Exports exports,
+        int maxConnections,
+        int maxTunnels,
+        boolean asksPolicies,
+        List<TlsPassthrough> passthrough)
         implements Mode {
       public Gateway {
+        passthrough = List.copyOf(passthrough);
         if (maxConnections < 1 || maxTunnels < 1) {
           throw new IllegalArgumentException(
               "maxConnections, maxTunnels: %d, %d (expected: >= 1)"
@@ -366,9 +376,8 @@ public record Config(
     if (!listeners.proxy() && !dns.proxy()) {
       throw ConfigException.state("run without any servers enabled (ENABLE_PROXY, DNS_CAPTURE)");
     }
-    if (mode instanceof Mode.Gateway && xds.onDemand()) {
-      // What it serves must be known before anybody asks: refusals would be guesses else.
-      throw ConfigException.variable("XDS_ON_DEMAND", "true", "expected: false in gateway mode");
+    if (mode instanceof Mode.Gateway gateway) {
+      check(gateway, listeners, xds);
     }
     return new Config(
         listeners,
@@ -386,6 +395,29 @@ public record Config(
         metadata,
         structuredMetadata(env),
         String.join(" ", arguments));
+  }
+
+  private static void check(Mode.Gateway gateway, Listeners listeners, Xds xds) {
+    if (xds.onDemand()) {
+      // What it serves must be known before anybody asks: refusals would be guesses else.
+      throw ConfigException.variable("XDS_ON_DEMAND", "true", "expected: false in gateway mode");
+    }
+    SortedSet<Integer> taken =
+        new TreeSet<>(
+            List.of(
+                listeners.inbound().getPort(),
+                listeners.admin().port(),
+                listeners.stats().port(),
+                listeners.readiness().port()));
+    for (TlsPassthrough server : gateway.passthrough()) {
+      if (taken.contains(server.port())) {
+        throw ConfigException.variable(
+            "GATEWAY_PASSTHROUGH",
+            server.toString(),
+            "port %d is the gateway's own, expected: another one than %s"
+                .formatted(server.port(), taken));
+      }
+    }
   }
 
   private static SortedMap<String, String> metadata(Environment env, ProxyConfig proxyConfig) {
@@ -453,7 +485,12 @@ public record Config(
         self,
         env.parsed("GATEWAY_EXPORTS", new Exports.Global(), Exports::parse),
         env.number("GATEWAY_MAX_SOURCE_CONNECTIONS", 2_000, 1, 1_000_000),
-        env.number("GATEWAY_MAX_SOURCE_TUNNELS", 8_000, 1, 1_000_000));
+        env.number("GATEWAY_MAX_SOURCE_TUNNELS", 8_000, 1, 1_000_000),
+        env.flag("GATEWAY_POLICIES", false),
+        env.parsed(
+            "GATEWAY_PASSTHROUGH",
+            List.of(),
+            text -> TlsPassthrough.parse(text, clusterDomain(env))));
   }
 
   private static Listeners listeners(Environment env, ProxyConfig proxyConfig, boolean ipv6) {
@@ -496,11 +533,15 @@ public record Config(
         env.text("NETWORK", ""),
         env.text("NODE_NAME"),
         env.text("ISTIO_META_CLUSTER_ID", env.text("CLUSTER_ID", "Kubernetes")),
-        env.text("CLUSTER_DOMAIN", "cluster.local"),
+        clusterDomain(env),
         podName,
         podNamespace,
         env.text("INSTANCE_IP", "1.1.1.1"),
         self(env));
+  }
+
+  private static String clusterDomain(Environment env) {
+    return env.text("CLUSTER_DOMAIN", "cluster.local");
   }
 
   private static @Nullable OwnWorkload self(Environment env) {

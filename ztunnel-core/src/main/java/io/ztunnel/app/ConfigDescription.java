@@ -1,6 +1,7 @@
 package io.ztunnel.app;
 
 import io.netty.util.NetUtil;
+import io.ztunnel.routing.TlsPassthrough;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.time.Duration;
@@ -91,6 +92,10 @@ public final class ConfigDescription {
         fields.put("gatewayExports", gateway.exports().toString());
         fields.put("gatewayMaxSourceConnections", gateway.maxConnections());
         fields.put("gatewayMaxSourceTunnels", gateway.maxTunnels());
+        fields.put("gatewayPolicies", gateway.asksPolicies());
+        fields.put(
+            "gatewayPassthrough",
+            gateway.passthrough().stream().map(TlsPassthrough::toString).toList());
       }
     }
     fields.put("clusterId", config.node().clusterId());

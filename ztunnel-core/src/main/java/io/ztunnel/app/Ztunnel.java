@@ -15,6 +15,7 @@ import io.ztunnel.admin.PodSection;
 import io.ztunnel.admin.Readiness;
 import io.ztunnel.dns.DnsContext;
 import io.ztunnel.explain.Explainer;
+import io.ztunnel.explain.GatewayExplainer;
 import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.identity.CaClient;
 import io.ztunnel.identity.CertificateAuthority;
@@ -34,7 +35,6 @@ import io.ztunnel.mesh.LocalConfigException;
 import io.ztunnel.mesh.MeshState;
 import io.ztunnel.mesh.WorkloadInfo;
 import io.ztunnel.metrics.DnsMetrics;
-import io.ztunnel.metrics.GatewayMetrics;
 import io.ztunnel.metrics.MeshRegistry;
 import io.ztunnel.metrics.RemoteGatewayMetrics;
 import io.ztunnel.metrics.TrafficMetrics;
@@ -48,7 +48,6 @@ import io.ztunnel.proxy.HostResolver;
 import io.ztunnel.proxy.PodProxy;
 import io.ztunnel.proxy.ProxyContext;
 import io.ztunnel.proxy.ProxySettings;
-import io.ztunnel.proxy.SourceLimits;
 import io.ztunnel.proxy.Upstreams;
 import io.ztunnel.proxy.WorkloadProxies;
 import io.ztunnel.redirection.FileDescriptorLimit;
@@ -57,8 +56,6 @@ import io.ztunnel.redirection.Permissions;
 import io.ztunnel.redirection.SocketFactory;
 import io.ztunnel.redirection.Transport;
 import io.ztunnel.redirection.ZdsClient;
-import io.ztunnel.routing.EndpointLoads;
-import io.ztunnel.routing.GatewayRouter;
 import io.ztunnel.telemetry.ConnectionTelemetry;
 import io.ztunnel.telemetry.Denials;
 import io.ztunnel.telemetry.TunnelTelemetry;
@@ -70,11 +67,10 @@ import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Clock;
 import java.util.ArrayList;
-import java.util.IntSummaryStatistics;
 import java.util.List;
+import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
@@ -113,6 +109,10 @@ final class Ztunnel implements AutoCloseable {
   private final CertificateManager certificates;
   private final HostResolver resolver;
   private final ProxyContext context;
+
+  /** Null unless the daemon is one. */
+  private final @Nullable GatewayContext gateway;
+
   private final List<PodProxy> ownProxies = new ArrayList<>();
   private final MeshFeed feed;
   private final CountDownLatch ending = new CountDownLatch(1);
@@ -179,7 +179,14 @@ final class Ztunnel implements AutoCloseable {
     if (config.xds().address() != null) {
       operations.readiness().watch("control plane", xds::problem);
     }
-    operations.pages().explain(explainer()).denials(context.denials());
+    operations.pages().denials(context.denials());
+    if (config.mode() instanceof Config.Mode.Gateway mode) {
+      gateway = GatewayParts.create(config, mode, registry);
+      operations.pages().explain(explainer(gateway, mode.self()));
+    } else {
+      gateway = null;
+      operations.pages().explain(explainer());
+    }
   }
 
   private static void tooManyLabelSets() {
@@ -196,6 +203,14 @@ final class Ztunnel implements AutoCloseable {
         settings.inboundRouter(),
         context.upstreams().health(),
         config.xds().onDemand());
+  }
+
+  private GatewayExplainer explainer(GatewayContext parts, Config.OwnWorkload self) {
+    return new GatewayExplainer(
+        mesh::view,
+        parts,
+        new WorkloadInfo(self.name(), self.namespace(), self.serviceAccount()),
+        context.upstreams().health());
   }
 
   private DnsContext dns(MeshRegistry registry) {
@@ -297,7 +312,8 @@ final class Ztunnel implements AutoCloseable {
         case Config.Mode.Shared shared -> startShared(shared);
         case Config.Mode.Dedicated(String namespace, String name, String serviceAccount) ->
             startOwn(new WorkloadInfo(name, namespace, serviceAccount), workloadRole());
-        case Config.Mode.Gateway gateway -> startGateway(gateway);
+        case Config.Mode.Gateway(Config.OwnWorkload self, var _, var _, var _, var _, var _) ->
+            startGateway(self, Objects.requireNonNull(gateway, "gateway"));
       }
     }
     // Now that nothing is left that could end the start.
@@ -429,25 +445,8 @@ final class Ztunnel implements AutoCloseable {
   }
 
   /** The gateway in the daemon's own network namespace; it listens when it has its certificate. */
-  private void startGateway(Config.Mode.Gateway gateway) throws StartException {
-    Config.OwnWorkload self = gateway.self();
-    SpiffeId identity =
-        SpiffeId.parse(self.identity())
-            .orElseThrow(
-                () ->
-                    new StartException(
-                        "TRUST_DOMAIN, POD_NAMESPACE, SERVICE_ACCOUNT: no identity: "
-                            + self.identity()));
-    EndpointLoads loads = new EndpointLoads();
-    SourceLimits limits = new SourceLimits(gateway.maxConnections(), gateway.maxTunnels());
-    GatewayContext parts =
-        new GatewayContext(
-            identity,
-            new GatewayRouter(
-                DataPathSettings.gateway(config, gateway), loads, ThreadLocalRandom::current),
-            loads,
-            limits,
-            new GatewayMetrics(operations.registry(), new OpenOfGateway(loads, limits)));
+  private void startGateway(Config.OwnWorkload self, GatewayContext parts) throws StartException {
+    SpiffeId identity = parts.identity();
     operations.readiness().require(CERTIFICATE, "a certificate for " + identity);
     if (!awaitCertificate(identity)) {
       return;
@@ -557,36 +556,6 @@ final class Ztunnel implements AutoCloseable {
     loops.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(2, TimeUnit.SECONDS);
     control.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(2, TimeUnit.SECONDS);
     controlPlanes.close();
-  }
-
-  /** What the metrics of a gateway read. */
-  private record OpenOfGateway(EndpointLoads loads, SourceLimits limits)
-      implements GatewayMetrics.Open {
-    @Override
-    public int tunnels() {
-      return Math.toIntExact(loads.summary().getSum());
-    }
-
-    @Override
-    public int endpoints() {
-      return Math.toIntExact(loads.summary().getCount());
-    }
-
-    @Override
-    public int mostTunnels() {
-      return Math.max(0, loads.summary().getMax()); // of none it is the least number there is
-    }
-
-    @Override
-    public int fewestTunnels() {
-      IntSummaryStatistics tunnels = loads.summary();
-      return tunnels.getCount() == 0 ? 0 : tunnels.getMin();
-    }
-
-    @Override
-    public int sources() {
-      return limits.sources();
-    }
   }
 
   /** Hears what becomes of the pods' proxies, on the control thread. */

@@ -5,18 +5,12 @@ import io.ztunnel.explain.Explanation.Place;
 import io.ztunnel.explain.Explanation.Verdict;
 import io.ztunnel.hbone.Authority;
 import io.ztunnel.hbone.SpiffeId;
-import io.ztunnel.mesh.Authorization;
 import io.ztunnel.mesh.IpText;
 import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.NetworkAddress;
-import io.ztunnel.mesh.PolicyGroup;
 import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.Workload;
 import io.ztunnel.policy.Connection;
-import io.ztunnel.policy.Decision;
-import io.ztunnel.policy.Miss;
-import io.ztunnel.policy.PolicyEngine;
-import io.ztunnel.policy.PolicyNote;
 import io.ztunnel.proxy.Failures;
 import io.ztunnel.routing.EndpointHealth;
 import io.ztunnel.routing.Hop;
@@ -31,10 +25,8 @@ import io.ztunnel.routing.Route;
 import io.ztunnel.routing.RouteFailure;
 import io.ztunnel.routing.RouteResult;
 import io.ztunnel.routing.UnresolvedRoute;
-import io.ztunnel.telemetry.ConnectionFailure;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.util.List;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -44,9 +36,6 @@ import org.jspecify.annotations.Nullable;
  * services, so not for a thread that moves data.
  */
 public final class Explainer {
-  /** Of one kind of policy only so many are named. */
-  private static final int MAX_POLICIES = 50;
-
   private final Supplier<MeshView> mesh;
   private final String network;
   private final OutboundRouter outbound;
@@ -151,7 +140,7 @@ public final class Explainer {
               health::isSetAside,
               narrator);
       return switch (result) {
-        case RouteFailure failure -> failed(Failures.of(failure));
+        case RouteFailure failure -> Verdict.failed(Failures.of(failure));
         case UnresolvedRoute unresolved -> {
           steps.add(
               "workload %s has no address, its host name %s is asked for"
@@ -267,7 +256,7 @@ public final class Explainer {
     private Verdict judge(
         InboundResult result, InetSocketAddress from, @Nullable SpiffeId identity) {
       return switch (result) {
-        case InboundFailure failure -> failed(Failures.of(failure));
+        case InboundFailure failure -> Verdict.failed(Failures.of(failure));
         case InboundRoute route -> {
           steps.add(
               "delivered to %s, application at %s%s"
@@ -277,94 +266,10 @@ public final class Explainer {
                       route.announced() == null
                           ? ""
                           : ", with a PROXY header for " + IpText.of(route.announced())));
-          yield ask(route, new Connection(from, route.destination(), identity, network));
+          yield new PolicyNarrator(view, steps)
+              .ask(route.local(), new Connection(from, route.destination(), identity, network));
         }
       };
-    }
-
-    private Verdict ask(InboundRoute route, Connection connection) {
-      Workload local = route.local();
-      steps.add("policies of " + local.uid() + ":");
-      group("namespace " + local.namespace(), view.namespacePolicies(local.namespace()));
-      group("all namespaces", view.globalPolicies());
-      for (String key : local.authorizationPolicies()) {
-        PolicyGroup selected = view.policyGroup(key);
-        if (selected != null) {
-          group("selecting the workload", selected);
-        }
-      }
-      Decision decision = PolicyEngine.decide(view, local, connection);
-      for (PolicyNote note : decision.notes()) {
-        steps.detail(
-            note.kind().message()
-                + (note.policy().isEmpty() ? "" : " " + note.policy())
-                + (note.rule() == PolicyNote.NO_RULE ? "" : " rule " + note.rule()));
-      }
-      return switch (decision) {
-        case Decision.Allow allow -> allowed(allow);
-        case Decision.ExplicitlyDenied denied ->
-            new Verdict(
-                Outcome.DENIED,
-                denied.detail(),
-                Failures.denied(denied).reason(),
-                denied.policy(),
-                denied.rule());
-        case Decision.NotAllowed denied -> {
-          for (Miss miss : denied.misses()) {
-            steps.detail("does not match: " + miss);
-          }
-          yield new Verdict(
-              Outcome.DENIED, denied.detail(), Failures.denied(denied).reason(), "", -1);
-        }
-      };
-    }
-
-    private void group(String where, PolicyGroup group) {
-      list(where, "deny", group.denies().policies());
-      list(where, "allow", group.allows().policies());
-      list(where, "deny, dry run", group.dryRunDenies().policies());
-      list(where, "allow, dry run", group.dryRunAllows().policies());
-    }
-
-    private void list(String where, String action, List<Authorization> policies) {
-      if (!policies.isEmpty()) {
-        steps.detail(
-            "%s (%s): %s%s"
-                .formatted(
-                    where,
-                    action,
-                    String.join(
-                        ", ",
-                        policies.stream()
-                            .limit(MAX_POLICIES)
-                            .map(Authorization::fullName)
-                            .toList()),
-                    policies.size() > MAX_POLICIES
-                        ? " and %d more".formatted(policies.size() - MAX_POLICIES)
-                        : ""));
-      }
-    }
-
-    private static Verdict allowed(Decision.Allow allow) {
-      for (PolicyNote note : allow.notes()) {
-        if (note.kind() == PolicyNote.Kind.ALLOW_MATCH) {
-          return new Verdict(
-              Outcome.ALLOWED,
-              "by %s rule %d".formatted(note.policy(), note.rule()),
-              "",
-              note.policy(),
-              note.rule());
-        }
-      }
-      return Verdict.of(Outcome.ALLOWED, "no policy that allows is there, and none denies");
-    }
-
-    private static Verdict failed(ConnectionFailure failure) {
-      return Verdict.failed(
-          failure.reason(),
-          failure.detail().isEmpty()
-              ? failure.message()
-              : failure.message() + " (" + failure.detail() + ")");
     }
 
     private static String describe(Names.Source source) {

@@ -1,5 +1,6 @@
 package io.ztunnel.explain;
 
+import io.ztunnel.telemetry.ConnectionFailure;
 import java.util.List;
 
 /** What would become of a connection, step by step. Immutable. */
@@ -12,7 +13,8 @@ public record Explanation(List<Step> steps, Verdict verdict) {
   public enum Place {
     QUESTION("question"),
     OUTBOUND("outbound"),
-    INBOUND("inbound");
+    INBOUND("inbound"),
+    GATEWAY("gateway");
 
     private final String text;
 
@@ -72,8 +74,15 @@ public record Explanation(List<Step> steps, Verdict verdict) {
       return new Verdict(outcome, text, "", "", -1);
     }
 
-    static Verdict failed(String reason, String text) {
-      return new Verdict(Outcome.FAILED, text, reason, "", -1);
+    static Verdict failed(ConnectionFailure failure) {
+      return new Verdict(
+          Outcome.FAILED,
+          failure.detail().isEmpty()
+              ? failure.message()
+              : failure.message() + " (" + failure.detail() + ")",
+          failure.reason(),
+          "",
+          -1);
     }
   }
 

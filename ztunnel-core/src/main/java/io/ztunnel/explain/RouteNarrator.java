@@ -1,5 +1,6 @@
 package io.ztunnel.explain;
 
+import io.ztunnel.hbone.Authority;
 import io.ztunnel.mesh.Cidr;
 import io.ztunnel.mesh.GatewayAddress;
 import io.ztunnel.mesh.IpBits;
@@ -13,6 +14,7 @@ import io.ztunnel.mesh.Spelled;
 import io.ztunnel.mesh.Workload;
 import io.ztunnel.routing.EndpointFate;
 import io.ztunnel.routing.EndpointHealth;
+import io.ztunnel.routing.GatewayCall;
 import io.ztunnel.routing.RouteStep;
 import io.ztunnel.routing.RouteTrace;
 import java.time.Duration;
@@ -124,6 +126,29 @@ final class RouteNarrator implements RouteTrace {
       case RouteStep.NoEndpointChosen _ -> {
         moreEndpoints();
         steps.detail("chosen: none");
+      }
+      case RouteStep.ServiceNamed(Authority authority, Service service) ->
+          steps.add(
+              "authority %s names service %s, visibility %s"
+                  .formatted(authority, service.key(), service.visibility().text()));
+      case RouteStep.ExportJudged(Service service, boolean exported, String reason) ->
+          steps.add(
+              "service %s is %s to other networks: %s"
+                  .formatted(service.key(), exported ? "exported" : "not exported", reason));
+      case RouteStep.WaypointNotPassed(Service service, GatewayCall.Caller caller) ->
+          steps.add(
+              "service %s has a waypoint, which a caller of kind %s does not pass"
+                  .formatted(service.key(), caller.text()));
+      case RouteStep.EndpointLoaded(int tunnels, long capacity) -> {
+        if (endpoints <= MAX_ENDPOINTS) {
+          steps.detail("  with tunnels: %d, capacity: %d".formatted(tunnels, capacity));
+        }
+      }
+      case RouteStep.LeastLoadedChosen(Workload workload, int candidates) -> {
+        moreEndpoints();
+        steps.detail(
+            "chosen: %s, the nearest with the fewest tunnels for its capacity, of %d"
+                .formatted(workload.uid(), candidates));
       }
       case RouteStep.AddressSelected(Workload workload, var address) ->
           steps.add("address used of %s: %s".formatted(workload.uid(), IpText.of(address)));

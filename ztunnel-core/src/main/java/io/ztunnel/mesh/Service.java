@@ -77,6 +77,22 @@ public record Service(
         || clientNamespace.equals(namespace());
   }
 
+  /**
+   * The port of a workload behind a port of the service; 0 or less if it serves none.
+   *
+   * @param workloadUid of an endpoint, or of a workload that is none
+   */
+  public int targetPort(String workloadUid, int port) {
+    Endpoint endpoint = endpoints.get(workloadUid);
+    return targetPort(endpoint == null ? PortMap.EMPTY : endpoint.ports(), port);
+  }
+
+  /** As above, of an endpoint with these ports: its own are stronger than the service's. */
+  public int targetPort(PortMap own, int port) {
+    int target = own.target(port);
+    return target != PortMap.ABSENT ? target : ports.target(port);
+  }
+
   /** What tells its endpoints apart when one is chosen. */
   List<LoadBalancer.Scope> preferences() {
     return loadBalancer == null || loadBalancer.mode() == LoadBalancer.Mode.STANDARD

@@ -68,7 +68,7 @@ public final class Failures {
   }
 
   /** Why a gateway does not pass a tunnel on. */
-  static ConnectionFailure of(GatewayRefusal refusal) {
+  public static ConnectionFailure of(GatewayRefusal refusal) {
     return switch (refusal) {
       case GatewayRefusal.UnknownService(Authority authority) ->
           new ConnectionFailure.ServiceUnknown(authority.toString());
@@ -83,7 +83,8 @@ public final class Failures {
     };
   }
 
-  static ConnectionFailure unknown(WorkloadInfo info) {
+  /** Why nothing can be done for a workload that the mesh has no record of. */
+  public static ConnectionFailure unknown(WorkloadInfo info) {
     return new ConnectionFailure.LocalWorkloadUnknown(
         info.name(), info.namespace(), info.serviceAccount());
   }

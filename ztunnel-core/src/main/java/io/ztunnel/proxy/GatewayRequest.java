@@ -1,8 +1,6 @@
 package io.ztunnel.proxy;
 
-import io.netty.channel.Channel;
 import io.netty.channel.EventLoop;
-import io.netty.util.concurrent.Future;
 import io.ztunnel.hbone.Authority;
 import io.ztunnel.hbone.ConnectRequest;
 import io.ztunnel.hbone.InboundConnect;
@@ -12,18 +10,18 @@ import io.ztunnel.hbone.TunnelTermination;
 import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.ServiceName;
 import io.ztunnel.mesh.Workload;
-import io.ztunnel.routing.EndpointHealth;
+import io.ztunnel.policy.Connection;
+import io.ztunnel.policy.Decision;
 import io.ztunnel.routing.GatewayCall;
 import io.ztunnel.routing.GatewayRefusal;
 import io.ztunnel.routing.GatewayResult;
 import io.ztunnel.routing.GatewayRoute;
+import io.ztunnel.routing.RouteTrace;
 import io.ztunnel.telemetry.ConnectionFacts;
 import io.ztunnel.telemetry.ConnectionFailure;
 import io.ztunnel.telemetry.ConnectionFailure.Dial;
 import java.net.InetSocketAddress;
-import java.util.HashSet;
 import java.util.Set;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -42,14 +40,11 @@ import org.jspecify.annotations.Nullable;
  *      '-------------------'-- status 4xx, 5xx --> Ended
  * </pre>
  */
-final class GatewayRequest implements LiveConnection {
-  /** No attempt begins later than this after the request. */
-  private static final long DEADLINE_NANOS = TimeUnit.SECONDS.toNanos(10);
-
+final class GatewayRequest implements LiveConnection, GatewayAttempts.Owner {
   private sealed interface State {
     record Choosing() implements State {}
 
-    record Dialling(GatewayRoute route, Future<Channel> dial) implements State {}
+    record Dialling(GatewayTarget target) implements State {}
 
     record Relaying(Relay relay, RelayReport report) implements State {}
 
@@ -63,18 +58,17 @@ final class GatewayRequest implements LiveConnection {
   private final long beganNanos;
   private final @Nullable SpiffeId identity;
   private final String source;
+  private final Authority authority;
+  private final Connection judged;
+  private final RequestSpan span;
+  private final GatewayAttempts attempts;
   private State state = new State.Choosing();
-
-  /** Uids of workloads that failed for this tunnel; made at the first failure. */
-  private @Nullable Set<String> failed;
-
-  /** The endpoint that this tunnel is counted for; null before and after. */
-  private @Nullable String loaded;
 
   /** Replaced on the loop, read by any thread. */
   private volatile ConnectionSummary summary;
 
-  private GatewayRequest(InboundSession session, GatewayContext gateway, InboundConnect connect) {
+  private GatewayRequest(
+      InboundSession session, GatewayContext gateway, InboundConnect connect, Authority authority) {
     this.session = session;
     this.gateway = gateway;
     this.connect = connect;
@@ -82,6 +76,17 @@ final class GatewayRequest implements LiveConnection {
     this.beganNanos = session.proxy().context().telemetry().nanoTime();
     this.identity = connect.peer().identity().orElse(null);
     this.source = SourceLimits.source(connect.peer());
+    this.authority = authority;
+    this.judged =
+        new Connection(
+            session.peerAddress(),
+            session.localAddress(),
+            identity,
+            session.proxy().settings().network());
+    this.span = new RequestSpan(session, connect);
+    this.attempts =
+        new GatewayAttempts(
+            session.proxy(), gateway, loop, session.peerAddress(), Dial.HBONE, beganNanos, this);
     this.summary = summary("", session.localAddress());
   }
 
@@ -92,30 +97,44 @@ final class GatewayRequest implements LiveConnection {
 
   static void start(
       InboundSession session, GatewayContext gateway, InboundConnect connect, Authority authority) {
-    new GatewayRequest(session, gateway, connect).begin(authority);
+    new GatewayRequest(session, gateway, connect, authority).begin();
   }
 
   private PodProxy proxy() {
     return session.proxy();
   }
 
-  private void begin(Authority authority) {
+  private void begin() {
     assert loop.inEventLoop();
     if (!gateway.limits().openTunnel(source)) {
-      refuse(
-          new ConnectionFailure.SourceLimitReached(
-              ConnectionFailure.SourceLimit.TUNNELS, source, gateway.limits().maxTunnels()));
+      refuse(gateway.limits().tooManyTunnels(source));
       return;
     }
     connect.onAbandoned(this::onAbandoned);
-    proxy().table().add(this);
+    proxy().table().add(this); // before the policies are asked, so that no change of them is missed
+    ConnectionFailure denied = gateway.asksPolicies() ? denied() : null;
+    if (denied != null) {
+      fail(facts(session.localAddress(), null, null), denied);
+      return;
+    }
     proxy().context().upstreams().retries().onConnection();
-    attempt(authority);
+    attempts.next();
   }
 
-  /** Decides where to go, with what is known now, and dials. */
-  private void attempt(Authority authority) {
-    assert loop.inEventLoop();
+  /** Why the policies of the gateway's own pod do not let the client through; null: they do. */
+  private @Nullable ConnectionFailure denied() {
+    Workload own = proxy().workload().now();
+    if (own == null) {
+      return Failures.unknown(proxy().workload().info());
+    }
+    return switch (proxy().context().decide(span, own, judged)) {
+      case Decision.Deny denial -> Failures.denied(denial);
+      case Decision.Allow _ -> null;
+    };
+  }
+
+  @Override
+  public @Nullable GatewayTarget choose(Set<String> failed) {
     GatewayResult result =
         gateway
             .router()
@@ -125,14 +144,22 @@ final class GatewayRequest implements LiveConnection {
                     GatewayCall.Caller.of(connect.request().istioSource()),
                     identity == null ? null : identity.namespace(),
                     proxy().workload().now(),
-                    failed == null ? Set.of() : failed),
+                    failed),
                 proxy().context().mesh().view(),
-                health()::isSetAside);
-    switch (result) {
-      case GatewayRefusal refusal ->
-          fail(facts(session.localAddress(), null, service(refusal)), Failures.of(refusal));
-      case GatewayRoute route -> dial(authority, route);
-    }
+                proxy().context().upstreams().health()::isSetAside,
+                RouteTrace.OFF);
+    return switch (result) {
+      case GatewayRefusal refusal -> {
+        fail(facts(session.localAddress(), null, service(refusal)), Failures.of(refusal));
+        yield null;
+      }
+      case GatewayRoute route -> {
+        GatewayTarget target = GatewayTarget.of(route);
+        summary = summary(route.service().hostname(), route.address());
+        state = new State.Dialling(target);
+        yield target;
+      }
+    };
   }
 
   private static @Nullable ServiceName service(GatewayRefusal refusal) {
@@ -145,81 +172,11 @@ final class GatewayRequest implements LiveConnection {
     };
   }
 
-  private EndpointHealth health() {
-    return proxy().context().upstreams().health();
-  }
-
-  private void dial(Authority authority, GatewayRoute route) {
-    String uid = route.endpoint().uid();
-    summary = summary(route.service().hostname(), route.address());
-    load(uid);
-    health().attempted(uid);
-    UpstreamDial dial = new UpstreamDial();
-    Future<Channel> connected =
-        proxy()
-            .sockets()
-            .connect(loop, route.address(), null, dial, proxy().settings().connectTimeout());
-    state = new State.Dialling(route, connected);
-    connected.addListener(
-        (Future<Channel> done) -> {
-          if (!(state instanceof State.Dialling)) {
-            if (done.isSuccess()) {
-              TcpLeg.reset(done.getNow());
-            }
-          } else if (done.isSuccess()) {
-            health().succeeded(uid);
-            relay(route, dial.leg());
-          } else {
-            onDialFailed(
-                authority, route, Failures.ofConnect(Dial.HBONE, route.address(), done.cause()));
-          }
-        });
-  }
-
-  private void onDialFailed(Authority authority, GatewayRoute route, ConnectionFailure cause) {
-    unload();
-    if (cause instanceof ConnectionFailure.OutOfDescriptors) {
-      fail(facts(route), cause); // the fault is ours
-      return;
-    }
-    String uid = route.endpoint().uid();
-    health().failed(uid);
-    if (!mayRetry(route)) {
-      fail(facts(route), cause);
-      return;
-    }
-    if (failed == null) {
-      failed = new HashSet<>();
-    }
-    failed.add(uid);
-    gateway.metrics().retried();
-    ProxyLog.retrying(session.peerAddress(), route.endpoint(), cause);
-    state = new State.Choosing();
-    attempt(authority);
-  }
-
-  private boolean mayRetry(GatewayRoute route) {
-    return route.otherEndpoints() > 0
-        && proxy().context().telemetry().nanoTime() - beganNanos < DEADLINE_NANOS
-        && proxy().context().upstreams().retries().tryRetry();
-  }
-
-  private void load(String uid) {
-    gateway.loads().opened(uid);
-    loaded = uid;
-  }
-
-  private void unload() {
-    if (loaded != null) {
-      gateway.loads().closed(loaded);
-      loaded = null;
-    }
-  }
-
-  private void relay(GatewayRoute route, TcpLeg upstream) {
+  @Override
+  public void onConnected(GatewayTarget target, TcpLeg upstream) {
     RelayReport report =
         new RelayReport(
-            proxy().context().telemetry().opened(facts(route), beganNanos, loop), this::onEnded);
+            proxy().context().telemetry().opened(facts(target), beganNanos, loop), this::onEnded);
     TunnelLeg downstream = new TunnelLeg();
     downstream.attach(connect.accept(null, downstream));
     Relay relay =
@@ -228,8 +185,13 @@ final class GatewayRequest implements LiveConnection {
     relay.start();
   }
 
-  private ConnectionFacts facts(GatewayRoute route) {
-    return facts(route.address(), route.endpoint(), route.service().name());
+  @Override
+  public void onFailed(GatewayTarget target, ConnectionFailure cause) {
+    fail(facts(target), cause);
+  }
+
+  private ConnectionFacts facts(GatewayTarget target) {
+    return facts(target.address(), target.workload(), target.service());
   }
 
   private ConnectionFacts facts(
@@ -261,10 +223,9 @@ final class GatewayRequest implements LiveConnection {
   /** The client gave up before it was answered. */
   private void onAbandoned(TunnelTermination cause) {
     switch (state) {
-      case State.Dialling(GatewayRoute route, Future<Channel> dial) -> {
+      case State.Dialling(GatewayTarget target) -> {
         onEnded();
-        dial.cancel(false);
-        var observer = proxy().context().telemetry().opened(facts(route), beganNanos, loop);
+        var observer = proxy().context().telemetry().opened(facts(target), beganNanos, loop);
         InboundSession.abandoned(observer, cause);
       }
       case State.Choosing _, State.Relaying _, State.Ended _ -> {} // within one turn, or answered
@@ -274,7 +235,7 @@ final class GatewayRequest implements LiveConnection {
   private void onEnded() {
     assert loop.inEventLoop();
     state = new State.Ended();
-    unload();
+    attempts.end();
     gateway.limits().closeTunnel(source);
     proxy().table().remove(this);
   }
@@ -291,11 +252,10 @@ final class GatewayRequest implements LiveConnection {
 
   private void cutNow(ConnectionFailure cause) {
     switch (state) {
-      case State.Dialling(GatewayRoute route, Future<Channel> dial) -> {
+      case State.Dialling(GatewayTarget target) -> {
         onEnded();
-        dial.cancel(false);
         connect.abort(TunnelReset.CANCEL);
-        proxy().context().telemetry().opened(facts(route), beganNanos, loop).failed(cause);
+        proxy().context().telemetry().opened(facts(target), beganNanos, loop).failed(cause);
       }
       case State.Relaying(Relay relay, RelayReport report) -> report.cut(relay, cause);
       case State.Choosing _, State.Ended _ -> {} // within one turn, or over
@@ -304,6 +264,18 @@ final class GatewayRequest implements LiveConnection {
 
   @Override
   public void reauthorize() {
-    // Policies are asked where the inner tunnel ends.
+    if (!gateway.asksPolicies()) {
+      return; // they are asked where the inner tunnel ends
+    }
+    loop.execute(
+        () -> {
+          ConnectionFailure cause =
+              state instanceof State.Ended
+                  ? null
+                  : proxy().context().reconsider(span, proxy().workload().now(), judged);
+          if (cause != null) {
+            cutNow(cause);
+          }
+        });
   }
 }

@@ -11,7 +11,6 @@ import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.hbone.Tunnel;
 import io.ztunnel.hbone.TunnelReset;
 import io.ztunnel.hbone.TunnelTermination;
-import io.ztunnel.log.Span;
 import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.NetworkAddress;
 import io.ztunnel.mesh.ServiceName;
@@ -19,7 +18,6 @@ import io.ztunnel.mesh.Workload;
 import io.ztunnel.policy.Connection;
 import io.ztunnel.policy.Decision;
 import io.ztunnel.policy.Permit;
-import io.ztunnel.policy.PolicyEngine;
 import io.ztunnel.routing.InboundCall;
 import io.ztunnel.routing.InboundFailure;
 import io.ztunnel.routing.InboundRoute;
@@ -59,13 +57,11 @@ final class InboundRequest implements LiveConnection {
   private final EventLoop loop;
   private final long beganNanos;
   private final @Nullable SpiffeId identity;
+  private final RequestSpan span;
   private State state = new State.Examining();
 
   /** What policies judge; set when it is known, read on the loop. */
   private @Nullable Connection judged;
-
-  /** Made for the first line that belongs to it. */
-  private @Nullable Span span;
 
   /** Replaced on the loop, read by any thread. */
   private volatile ConnectionSummary summary;
@@ -74,6 +70,7 @@ final class InboundRequest implements LiveConnection {
     this.session = session;
     this.connect = connect;
     this.loop = connect.eventLoop();
+    this.span = new RequestSpan(session, connect);
     this.beganNanos = session.proxy().context().telemetry().nanoTime();
     this.identity = connect.peer().identity().orElse(null);
     this.summary =
@@ -202,7 +199,7 @@ final class InboundRequest implements LiveConnection {
             route.destination(),
             "HBONE");
     proxy().table().add(this); // before the policies are asked, so that no change of them is missed
-    switch (decide(route.local(), judged)) {
+    switch (proxy().context().decide(span, route.local(), judged)) {
       case Decision.Deny denial -> reject(observer, Failures.denied(denial));
       case Decision.Allow(Permit permit, var _) -> dial(route, observer, permit);
     }
@@ -212,22 +209,6 @@ final class InboundRequest implements LiveConnection {
     return request.forwarded() == null
         ? null
         : Forwarded.parseHost(request.forwarded()).orElse(null);
-  }
-
-  private Decision decide(Workload local, Connection connection) {
-    Decision decision = PolicyEngine.decide(proxy().context().mesh().view(), local, connection);
-    ProxyLog.decided(this::span, decision, proxy().settings().policyInfoLogs());
-    proxy().context().denials().onDecision(local, connection, decision);
-    return decision;
-  }
-
-  private Span span() {
-    if (span == null) {
-      span =
-          ProxyLog.span(
-              proxy().workload().info(), connect.request().traceparent(), session.peerAddress());
-    }
-    return span;
   }
 
   private void dial(InboundRoute route, ConnectionObserver observer, Permit permit) {
@@ -352,13 +333,12 @@ final class InboundRequest implements LiveConnection {
   public void reauthorize() {
     loop.execute(
         () -> {
-          @Nullable Workload local = proxy().workload().now();
-          if (judged != null
-              && local != null
-              && !(state instanceof State.Ended)
-              && decide(local, judged) instanceof Decision.Deny denial) {
-            ProxyLog.noLongerAllowed(judged, local);
-            cutNow(new ConnectionFailure.PolicyChanged(denial.detail()));
+          ConnectionFailure cause =
+              judged == null || state instanceof State.Ended
+                  ? null
+                  : proxy().context().reconsider(span, proxy().workload().now(), judged);
+          if (cause != null) {
+            cutNow(cause);
           }
         });
   }

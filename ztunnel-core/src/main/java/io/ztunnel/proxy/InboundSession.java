@@ -172,9 +172,7 @@ final class InboundSession implements ConnectHandler {
       counted = source;
       return;
     }
-    ConnectionFailure failure =
-        new ConnectionFailure.SourceLimitReached(
-            ConnectionFailure.SourceLimit.CONNECTIONS, source, gateway.limits().maxConnections());
+    ConnectionFailure failure = gateway.limits().tooManyConnections(source);
     unwelcome = failure;
     proxy.context().telemetry().refused(Reporter.GATEWAY, peerAddress, localAddress, failure);
     drain();

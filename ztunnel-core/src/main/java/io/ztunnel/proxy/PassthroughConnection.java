@@ -3,6 +3,7 @@ package io.ztunnel.proxy;
 import io.netty.channel.Channel;
 import io.netty.channel.EventLoop;
 import io.netty.util.concurrent.Future;
+import io.ztunnel.log.Span;
 import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.NetworkAddress;
 import io.ztunnel.mesh.ServiceName;
@@ -11,7 +12,6 @@ import io.ztunnel.metrics.Reporter;
 import io.ztunnel.policy.Connection;
 import io.ztunnel.policy.Decision;
 import io.ztunnel.policy.Permit;
-import io.ztunnel.policy.PolicyEngine;
 import io.ztunnel.redirection.Addresses;
 import io.ztunnel.redirection.OriginalDestination;
 import io.ztunnel.routing.InboundFailure;
@@ -150,18 +150,14 @@ final class PassthroughConnection implements LiveConnection {
                 Reports.plainInbound(route.local(), source, target, client, service),
                 beganNanos,
                 loop);
-    switch (decide(route.local())) {
+    switch (proxy.context().decide(this::span, route.local(), judged)) {
       case Decision.Deny denial -> fail(observer, Failures.denied(denial));
       case Decision.Allow(Permit permit, var _) -> dial(observer, permit);
     }
   }
 
-  private Decision decide(Workload local) {
-    Decision decision = PolicyEngine.decide(proxy.context().mesh().view(), local, judged);
-    ProxyLog.decided(
-        () -> ProxyLog.span(proxy.workload().info()), decision, proxy.settings().policyInfoLogs());
-    proxy.context().denials().onDecision(local, judged, decision);
-    return decision;
+  private Span span() {
+    return ProxyLog.span(proxy.workload().info());
   }
 
   private void dial(ConnectionObserver observer, Permit permit) {
@@ -241,12 +237,12 @@ final class PassthroughConnection implements LiveConnection {
   public void reauthorize() {
     loop.execute(
         () -> {
-          @Nullable Workload local = proxy.workload().now();
-          if (local != null
-              && !(state instanceof State.Ended)
-              && decide(local) instanceof Decision.Deny denial) {
-            ProxyLog.noLongerAllowed(judged, local);
-            cutNow(new ConnectionFailure.PolicyChanged(denial.detail()));
+          ConnectionFailure cause =
+              state instanceof State.Ended
+                  ? null
+                  : proxy.context().reconsider(this::span, proxy.workload().now(), judged);
+          if (cause != null) {
+            cutNow(cause);
           }
         });
   }

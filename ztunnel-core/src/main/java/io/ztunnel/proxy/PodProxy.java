@@ -23,6 +23,7 @@ import io.ztunnel.redirection.ListenerSettings;
 import io.ztunnel.redirection.SocketFactory;
 import io.ztunnel.routing.InboundRouter;
 import io.ztunnel.routing.OutboundRouter;
+import io.ztunnel.routing.TlsPassthrough;
 import io.ztunnel.telemetry.ConnectionFailure;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -33,9 +34,11 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -186,8 +189,25 @@ public final class PodProxy implements WorkloadProxy {
                 Socks5Negotiation::install));
       }
     }
+    if (gateway != null) {
+      listenForServers(gateway, wanted);
+    }
     listenNext(wanted, 0, started);
     return started;
+  }
+
+  /** On each port for all servers that clients may ask for there. */
+  private static void listenForServers(GatewayContext gateway, List<Listening> wanted) {
+    gateway.servers().stream()
+        .collect(Collectors.groupingBy(TlsPassthrough::port, TreeMap::new, Collectors.toList()))
+        .forEach(
+            (port, servers) ->
+                wanted.add(
+                    new Listening(
+                        "gateway passthrough",
+                        ListenerSettings.wildcard(port).withKeepalive(),
+                        (proxy, channel) ->
+                            TlsPassthroughConnection.install(proxy, gateway, servers, channel))));
   }
 
   /** Binds one after the other, so that the first failure is the one that is told. */

@@ -30,6 +30,7 @@ final class ProxyLog {
   private static final Log PASSTHROUGH = Log.target("ztunnel::proxy::inbound_passthrough");
   private static final Log OUTBOUND = Log.target("ztunnel::proxy::outbound");
   private static final Log SOCKS = Log.target("ztunnel::proxy::socks5");
+  private static final Log GATEWAY = Log.target("ztunnel::proxy::gateway");
   private static final Log RBAC = Log.target("ztunnel::state");
   private static final Log TRACKER = Log.target("ztunnel::proxy::connection_manager");
   private static final Log PODS = Log.target("ztunnel::inpod::statemanager");
@@ -46,6 +47,7 @@ final class ProxyLog {
           case "inbound" -> INBOUND;
           case "inbound plaintext" -> PASSTHROUGH;
           case "outbound" -> OUTBOUND;
+          case "gateway passthrough" -> GATEWAY;
           default -> SOCKS;
         };
     log.at(LogLevel.INFO, "listener established")
@@ -123,15 +125,20 @@ final class ProxyLog {
   }
 
   static void retrying(InetSocketAddress source, Hop failed, ConnectionFailure failure) {
-    retrying(source, failed.workload(), failure);
+    retrying(source, failed.workload().uid(), failure);
   }
 
-  static void retrying(InetSocketAddress source, Workload failed, ConnectionFailure failure) {
+  /**
+   * Another endpoint is tried.
+   *
+   * @param failed the workload's uid, or an address that the mesh does not know
+   */
+  static void retrying(InetSocketAddress source, String failed, ConnectionFailure failure) {
     if (OUTBOUND.isEnabled(LogLevel.DEBUG)) {
       OUTBOUND
           .at(LogLevel.DEBUG, "trying another endpoint")
           .display("src.addr", NetUtil.toSocketAddressString(source))
-          .string("failed", failed.uid())
+          .string("failed", failed)
           .string("error", failure.message())
           .log();
     }

@@ -94,8 +94,8 @@ final class Relay {
   }
 
   /**
-   * For a tunnel that a gateway passes on: its bytes are a tunnel again, and policies are asked
-   * where that one ends.
+   * For a tunnel or a TLS connection that a gateway passes on: policies are asked where the
+   * encryption of its bytes ends.
    */
   static Relay forwarded(
       EventLoop loop, Leg downstream, Leg upstream, HalfClosedProbing probing, Observer observer) {

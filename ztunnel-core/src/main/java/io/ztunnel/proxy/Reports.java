@@ -160,6 +160,31 @@ final class Reports {
         endpoint == null ? "" : endpoint.name());
   }
 
+  /**
+   * A TLS connection that a gateway passes on: who its ends are is their own secret.
+   *
+   * @param endpoint null: the mesh does not know it
+   */
+  static ConnectionFacts passed(
+      InetSocketAddress source,
+      InetSocketAddress address,
+      @Nullable Workload endpoint,
+      ServiceName service) {
+    return new ConnectionFacts(
+        new TrafficLabels(
+            Reporter.GATEWAY,
+            TrafficLabels.Peer.UNKNOWN,
+            serviceName(service),
+            endpoint == null ? TrafficLabels.Peer.UNKNOWN : peer(endpoint, ""),
+            SecurityPolicy.UNKNOWN,
+            locality(null, endpoint)),
+        source,
+        "",
+        address,
+        "",
+        endpoint == null ? "" : endpoint.name());
+  }
+
   /** A connection that came as plain TCP. */
   static ConnectionFacts plainInbound(
       Workload local,

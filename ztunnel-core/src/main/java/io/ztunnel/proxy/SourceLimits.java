@@ -1,17 +1,20 @@
 package io.ztunnel.proxy;
 
+import io.netty.util.NetUtil;
 import io.ztunnel.hbone.TlsPeer;
+import io.ztunnel.telemetry.ConnectionFailure;
+import java.net.InetSocketAddress;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What each client identity has of a gateway, and how much it may have: so one of them cannot take
- * all of the descriptors and memory that the others need. Thread-safe; only identities that have
- * something are kept.
+ * What each source has of a gateway, and how much it may have: so one of them cannot take all of
+ * the descriptors and memory that the others need. A source is a client identity or, of TLS that is
+ * passed on, an address. Thread-safe; only sources that have something are kept.
  */
 public final class SourceLimits {
-  /** What one identity has open. Immutable. */
+  /** What one source has open. Immutable. */
   private record Use(int connections, int tunnels) {
     static final Use NONE = new Use(0, 0);
 
@@ -24,7 +27,7 @@ public final class SourceLimits {
   private final int maxTunnels;
   private final Map<String, Use> uses = new ConcurrentHashMap<>();
 
-  /** So much for each identity. */
+  /** So much for each source. */
   public SourceLimits(int maxConnections, int maxTunnels) {
     this.maxConnections = maxConnections;
     this.maxTunnels = maxTunnels;
@@ -35,12 +38,27 @@ public final class SourceLimits {
     return peer.identity().map(Object::toString).orElseGet(() -> String.join(",", peer.uriSans()));
   }
 
-  int maxConnections() {
-    return maxConnections;
+  /** What a client is counted by that has not said who it is: its address. */
+  static String source(InetSocketAddress client) {
+    return NetUtil.toAddressString(client.getAddress());
   }
 
-  int maxTunnels() {
-    return maxTunnels;
+  /** What became of a connection that was not counted. */
+  ConnectionFailure tooManyConnections(String source) {
+    return new ConnectionFailure.SourceLimitReached(
+        ConnectionFailure.SourceLimit.CONNECTIONS, source, maxConnections);
+  }
+
+  /** What became of a tunnel that was not counted. */
+  ConnectionFailure tooManyTunnels(String source) {
+    return new ConnectionFailure.SourceLimitReached(
+        ConnectionFailure.SourceLimit.TUNNELS, source, maxTunnels);
+  }
+
+  /** What would become of a tunnel of this source now, if it has too many; else null. */
+  public @Nullable ConnectionFailure refusal(String source) {
+    Use use = uses.get(source);
+    return use == null || use.tunnels < maxTunnels ? null : tooManyTunnels(source);
   }
 
   /** Counts a connection; false, and nothing is counted, if there are too many. */
@@ -79,7 +97,7 @@ public final class SourceLimits {
     uses.computeIfPresent(source, (_, use) -> new Use(use.connections, use.tunnels - 1).orNull());
   }
 
-  /** The identities that have something. */
+  /** The sources that have something. */
   public int sources() {
     return uses.size();
   }

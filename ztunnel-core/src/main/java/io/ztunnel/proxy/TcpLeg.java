@@ -21,9 +21,9 @@ import org.jspecify.annotations.Nullable;
  * The TCP end of a relay. Confined to the channel's event loop, which is the relay's.
  *
  * <p>The channel has auto-read off until the relay starts and half-closure allowed. What arrives
- * all the same before (epoll reads on when the peer has ended) is kept, bounded by the socket's
- * receive buffer. Buffers read are passed on; buffers written belong to the channel. An error of
- * the socket ends the relay.
+ * all the same before (epoll reads on when the peer has ended; what was peeked at) is kept, bounded
+ * by the socket's receive buffer. Buffers read are passed on; buffers written belong to the
+ * channel. An error of the socket ends the relay.
  */
 final class TcpLeg extends Leg {
   /**
@@ -69,19 +69,27 @@ final class TcpLeg extends Leg {
     return earlyError != null || !channel.isActive();
   }
 
+  /** Why it {@link #isLost}, in one line. */
+  String lostBecause() {
+    return earlyError == null ? "connection closed" : SocketErrors.text(earlyError);
+  }
+
   @Override
   void start(Relay relay) {
     assert channel.eventLoop().inEventLoop();
     this.relay = relay;
+    boolean isAny = !early.isEmpty();
     ByteBuf payload = early.poll();
     while (payload != null) {
       relay.onData(this, payload);
       payload = early.poll();
     }
+    if (isAny) {
+      relay.onReadComplete(this);
+    }
     if (earlyError != null) {
       relay.onBroken(this, earlyError);
     } else if (earlyEnd) {
-      relay.onReadComplete(this);
       relay.onEndOfInput(this);
     } else if (!channel.isActive()) {
       relay.onBroken(this, new IOException("connection closed"));

@@ -8,6 +8,8 @@ public enum EndpointFate {
   GATEWAYS_AVOIDED("avoided: all its gateways failed lately, or for this connection"),
   WORKLOAD_UNKNOWN("dropped: its workload is not known"),
   UNREACHABLE("dropped: no address, no host name, no gateway"),
+  ELSEWHERE("dropped: it is not in this network, or has no address"),
+  NO_TUNNELS("dropped: it takes no tunnels"),
   PORT_NOT_SERVED("dropped: it does not serve the port"),
   TOO_FAR("dropped: it does not meet all preferences of a Strict service"),
   NO_CAPACITY("dropped: its capacity is 0");

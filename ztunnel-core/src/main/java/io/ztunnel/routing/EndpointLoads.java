@@ -1,29 +1,38 @@
 package io.ztunnel.routing;
 
+import io.ztunnel.mesh.NamespacedHostname;
 import java.util.IntSummaryStatistics;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * How many tunnels a gateway has open to each endpoint, by workload uid. Any thread; only endpoints
- * with a tunnel are kept.
+ * How many tunnels a gateway has open to each endpoint of each service. A pod that serves two
+ * services counts for each by itself, as in Envoy: else the kept tunnels of one service would drive
+ * the other one's connections away from it. Any thread; only endpoints with a tunnel are kept.
  */
 public final class EndpointLoads {
-  private final Map<String, Integer> open = new ConcurrentHashMap<>();
+  /**
+   * An endpoint as one service sees it. Immutable.
+   *
+   * @param endpoint the uid of the workload, or an address that the mesh does not know
+   */
+  public record Key(NamespacedHostname service, String endpoint) {}
 
-  /** A tunnel goes to the workload of this uid from now on, or is about to. */
-  public void opened(String workloadUid) {
-    open.merge(workloadUid, 1, Integer::sum);
+  private final Map<Key, Integer> open = new ConcurrentHashMap<>();
+
+  /** A tunnel goes to this endpoint from now on, or is about to. */
+  public void opened(Key endpoint) {
+    open.merge(endpoint, 1, Integer::sum);
   }
 
   /** A tunnel that was opened is over. */
-  public void closed(String workloadUid) {
-    open.computeIfPresent(workloadUid, (_, tunnels) -> tunnels == 1 ? null : tunnels - 1);
+  public void closed(Key endpoint) {
+    open.computeIfPresent(endpoint, (_, tunnels) -> tunnels == 1 ? null : tunnels - 1);
   }
 
-  /** The tunnels to the workload of this uid. */
-  public int of(String workloadUid) {
-    return open.getOrDefault(workloadUid, 0);
+  /** The tunnels to this endpoint. */
+  public int of(Key endpoint) {
+    return open.getOrDefault(endpoint, 0);
   }
 
   /** The numbers of tunnels of all endpoints that have one; a pass over them. */

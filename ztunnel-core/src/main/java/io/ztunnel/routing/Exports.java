@@ -5,6 +5,7 @@ import io.ztunnel.mesh.Workload;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /** Which services a gateway serves to other networks. Immutable. */
 public sealed interface Exports {
@@ -14,11 +15,38 @@ public sealed interface Exports {
    * with identities of such endpoints.
    */
   record Global() implements Exports {
+    /** By what a service is seen to be of several networks. */
+    private enum Sign {
+      ADDRESS("it has an address in another network"),
+      IDENTITIES("it has identities of endpoints in another network"),
+      ENDPOINTS("it has endpoints behind another network's gateway");
+
+      private final String text;
+
+      Sign(String text) {
+        this.text = text;
+      }
+    }
+
     @Override
     public boolean contains(Service service, String network) {
-      return service.vips().stream().anyMatch(vip -> !vip.network().equals(network))
-          || !service.subjectAltNames().isEmpty()
-          || hasEndpointsElsewhere(service, network);
+      return sign(service, network) != null;
+    }
+
+    @Override
+    public String reason(Service service, String network) {
+      Sign sign = sign(service, network);
+      return sign == null ? "nothing of it is seen in another network" : sign.text;
+    }
+
+    private static @Nullable Sign sign(Service service, String network) {
+      if (service.vips().stream().anyMatch(vip -> !vip.network().equals(network))) {
+        return Sign.ADDRESS;
+      }
+      if (!service.subjectAltNames().isEmpty()) {
+        return Sign.IDENTITIES;
+      }
+      return hasEndpointsElsewhere(service, network) ? Sign.ENDPOINTS : null;
     }
 
     private static boolean hasEndpointsElsewhere(Service service, String network) {
@@ -48,8 +76,24 @@ public sealed interface Exports {
 
     @Override
     public boolean contains(Service service, String network) {
-      return patterns.stream()
-          .anyMatch(pattern -> pattern.matches(service.namespace(), service.hostname()));
+      return match(service) != null;
+    }
+
+    @Override
+    public String reason(Service service, String network) {
+      ExportPattern pattern = match(service);
+      return pattern == null
+          ? "no pattern of GATEWAY_EXPORTS matches"
+          : "pattern " + pattern + " matches";
+    }
+
+    private @Nullable ExportPattern match(Service service) {
+      for (ExportPattern pattern : patterns) {
+        if (pattern.matches(service.namespace(), service.hostname())) {
+          return pattern;
+        }
+      }
+      return null;
     }
 
     @Override
@@ -64,6 +108,9 @@ public sealed interface Exports {
    * @param network the gateway's own
    */
   boolean contains(Service service, String network);
+
+  /** Why it is served, or is not, for people. */
+  String reason(Service service, String network);
 
   /**
    * Reads a list of patterns with commas between them; the empty text stands for the global ones.

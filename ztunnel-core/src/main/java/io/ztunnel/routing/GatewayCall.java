@@ -23,11 +23,22 @@ public record GatewayCall(
   /** What kind of proxy asks, as far as it matters (Istio: {@code x-istio-source}). */
   public enum Caller {
     /** That of a node, a sidecar, or one that does not say. */
-    NODE,
+    NODE("node"),
     /** A waypoint, which has done what the service's own waypoint would do. */
-    WAYPOINT,
+    WAYPOINT("waypoint"),
     /** An ingress gateway. */
-    INGRESS;
+    INGRESS("gateway");
+
+    private final String text;
+
+    Caller(String text) {
+      this.text = text;
+    }
+
+    /** For people; as the header has it, where it has it. */
+    public String text() {
+      return text;
+    }
 
     /** Of the header's value; null without one. */
     public static Caller of(@Nullable String istioSource) {

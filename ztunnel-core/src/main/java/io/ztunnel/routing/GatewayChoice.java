@@ -1,43 +1,48 @@
 package io.ztunnel.routing;
 
+import io.ztunnel.mesh.Endpoint;
 import io.ztunnel.mesh.EndpointSet;
 import io.ztunnel.mesh.LoadBalancer;
-import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.PortMap;
 import io.ztunnel.mesh.Protocol;
 import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.Workload;
 import java.util.Set;
-import java.util.function.Predicate;
-import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Chooses an endpoint of a service for a gateway: one of its own network that takes tunnels, the
- * nearest by the service's preferences, and of those the one with the fewest tunnels for its
- * capacity. One that failed lately is chosen only when there is no other, and one that failed for
- * this very tunnel only when there is none of those either. Confined to the thread that chooses.
+ * Chooses an endpoint of a service for a gateway: one of its own network that takes what is passed
+ * on, the nearest by the service's preferences, and of those the one with the fewest tunnels for
+ * its capacity. One that failed lately is chosen only when there is no other, and one that failed
+ * for this very tunnel only when there is none of those either. Confined to the thread that
+ * chooses.
  *
  * <p>Few endpoints are all compared. Of many, two are drawn by capacity and compared, which keeps
  * loads nearly as even at a fixed cost.
  */
 final class GatewayChoice {
+  /** What an endpoint is to take. */
+  enum Taking {
+    /** A tunnel. */
+    TUNNEL,
+    /** A tunnel, as a waypoint: for whatever port. */
+    WAYPOINT,
+    /** A connection to its own target port. */
+    CONNECTION
+  }
+
   /** Up to so many are compared with each other. */
   private static final int FEW = 32;
 
   /** How often one is drawn for each of the two, before all are looked at. */
   private static final int DRAWS = 8;
 
-  private final MeshView view;
-  private final String network;
+  private final GatewayScene scene;
   private final Service service;
   private final EndpointSet endpoints;
   private final int port;
-  private final ResolutionMode mode;
+  private final Taking taking;
   private final Set<String> failed;
-  private final Predicate<String> setAside;
-  private final EndpointLoads loads;
-  private final RandomGenerator random;
   private final Nearness nearness;
 
   private int candidates;
@@ -46,46 +51,44 @@ final class GatewayChoice {
   private int ties;
   private @Nullable Workload best;
 
-  GatewayChoice(
-      MeshView view,
-      String network,
-      GatewayCall call,
-      Service service,
-      int port,
-      ResolutionMode mode,
-      Predicate<String> setAside,
-      EndpointLoads loads,
-      RandomGenerator random) {
-    this.view = view;
-    this.network = network;
+  GatewayChoice(GatewayScene scene, Service service, int port, Taking taking) {
+    this.scene = scene;
     this.service = service;
     this.endpoints = service.endpoints();
     this.port = port;
-    this.mode = mode;
-    this.failed = call.failed();
-    this.setAside = setAside;
-    this.loads = loads;
-    this.random = random;
-    Workload gateway = call.gateway();
+    this.taking = taking;
+    this.failed = scene.call().failed();
+    Workload gateway = scene.call().gateway();
     this.nearness =
         gateway == null
-            ? Nearness.to(scope -> scope == LoadBalancer.Scope.NETWORK ? network : "", service)
+            ? Nearness.to(
+                scope -> scope == LoadBalancer.Scope.NETWORK ? scene.network() : "", service)
             : Nearness.to(gateway, service);
   }
 
   /** The workload; null when there is none that can be used. */
   @Nullable Workload choose() {
-    if (endpoints.size() > FEW && !endpoints.hasNamed()) {
-      Workload drawn = lessLoadedOfTwo();
-      if (drawn != null) {
-        candidates = endpoints.size();
-        return drawn;
-      }
+    Workload chosen = few() ? null : lessLoadedOfTwo();
+    if (chosen == null) {
+      chosen = leastLoaded();
+    } else {
+      candidates = endpoints.size();
     }
+    if (scene.trace().isOn()) {
+      explain(chosen);
+    }
+    return chosen;
+  }
+
+  private boolean few() {
+    return endpoints.size() <= FEW || endpoints.hasNamed();
+  }
+
+  private @Nullable Workload leastLoaded() {
     endpoints.forEachWorkload(workload -> consider(workload, endpoints.ports(workload)));
     endpoints.forEachNamed(
         endpoint -> {
-          Workload workload = view.workload(endpoint.workloadUid());
+          Workload workload = scene.view().workload(endpoint.workloadUid());
           if (workload != null) {
             consider(workload, endpoint.ports());
           }
@@ -107,8 +110,8 @@ final class GatewayChoice {
 
   private @Nullable Workload draw(NearestGroups nearest) {
     for (int i = 0; i < DRAWS && !nearest.isEmpty(); i++) {
-      Workload workload = nearest.draw(random);
-      if (canServe(workload, endpoints.ports(workload)) && tier(workload) == 0) {
+      Workload workload = nearest.draw(scene.random());
+      if (fate(workload, endpoints.ports(workload)) == EndpointFate.USABLE) {
         return workload;
       }
     }
@@ -116,19 +119,33 @@ final class GatewayChoice {
   }
 
   private void consider(Workload workload, PortMap ports) {
-    int rank = nearness.of(workload);
-    if (rank < 0 || workload.capacity() == 0 || !canServe(workload, ports)) {
+    int tier =
+        switch (fate(workload, ports)) {
+          case USABLE -> 0;
+          case SET_ASIDE -> 1;
+          case FAILED_ALREADY -> 2;
+          case GATEWAYS_AVOIDED,
+              WORKLOAD_UNKNOWN,
+              UNREACHABLE,
+              ELSEWHERE,
+              NO_TUNNELS,
+              PORT_NOT_SERVED,
+              TOO_FAR,
+              NO_CAPACITY ->
+              -1;
+        };
+    if (tier < 0) {
       return;
     }
     candidates++;
-    int tier = tier(workload);
+    int rank = nearness.of(workload);
     int better = best == null ? -1 : compare(workload, tier, rank, best);
     if (better < 0) {
       best = workload;
       bestTier = tier;
       bestRank = rank;
       ties = 1;
-    } else if (better == 0 && random.nextInt(++ties) == 0) {
+    } else if (better == 0 && scene.random().nextInt(++ties) == 0) {
       best = workload; // each of those that are equal has the same chance in the end
     }
   }
@@ -142,38 +159,80 @@ final class GatewayChoice {
 
   /** By the tunnels per capacity that each would have with one more. */
   private int compareLoads(Workload one, Workload other) {
-    long ofOne = (loads.of(one.uid()) + 1L) * other.capacity();
-    long ofOther = (loads.of(other.uid()) + 1L) * one.capacity();
+    long ofOne = (tunnels(one) + 1L) * other.capacity();
+    long ofOther = (tunnels(other) + 1L) * one.capacity();
     return Long.compare(ofOne, ofOther);
   }
 
-  private int tier(Workload workload) {
-    String uid = workload.uid();
-    if (failed.contains(uid)) {
-      return 2;
-    }
-    return setAside.test(uid) ? 1 : 0;
+  private int tunnels(Workload workload) {
+    return scene.loads().of(load(workload));
   }
 
-  private boolean canServe(Workload workload, PortMap ports) {
-    return workload.network().equals(network)
-        && workload.hasIps()
-        && takesTunnels(workload)
-        && servesPort(ports);
+  /** What an endpoint's tunnels are counted by. */
+  EndpointLoads.Key load(Workload workload) {
+    return new EndpointLoads.Key(service.key(), workload.uid());
+  }
+
+  private EndpointFate fate(Workload workload, PortMap ports) {
+    if (!workload.network().equals(scene.network()) || !workload.hasIps()) {
+      return EndpointFate.ELSEWHERE;
+    }
+    if (!takesTunnels(workload)) {
+      return EndpointFate.NO_TUNNELS;
+    }
+    if (!servesPort(ports)) {
+      return EndpointFate.PORT_NOT_SERVED;
+    }
+    if (nearness.of(workload) < 0) {
+      return EndpointFate.TOO_FAR;
+    }
+    if (workload.capacity() == 0) {
+      return EndpointFate.NO_CAPACITY;
+    }
+    if (failed.contains(workload.uid())) {
+      return EndpointFate.FAILED_ALREADY;
+    }
+    return scene.setAside().test(workload.uid()) ? EndpointFate.SET_ASIDE : EndpointFate.USABLE;
   }
 
   /** A waypoint always does. */
   private boolean takesTunnels(Workload workload) {
-    return switch (mode) {
-      case STANDARD -> workload.protocol() == Protocol.HBONE || workload.nativeTunnel();
-      case WAYPOINT -> true;
+    return switch (taking) {
+      case TUNNEL -> workload.protocol() == Protocol.HBONE || workload.nativeTunnel();
+      case WAYPOINT, CONNECTION -> true;
     };
   }
 
   private boolean servesPort(PortMap ports) {
-    return switch (mode) {
-      case STANDARD -> service.ports().target(port) != 0 || ports.contains(port);
+    return switch (taking) {
+      case TUNNEL -> service.ports().target(port) != 0 || ports.contains(port);
       case WAYPOINT -> true;
+      case CONNECTION -> service.targetPort(ports, port) > 0;
     };
+  }
+
+  /** Tells of every endpoint, by the rules of the choice. */
+  private void explain(@Nullable Workload chosen) {
+    RouteTrace trace = scene.trace();
+    trace.step(new RouteStep.ServiceEntered(service, port));
+    for (Endpoint endpoint : endpoints.sorted()) {
+      Workload workload = scene.view().workload(endpoint.workloadUid());
+      if (workload == null) {
+        trace.step(
+            new RouteStep.EndpointJudged(
+                endpoint.workloadUid(), EndpointFate.WORKLOAD_UNKNOWN, -1));
+        continue;
+      }
+      EndpointFate fate = fate(workload, endpoint.ports());
+      trace.step(new RouteStep.EndpointJudged(workload.uid(), fate, nearness.of(workload)));
+      int tunnels = tunnels(workload);
+      if (tunnels > 0) {
+        trace.step(new RouteStep.EndpointLoaded(tunnels, workload.capacity()));
+      }
+    }
+    trace.step(
+        chosen == null
+            ? new RouteStep.NoEndpointChosen(service, port)
+            : new RouteStep.LeastLoadedChosen(chosen, candidates));
   }
 }

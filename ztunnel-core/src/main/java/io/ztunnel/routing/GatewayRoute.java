@@ -9,9 +9,14 @@ import java.net.InetSocketAddress;
  *
  * @param service what was asked for
  * @param endpoint an endpoint of it, or of its waypoint
+ * @param load what its tunnels are counted by
  * @param address where the endpoint takes tunnels
  * @param otherEndpoints how many others could be tried if this one failed
  */
 public record GatewayRoute(
-    Service service, Workload endpoint, InetSocketAddress address, int otherEndpoints)
+    Service service,
+    Workload endpoint,
+    EndpointLoads.Key load,
+    InetSocketAddress address,
+    int otherEndpoints)
     implements GatewayResult {}

@@ -11,6 +11,7 @@ import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.Workload;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.util.Set;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.random.RandomGenerator;
@@ -42,54 +43,99 @@ public final class GatewayRouter {
    * Decides about one tunnel.
    *
    * @param setAside whether the workload of a uid failed lately and should be avoided
+   * @param trace is told the steps
    */
-  public GatewayResult route(GatewayCall call, MeshView view, Predicate<String> setAside) {
+  public GatewayResult route(
+      GatewayCall call, MeshView view, Predicate<String> setAside, RouteTrace trace) {
+    GatewayScene scene = scene(call, view, setAside, trace);
     Service service = service(call, view);
     if (service == null) {
       return new GatewayRefusal.UnknownService(call.authority());
     }
-    if (!isExported(service)) {
+    boolean exported = isExported(service);
+    if (trace.isOn()) {
+      trace.step(new RouteStep.ServiceNamed(call.authority(), service));
+      String reason = settings.exports().reason(service, settings.network());
+      trace.step(new RouteStep.ExportJudged(service, exported, reason));
+    }
+    if (!exported) {
       return new GatewayRefusal.NotExported(service);
     }
-    if (!service.ports().contains(call.authority().port())) {
-      return new GatewayRefusal.UnknownPort(service, call.authority().port());
+    int port = call.authority().port();
+    if (!service.ports().contains(port)) {
+      if (trace.isOn()) {
+        trace.step(new RouteStep.PortUnknown(service, port));
+      }
+      return new GatewayRefusal.UnknownPort(service, port);
     }
-    RandomGenerator chance = random.get();
-    GatewayAddress waypoint =
-        passesWaypoint(call, service) ? service.waypoints().draw(chance) : null;
+    GatewayAddress waypoint = waypoint(scene, service);
     if (waypoint == null) {
-      return toEndpoint(
-          service,
-          service,
-          new GatewayChoice(
-              view,
-              settings.network(),
-              call,
-              service,
-              call.authority().port(),
-              ResolutionMode.STANDARD,
-              setAside,
-              loads,
-              chance));
+      return toTunnel(
+          service, service, new GatewayChoice(scene, service, port, GatewayChoice.Taking.TUNNEL));
     }
     return switch (find(waypoint, service, view)) {
       case null -> new GatewayRefusal.UnknownWaypoint(service, waypoint.destination());
       case Workload workload -> toWaypoint(service, waypoint, workload);
       case Service waypoints ->
-          toEndpoint(
+          toTunnel(
               service,
               waypoints,
               new GatewayChoice(
-                  view,
-                  settings.network(),
-                  call,
-                  waypoints,
-                  waypoint.hboneMtlsPort(),
-                  ResolutionMode.WAYPOINT,
-                  setAside,
-                  loads,
-                  chance));
+                  scene, waypoints, waypoint.hboneMtlsPort(), GatewayChoice.Taking.WAYPOINT));
     };
+  }
+
+  /**
+   * Decides about one TLS connection that is passed on as it is: to an endpoint's own port, whether
+   * the service is exported or not. A name that the mesh does not know is an {@link
+   * GatewayRefusal.UnknownService}.
+   *
+   * @param gateway the mesh's record of the gateway itself, if it has one
+   * @param failed uids of workloads that failed for this connection
+   */
+  public GatewayResult pass(
+      TlsPassthrough asked,
+      @Nullable Workload gateway,
+      Set<String> failed,
+      MeshView view,
+      Predicate<String> setAside) {
+    int port = asked.targetPort();
+    GatewayCall call =
+        new GatewayCall(
+            new Authority.Host(asked.host(), port), GatewayCall.Caller.NODE, null, gateway, failed);
+    Service service = service(asked, view);
+    if (service == null) {
+      return new GatewayRefusal.UnknownService(call.authority());
+    }
+    if (!service.ports().contains(port)) {
+      return new GatewayRefusal.UnknownPort(service, port);
+    }
+    GatewayScene scene = scene(call, view, setAside, RouteTrace.OFF);
+    var choice = new GatewayChoice(scene, service, port, GatewayChoice.Taking.CONNECTION);
+    Workload workload = choice.choose();
+    return workload == null
+        ? new GatewayRefusal.NoEndpoint(service, service)
+        : new GatewayRoute(
+            service,
+            workload,
+            choice.load(workload),
+            address(service, workload, service.targetPort(workload.uid(), port)),
+            choice.others());
+  }
+
+  private static @Nullable Service service(TlsPassthrough asked, MeshView view) {
+    for (String name : asked.names()) {
+      Service service = view.service(name, null);
+      if (service != null) {
+        return service;
+      }
+    }
+    return null;
+  }
+
+  private GatewayScene scene(
+      GatewayCall call, MeshView view, Predicate<String> setAside, RouteTrace trace) {
+    return new GatewayScene(view, settings.network(), call, setAside, loads, random.get(), trace);
   }
 
   /**
@@ -109,6 +155,24 @@ public final class GatewayRouter {
 
   private boolean isExported(Service service) {
     return settings.exports().contains(service, settings.network());
+  }
+
+  /** The one that the tunnel passes; null: none. */
+  private static @Nullable GatewayAddress waypoint(GatewayScene scene, Service service) {
+    GatewayAddress waypoint = service.waypoints().draw(scene.random());
+    if (waypoint == null) {
+      return null;
+    }
+    boolean passes = passesWaypoint(scene.call(), service);
+    if (scene.trace().isOn()) {
+      scene
+          .trace()
+          .step(
+              passes
+                  ? new RouteStep.ServiceWaypoint(service, waypoint)
+                  : new RouteStep.WaypointNotPassed(service, scene.call().caller()));
+    }
+    return passes ? waypoint : null;
   }
 
   private static boolean passesWaypoint(GatewayCall call, Service service) {
@@ -133,25 +197,35 @@ public final class GatewayRouter {
 
   private GatewayResult toWaypoint(Service service, GatewayAddress waypoint, Workload workload) {
     return workload.network().equals(settings.network()) && workload.hasIps()
-        ? new GatewayRoute(service, workload, address(service, workload), 0)
+        ? new GatewayRoute(
+            service,
+            workload,
+            new EndpointLoads.Key(service.key(), workload.uid()),
+            address(service, workload, settings.hbonePort()),
+            0)
         : new GatewayRefusal.UnknownWaypoint(service, waypoint.destination());
   }
 
-  private GatewayResult toEndpoint(Service service, Service chosenFrom, GatewayChoice choice) {
+  private GatewayResult toTunnel(Service service, Service chosenFrom, GatewayChoice choice) {
     Workload workload = choice.choose();
     return workload == null
         ? new GatewayRefusal.NoEndpoint(service, chosenFrom)
-        : new GatewayRoute(service, workload, address(chosenFrom, workload), choice.others());
+        : new GatewayRoute(
+            service,
+            workload,
+            choice.load(workload),
+            address(chosenFrom, workload, settings.hbonePort()),
+            choice.others());
   }
 
   /** The first address that the service allows, or else the first. */
-  private InetSocketAddress address(Service service, Workload workload) {
+  private static InetSocketAddress address(Service service, Workload workload, int port) {
     IpFamilies families = service.ipFamilies();
     InetAddress ip =
         workload.ips().stream()
             .filter(candidate -> families == null || families.allows(candidate))
             .findFirst()
             .orElseGet(() -> workload.ips().getFirst());
-    return new InetSocketAddress(ip, settings.hbonePort());
+    return new InetSocketAddress(ip, port);
   }
 }

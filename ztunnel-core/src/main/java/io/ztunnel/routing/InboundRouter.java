@@ -3,12 +3,10 @@ package io.ztunnel.routing;
 import io.ztunnel.hbone.Authority;
 import io.ztunnel.mesh.Addressable;
 import io.ztunnel.mesh.ApplicationTunnel;
-import io.ztunnel.mesh.Endpoint;
 import io.ztunnel.mesh.GatewayAddress;
 import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.NamespacedHostname;
 import io.ztunnel.mesh.NetworkAddress;
-import io.ztunnel.mesh.PortMap;
 import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.WeightedWaypoint;
 import io.ztunnel.mesh.Workload;
@@ -78,7 +76,7 @@ public final class InboundRouter {
     if (service == null) {
       return new InboundFailure.UnknownHostname(requested.name());
     }
-    int port = targetPort(service, local, requested.port());
+    int port = service.targetPort(local.uid(), requested.port());
     if (port <= 0) {
       return new InboundFailure.NoPort(requested);
     }
@@ -119,12 +117,6 @@ public final class InboundRouter {
                   destination.getAddress() instanceof Inet6Address ? "::1" : "127.0.0.1"),
               destination.getPort());
     };
-  }
-
-  private static int targetPort(Service service, Workload local, int servicePort) {
-    Endpoint endpoint = service.endpoints().get(local.uid());
-    int own = endpoint == null ? PortMap.ABSENT : endpoint.ports().target(servicePort);
-    return own != PortMap.ABSENT ? own : service.ports().target(servicePort);
   }
 
   /**

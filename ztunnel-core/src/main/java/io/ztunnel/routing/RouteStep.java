@@ -1,5 +1,6 @@
 package io.ztunnel.routing;
 
+import io.ztunnel.hbone.Authority;
 import io.ztunnel.mesh.Addressable;
 import io.ztunnel.mesh.GatewayAddress;
 import io.ztunnel.mesh.NetworkAddress;
@@ -59,6 +60,27 @@ public sealed interface RouteStep {
 
   /** No endpoint of the service can be used, or the one chosen serves no such port. */
   record NoEndpointChosen(Service service, int port) implements RouteStep {}
+
+  // Of gateways between networks.
+
+  /** The authority of a tunnel names this service. */
+  record ServiceNamed(Authority authority, Service service) implements RouteStep {}
+
+  /** Whether a gateway serves the service to other networks, and why. */
+  record ExportJudged(Service service, boolean exported, String reason) implements RouteStep {}
+
+  /** The service has waypoints, and the caller has done or need not have done their work. */
+  record WaypointNotPassed(Service service, GatewayCall.Caller caller) implements RouteStep {}
+
+  /** A gateway has this many tunnels open to the endpoint that was judged just before. */
+  record EndpointLoaded(int tunnels, long capacity) implements RouteStep {}
+
+  /**
+   * The endpoint with the fewest tunnels for its capacity was chosen.
+   *
+   * @param candidates among how many; of very many only two are compared
+   */
+  record LeastLoadedChosen(Workload workload, int candidates) implements RouteStep {}
 
   /** Of the addresses of the workload this one is used. */
   record AddressSelected(Workload workload, InetAddress address) implements RouteStep {}

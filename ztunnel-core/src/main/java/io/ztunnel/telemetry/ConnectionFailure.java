@@ -121,7 +121,7 @@ public sealed interface ConnectionFailure {
   }
 
   /**
-   * The CONNECT named a host that leads nowhere.
+   * The CONNECT, or a gateway's configuration, named a host that leads nowhere.
    *
    * @param message which of its parts is missing
    */
@@ -141,6 +141,11 @@ public sealed interface ConnectionFailure {
     public static HostnameUnresolved withoutAddress(String hostname) {
       return new HostnameUnresolved(
           "requested service " + hostname + " found, but has no IP addresses");
+    }
+
+    /** The name service has no address for it. */
+    public static HostnameUnresolved byNameService(String hostname, String answer) {
+      return new HostnameUnresolved("no address for hostname: " + hostname + ": " + answer);
     }
 
     @Override
@@ -203,7 +208,24 @@ public sealed interface ConnectionFailure {
     }
   }
 
-  /** What a gateway limits for each client identity. */
+  /**
+   * A TLS client asked a gateway for a server that it does not pass on to on this port.
+   *
+   * @param name empty: it named none, or did not speak TLS
+   */
+  record ServerNameUnknown(String name) implements ConnectionFailure {
+    @Override
+    public String reason() {
+      return "server_name_unknown";
+    }
+
+    @Override
+    public String message() {
+      return name.isEmpty() ? "no TLS server name was given" : "no server of this name: " + name;
+    }
+  }
+
+  /** What a gateway limits for each source. */
   enum SourceLimit {
     CONNECTIONS("connections"),
     TUNNELS("tunnels");
@@ -215,8 +237,12 @@ public sealed interface ConnectionFailure {
     }
   }
 
-  /** The client's identity has as much of a gateway as one may have. */
-  record SourceLimitReached(SourceLimit limit, String identity, int max)
+  /**
+   * The client has as much of a gateway as one may have.
+   *
+   * @param source its identity or, where it showed none, its address
+   */
+  record SourceLimitReached(SourceLimit limit, String source, int max)
       implements ConnectionFailure {
     @Override
     public String reason() {
@@ -225,7 +251,7 @@ public sealed interface ConnectionFailure {
 
     @Override
     public String message() {
-      return "too many %s of one source: %s has %d".formatted(limit.text, identity, max);
+      return "too many %s of one source: %s has %d".formatted(limit.text, source, max);
     }
 
     @Override

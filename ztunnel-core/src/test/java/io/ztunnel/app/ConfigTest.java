@@ -17,6 +17,7 @@ import io.ztunnel.app.Config.TlsProvider;
 import io.ztunnel.app.Config.Transport;
 import io.ztunnel.routing.ExportPattern;
 import io.ztunnel.routing.Exports;
+import io.ztunnel.routing.TlsPassthrough;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -438,14 +439,19 @@ class ConfigTest {
             "POD_NAMESPACE", "istio-system",
             "SERVICE_ACCOUNT", "gw",
             "GATEWAY_EXPORTS", "shop/*, */api.*",
-            "GATEWAY_MAX_SOURCE_TUNNELS", "7");
+            "GATEWAY_MAX_SOURCE_TUNNELS", "7",
+            "GATEWAY_POLICIES", "true",
+            "GATEWAY_PASSTHROUGH", "15012:istiod.istio-system.svc:15012",
+            "CLUSTER_DOMAIN", "td.local");
     assertEquals(
         new Mode.Gateway(
             new Config.OwnWorkload("gw-1", "istio-system", "gw", "cluster.local"),
             new Exports.Listed(
                 List.of(new ExportPattern("shop", "*"), new ExportPattern("*", "api.*"))),
             2_000,
-            7),
+            7,
+            true,
+            TlsPassthrough.parse("15012:istiod.istio-system.svc:15012", "td.local")),
         config.mode());
     assertFalse(config.dns().proxy());
     assertNull(config.sockets().packetMark());
@@ -473,6 +479,14 @@ class ConfigTest {
         "invalid env var GATEWAY_MAX_SOURCE_CONNECTIONS=0"
             + " (expected: a whole number from 1 to 1000000)",
         refusal(with(self, "GATEWAY_MAX_SOURCE_CONNECTIONS", "0")));
+    assertEquals(
+        "invalid env var GATEWAY_PASSTHROUGH=15012 (expected: port:host:port, as in"
+            + " 15012:istiod.istio-system.svc:15012)",
+        refusal(with(self, "GATEWAY_PASSTHROUGH", "15012")));
+    assertEquals(
+        "invalid env var GATEWAY_PASSTHROUGH=15020:a.example:1 (port 15020 is the gateway's own,"
+            + " expected: another one than [15000, 15008, 15020, 15021])",
+        refusal(with(self, "GATEWAY_PASSTHROUGH", "443:a.example:1,15020:a.example:1")));
   }
 
   private static String[] with(String[] variables, String name, String value) {

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufUtil;
 import io.netty.buffer.PooledByteBufAllocator;
 import io.netty.buffer.Unpooled;
@@ -171,6 +172,22 @@ class RelayTest {
           "early", new String(up.app().getInputStream().readAllBytes(), StandardCharsets.US_ASCII));
       up.app().close();
       assertEquals(RelayEnd.DONE, recorder.awaitEnd());
+    }
+  }
+
+  @Test
+  void whatWasReadBeforeTheRelayStartedIsSentAtOnce() throws Exception {
+    try (TcpPair down = TcpPair.open(loop);
+        TcpPair up = TcpPair.open(loop)) {
+      onLoop(
+          () -> {
+            ByteBuf peeked = Unpooled.copiedBuffer("peeked", StandardCharsets.US_ASCII);
+            down.leg().channel().pipeline().fireChannelRead(peeked);
+          });
+      Relay relay = join(down.leg(), up.leg(), new Recorder());
+      assertEquals(
+          "peeked", new String(up.app().getInputStream().readNBytes(6), StandardCharsets.US_ASCII));
+      onLoop(relay::abort);
     }
   }
 

@@ -2,8 +2,10 @@ package io.ztunnel.proxy;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.net.InetSocketAddress;
 import org.junit.jupiter.api.Test;
 
 final class SourceLimitsTest {
@@ -40,5 +42,21 @@ final class SourceLimitsTest {
     assertFalse(none.openTunnel("a"));
     none.closeTunnel("a");
     assertTrue(none.openTunnel("a"));
+  }
+
+  @Test
+  void aRefusalIsForetoldOfThoseWithTooManyTunnelsOnly() {
+    assertNull(limits.refusal("a"));
+    assertTrue(limits.openTunnel("a"));
+    assertNull(limits.refusal("a"));
+    assertTrue(limits.openTunnel("a"));
+    assertEquals(limits.tooManyTunnels("a"), limits.refusal("a"));
+    assertNull(limits.refusal("b"));
+  }
+
+  @Test
+  void aClientWithoutACertificateIsCountedByItsAddress() {
+    assertEquals("192.0.2.1", SourceLimits.source(new InetSocketAddress("192.0.2.1", 1234)));
+    assertEquals("2001:db8::1", SourceLimits.source(new InetSocketAddress("2001:db8::1", 1)));
   }
 }

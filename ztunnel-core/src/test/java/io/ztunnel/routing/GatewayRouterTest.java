@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.ztunnel.hbone.Authority;
 import io.ztunnel.mesh.IpText;
 import io.ztunnel.mesh.MeshView;
+import io.ztunnel.mesh.NamespacedHostname;
 import io.ztunnel.mesh.TestMesh;
 import java.util.ArrayList;
 import java.util.List;
@@ -16,6 +17,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Predicate;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -82,7 +84,7 @@ final class GatewayRouterTest {
   private final EndpointLoads loads = new EndpointLoads();
 
   private GatewayResult route(String exports, MeshView view, GatewayCall call) {
-    return router(exports).route(call, view, uid -> false);
+    return router(exports).route(call, view, uid -> false, RouteTrace.OFF);
   }
 
   private GatewayRouter router(String exports) {
@@ -194,8 +196,9 @@ final class GatewayRouterTest {
     for (int i = 0; i < tunnels; i++) {
       GatewayRoute route =
           assertInstanceOf(
-              GatewayRoute.class, router("*/*").route(call("svc:80", null), view, setAside));
-      loads.opened(route.endpoint().uid());
+              GatewayRoute.class,
+              router("*/*").route(call("svc:80", null), view, setAside, RouteTrace.OFF));
+      loads.opened(route.load());
       reached.merge(route.endpoint().uid(), 1, Integer::sum);
     }
     return reached;
@@ -204,9 +207,17 @@ final class GatewayRouterTest {
   @Test
   void openTunnelsGoWhereTheFewestAre() {
     assertEquals(Map.of("e0", 5, "e1", 5, "e2", 5), open(endpoints(3, ""), 15, uid -> false));
-    loads.closed("e1");
-    loads.closed("e1");
+    loads.closed(new EndpointLoads.Key(new NamespacedHostname("ns", "svc"), "e1"));
+    loads.closed(new EndpointLoads.Key(new NamespacedHostname("ns", "svc"), "e1"));
     assertEquals(Map.of("e1", 2), open(endpoints(3, ""), 2, uid -> false));
+  }
+
+  @Test
+  void tunnelsOfAnotherServiceToTheSameEndpointDoNotCount() {
+    for (int i = 0; i < 100; i++) {
+      loads.opened(new EndpointLoads.Key(new NamespacedHostname("ns", "other"), "e0"));
+    }
+    assertEquals(Map.of("e0", 5, "e1", 5, "e2", 5), open(endpoints(3, ""), 15, uid -> false));
   }
 
   @Test
@@ -221,7 +232,8 @@ final class GatewayRouterTest {
     Map<String, Integer> reached = new TreeMap<>();
     MeshView view = endpoints(3, "");
     for (int i = 0; i < 3_000; i++) {
-      GatewayResult result = router("*/*").route(call("svc:80", null), view, uid -> false);
+      GatewayResult result =
+          router("*/*").route(call("svc:80", null), view, uid -> false, RouteTrace.OFF);
       reached.merge(text(result), 1, Integer::sum);
     }
     // A share of 1000 has a standard deviation of 26.
@@ -265,8 +277,9 @@ final class GatewayRouterTest {
               own.workload("gw"),
               Set.of());
       GatewayRoute route =
-          assertInstanceOf(GatewayRoute.class, router("*/*").route(call, view, uid -> false));
-      loads.opened(route.endpoint().uid());
+          assertInstanceOf(
+              GatewayRoute.class, router("*/*").route(call, view, uid -> false, RouteTrace.OFF));
+      loads.opened(route.load());
       reached.add(route.endpoint().uid());
     }
     assertEquals(Set.of("e0", "e1"), reached);
@@ -282,12 +295,114 @@ final class GatewayRouterTest {
           assertInstanceOf(
               GatewayRoute.class,
               router("*/*")
-                  .route(call("svc:80", null, "client", failed), view, uid -> uid.equals("e1")));
+                  .route(
+                      call("svc:80", null, "client", failed),
+                      view,
+                      uid -> uid.equals("e1"),
+                      RouteTrace.OFF));
       order.add(route.endpoint().uid());
       assertEquals(2 - i, route.otherEndpoints());
       failed.add(route.endpoint().uid());
     }
     assertEquals("e1", order.getLast(), order + ", seed " + seed);
     assertEquals(Set.of("e0", "e1", "e2"), failed);
+  }
+
+  private String pass(String server, MeshView view, Set<String> failed) {
+    TlsPassthrough asked = TlsPassthrough.parse("443:" + server, "cluster.local").getFirst();
+    return text(router("").pass(asked, null, failed, view, uid -> uid.equals("aside")));
+  }
+
+  /** A control plane of this network, with a pod of another one and pods that cannot be used. */
+  private static final MeshView SERVERS =
+      TestMesh.view(
+          """
+          workloads:
+          - {uid: pod, namespace: ns, workloadIps: [10.0.0.1], network: here, services: {ns/istiod.ns.svc.cluster.local: {15012: 15012, 443: 15017}}}
+          - {uid: far, namespace: ns, workloadIps: [10.0.0.2], network: far, capacity: 1000, services: {ns/istiod.ns.svc.cluster.local: {15012: 15012}}}
+          - {uid: aside, namespace: ns, workloadIps: [10.0.0.3], network: here, capacity: 1000, services: {ns/istiod.ns.svc.cluster.local: {15012: 15012}}}
+          - {uid: sick, namespace: ns, workloadIps: [10.0.0.4], network: here, capacity: 1000, status: Unhealthy, services: {ns/istiod.ns.svc.cluster.local: {15012: 15012}}}
+          - {uid: v6, namespace: ns, workloadIps: [10.0.0.5, "fd00::5"], network: here, services: {ns/outside.example: {}}}
+          services:
+          - {name: istiod, namespace: ns, hostname: istiod.ns.svc.cluster.local, vips: [here/10.1.0.1], ports: {15012: 0, 443: 0, 80: 0}}
+          - {name: outside, namespace: ns, hostname: outside.example, vips: [], ports: {443: 8443}, ipFamilies: IPv6}
+          - {name: alone, namespace: ns, hostname: alone.ns.svc.cluster.local, vips: [], ports: {443: 8443}}
+          """);
+
+  @ParameterizedTest(name = "{0}: {2}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          istiod.ns.svc:15012                | pod 10.0.0.1:15012 | a service by its short name, whether exported or not
+          istiod.ns.svc.cluster.local:443    | pod 10.0.0.1:15017 | by its whole name, to the endpoint's own port
+          istiod.ns.svc:80                   | no endpoint of ns/istiod.ns.svc.cluster.local | a port that no endpoint names
+          istiod.ns.svc:81                   | no port 81 | a port that the service does not have
+          outside.example:443                | v6 [fd00::5]:8443 | not of the cluster's domain; of the service's family
+          alone.ns.svc:443                   | no endpoint of ns/alone.ns.svc.cluster.local | nobody serves it
+          nowhere.ns.svc:443                 | unknown nowhere.ns.svc:443 | the name service may know it
+          """)
+  void aTlsConnectionGoesToTheTargetPortOfAnEndpointHere(
+      String server, String expected, String why) {
+    assertEquals(expected, pass(server, SERVERS, Set.of()), why);
+  }
+
+  @Test
+  void aTlsConnectionTriesWhatFailedLatelyAfterTheOthers() {
+    assertEquals("aside 10.0.0.3:15012", pass("istiod.ns.svc:15012", SERVERS, Set.of("pod")));
+  }
+
+  @Test
+  void theStepsOfADecisionAreTold() {
+    RecordedSteps trace = new RecordedSteps();
+    loads.opened(new EndpointLoads.Key(new NamespacedHostname("ns", "seen"), "a"));
+    GatewayRoute route =
+        assertInstanceOf(
+            GatewayRoute.class, router("").route(call("seen:80", null), VIEW, uid -> false, trace));
+    assertEquals(
+        List.of(
+            new RouteStep.ServiceNamed(new Authority.Host("seen", 80), route.service()),
+            new RouteStep.ExportJudged(
+                route.service(), true, "it has endpoints behind another network's gateway"),
+            new RouteStep.ServiceEntered(route.service(), 80),
+            new RouteStep.EndpointJudged("a", EndpointFate.USABLE, 0),
+            new RouteStep.EndpointLoaded(1, 1),
+            new RouteStep.EndpointJudged("far", EndpointFate.ELSEWHERE, 0),
+            new RouteStep.LeastLoadedChosen(route.endpoint(), 1)),
+        trace.take());
+    router("").route(call("in:80", "waypoint"), VIEW, uid -> false, trace);
+    router("").route(call("local:80", null), VIEW, uid -> false, trace);
+    router("*/nothing").route(call("sans:80", null), VIEW, uid -> false, trace);
+    router("").route(call("sans:81", null), VIEW, uid -> false, trace);
+    List<RouteStep> steps = trace.take();
+    assertEquals(
+        List.of(
+            "ServiceNamed",
+            "ExportJudged",
+            "WaypointNotPassed",
+            "ServiceEntered",
+            "EndpointJudged",
+            "LeastLoadedChosen",
+            "ServiceNamed",
+            "ExportJudged",
+            "ServiceNamed",
+            "ExportJudged",
+            "ServiceNamed",
+            "ExportJudged",
+            "PortUnknown"),
+        steps.stream().map(step -> step.getClass().getSimpleName()).toList());
+    assertEquals(
+        List.of(
+            "it has identities of endpoints in another network",
+            "nothing of it is seen in another network",
+            "no pattern of GATEWAY_EXPORTS matches",
+            "it has identities of endpoints in another network"),
+        steps.stream()
+            .flatMap(
+                step ->
+                    step instanceof RouteStep.ExportJudged judged
+                        ? Stream.of(judged.reason())
+                        : Stream.of())
+            .toList());
   }
 }

@@ -8,7 +8,6 @@ import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.ServiceName;
 import io.ztunnel.mesh.TestMesh;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -763,19 +762,7 @@ final class OutboundRouterTest {
 
   @Test
   void tellsItsSteps() {
-    List<RouteStep> steps = new ArrayList<>();
-    RouteTrace trace =
-        new RouteTrace() {
-          @Override
-          public boolean isOn() {
-            return true;
-          }
-
-          @Override
-          public void step(RouteStep step) {
-            steps.add(step);
-          }
-        };
+    RecordedSteps trace = new RecordedSteps();
     MeshView view =
         TestMesh.view(
             mesh(
@@ -805,7 +792,7 @@ final class OutboundRouterTest {
             new RouteStep.EndpointJudged("c", EndpointFate.SET_ASIDE, 0),
             new RouteStep.EndpointChosen(service, 80, TestMesh.workload(view, "a"), 8080, 3, 2),
             new RouteStep.AddressSelected(TestMesh.workload(view, "a"), TestMesh.ip("10.0.0.2"))),
-        steps);
+        trace.take());
   }
 
   private static Random seeded() {

@@ -84,6 +84,24 @@ class ConnectionFailureTest {
             503,
             "requested service a.b found, but has no IP addresses"),
         row(
+            ConnectionFailure.HostnameUnresolved.byNameService("a.b", "no addresses"),
+            "hostname_unresolved",
+            "CONNECT",
+            503,
+            "no address for hostname: a.b: no addresses"),
+        row(
+            new ConnectionFailure.ServerNameUnknown("a.b"),
+            "server_name_unknown",
+            "CONNECT",
+            503,
+            "no server of this name: a.b"),
+        row(
+            new ConnectionFailure.ServerNameUnknown(""),
+            "server_name_unknown",
+            "CONNECT",
+            503,
+            "no TLS server name was given"),
+        row(
             new ConnectionFailure.LocalWorkloadUnknown("cart-0", "shop", "cart"),
             "local_workload_unknown",
             "CONNECT",

@@ -42,7 +42,7 @@ public final class LabControlPlane implements Closeable {
   }
 
   /** Serves all nodes at the node's own address, on a free port. */
-  static LabControlPlane startForAll(Lab lab, Lab.Node node, ControlPlanePki pki)
+  public static LabControlPlane startForAll(Lab lab, Lab.Node node, ControlPlanePki pki)
       throws IOException {
     String host = node.ipv4().getHostAddress();
     return start(

@@ -10,7 +10,11 @@ import io.ztunnel.redirection.Lab;
 import java.net.InetAddress;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeSet;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -26,6 +30,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class AcrossNetworksIT {
   private static final int PORT = 8080;
+  private static final Pattern UNKNOWN_LABEL = Pattern.compile("[a-z_]+=\"unknown\"");
   private static final String PORTS = "80: 8080, 81: 8081";
   private static final String AUTHORITY = Entry.hostname("echo") + ":80";
   private static final String ECHO = "10.96.0.1";
@@ -248,6 +253,41 @@ class AcrossNetworksIT {
     assertTrue(
         Counters.sum(Counters.read(daemonAsGateway), "ztunnel_gateway_tunnels_open") > 0,
         "inner connections are kept, and with them the gateway's tunnels");
+  }
+
+  @Test
+  void nothingThatACertificateOrBaggageTellsIsUnknownAnywhereOnTheWay() throws Exception {
+    Journal.awaitRest(west);
+    Journal.awaitRest(east);
+    Counters westBefore = Counters.of(west);
+    Counters eastBefore = Counters.of(east);
+    assertEquals("hihi", PodSockets.exchange(client, ip(GLOBAL), 80, "hi"));
+    Await.until(
+        "both ends have counted",
+        () ->
+            westBefore.growth("istio_tcp_connections_closed_total", "source_cluster") == 1
+                && eastBefore.growth("istio_tcp_connections_closed_total", "source_cluster") == 1);
+    assertEquals(Set.of(), unknown(westBefore.growth("istio_tcp_").keySet()));
+    assertEquals(Set.of(), unknown(eastBefore.growth("istio_tcp_").keySet()));
+    // The pod's certificate is shown to the client only, within the tunnel.
+    Set<String> ofGateway = Counters.read(daemonAsGateway).keySet();
+    assertTrue(
+        ofGateway.stream()
+            .anyMatch(
+                series ->
+                    series.startsWith("istio_tcp_connections_opened_total")
+                        && series.contains("source_workload=\"client-app\"")),
+        ofGateway::toString);
+    assertEquals(Set.of("destination_principal=\"unknown\""), unknown(ofGateway));
+  }
+
+  /** The labels of connections that say {@code unknown}. */
+  private static Set<String> unknown(Set<String> series) {
+    return series.stream()
+        .filter(each -> each.startsWith("istio_tcp_") && each.contains("source_cluster="))
+        .flatMap(each -> UNKNOWN_LABEL.matcher(each).results())
+        .map(MatchResult::group)
+        .collect(Collectors.toCollection(TreeSet::new));
   }
 
   @Test

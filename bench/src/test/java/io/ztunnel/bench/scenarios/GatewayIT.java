@@ -216,6 +216,77 @@ class GatewayIT {
     assertEquals(Set.of("one"), answers);
   }
 
+  @Test
+  void whatTheClientSaysOfItselfIsInLogAndMetricsAndItsIdentityIsItsCertificates()
+      throws Exception {
+    Journal log = Journal.of(gateway);
+    Counters before = Counters.of(gateway);
+    ConnectRequest request =
+        new ConnectRequest(
+            authority("both"),
+            "k8s.cluster.name=west,k8s.namespace.name=fake,k8s.deployment.name=web-app,service.name=web,service.version=v7,cloud.region=r1,cloud.availability_zone=z1",
+            null,
+            null,
+            null);
+    assertEquals("one", client.connect(gatewayPod, request).exchange(""));
+    String line = log.await("both");
+    assertTrue(
+        line.contains(
+            " src.workload=\"web\" src.namespace=\"shop\" src.identity=\"%s\" src.cluster=\"west\" dst.addr="
+                .formatted(identity("client"))),
+        line);
+    assertEquals(
+        Map.of(
+            "istio_tcp_connections_closed_total{reporter=\"gateway\",source_workload=\"web-app\",source_canonical_service=\"web\",source_canonical_revision=\"v7\",source_workload_namespace=\"shop\",source_principal=\"%s\",source_app=\"web-app\",source_version=\"v7\",source_cluster=\"west\",destination_service=\"%s\",destination_service_namespace=\"shop\",destination_service_name=\"both\",destination_workload=\"one-app\",destination_canonical_service=\"one-name\",destination_canonical_revision=\"v1\",destination_workload_namespace=\"shop\",destination_principal=\"unknown\",destination_app=\"one-name\",destination_version=\"v1\",destination_cluster=\"Kubernetes\",request_protocol=\"tcp\",response_flags=\"-\",connection_security_policy=\"mutual_tls\",source_region=\"r1\",source_zone=\"z1\",destination_region=\"unknown\",destination_zone=\"unknown\"}"
+                .formatted(identity("client"), Entry.hostname("both")),
+            1.0),
+        before.growth("istio_tcp_connections_closed_total"));
+  }
+
+  private String explain(String query) throws IOException {
+    return Http.ask(gatewayPod, Http.ADMIN, "GET /debug/explain?" + query).text();
+  }
+
+  @Test
+  void anExplanationSaysWhatTheTunnelThenMeets() throws Exception {
+    String from = "src=" + identity("client") + "&dst=";
+    String passed = explain(from + Entry.hostname("both") + "&port=80");
+    assertTrue(
+        passed.startsWith(
+            """
+            CONNECT %1$s:80 from %2$s, a caller of kind node
+            gateway
+              authority %1$s:80 names service shop/%1$s, visibility Public
+              service shop/%1$s is exported to other networks: it has endpoints behind another network's gateway
+              endpoints of service shop/%1$s for its port 80: 2 known; mode Standard
+                lab//Pod/shop/both-remote: dropped: it is not in this network, or has no address
+                lab//Pod/shop/one: can be used
+            """
+                .formatted(Entry.hostname("both"), identity("client"))),
+        passed);
+    assertTrue(
+        passed.endsWith(
+            "verdict: elsewhere: passed on to lab//Pod/shop/one, which asks the policies\n"),
+        passed);
+    String refused = explain(from + Entry.hostname("private") + "&port=80");
+    assertTrue(
+        refused.contains("is not exported to other networks: nothing of it is seen")
+            && refused.endsWith("; the client hears 403\n"),
+        refused);
+    assertEquals(403, client.connect(gatewayPod, authority("private")).status());
+    String behind = explain(from + Entry.hostname("guarded") + "&port=80&caller=waypoint");
+    assertTrue(behind.contains("which a caller of kind waypoint does not pass"), behind);
+    assertTrue(behind.contains("passed on to lab//Pod/shop/behind,"), behind);
+    String unknown = explain(from + "10.99.9.9&port=80");
+    assertTrue(
+        unknown.endsWith(
+            "verdict: failed: no service for authority: 10.99.9.9:80; the client hears 404\n"),
+        unknown);
+    assertTrue(
+        explain("src=shop/client&dst=x&port=80")
+            .startsWith("src: shop/client (expected: spiffe://"));
+  }
+
   private double open(String metric) throws IOException {
     return Counters.sum(Counters.read(gateway), "ztunnel_gateway_" + metric);
   }

@@ -122,6 +122,12 @@ final class MeshClient implements Closeable {
     /** The connection whose bytes the tunnel carries, if any; of the loop. */
     private @Nullable Socket carried;
 
+    /** Whether what comes is not taken; of the loop. */
+    private boolean holding;
+
+    /** How much has come and was not taken; of the loop. */
+    private int held;
+
     @Override
     public TunnelListener onOpened(Tunnel opened, TlsPeer peer, @Nullable String baggage) {
       tunnel = opened;
@@ -151,9 +157,28 @@ final class MeshClient implements Closeable {
         }
       }
       payload.release();
-      if (tunnel != null) {
+      if (holding) {
+        held += bytes;
+      } else if (tunnel != null) {
         tunnel.consumed(bytes);
       }
+    }
+
+    /** Takes nothing from now on, so that the sender has to stop. */
+    void hold() throws IOException {
+      opened().eventLoop().execute(() -> holding = true);
+    }
+
+    /** Ends {@link #hold}. */
+    void take() throws IOException {
+      Tunnel open = opened();
+      open.eventLoop()
+          .execute(
+              () -> {
+                holding = false;
+                open.consumed(held);
+                held = 0;
+              });
     }
 
     @Override
@@ -211,6 +236,17 @@ final class MeshClient implements Closeable {
 
     /** Says the text, ends this side, and returns all that comes back. */
     String exchange(String text) throws IOException {
+      finish(text);
+      return rest();
+    }
+
+    /** All that comes until the other side ends. */
+    String rest() throws IOException {
+      return await(end);
+    }
+
+    /** Says the text and ends this side. */
+    void finish(String text) throws IOException {
       Tunnel open = opened();
       open.eventLoop()
           .execute(
@@ -218,7 +254,6 @@ final class MeshClient implements Closeable {
                 open.write(Unpooled.copiedBuffer(text, UTF_8));
                 open.shutdownOutput();
               });
-      return await(end);
     }
   }
 

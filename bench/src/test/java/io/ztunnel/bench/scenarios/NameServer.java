@@ -38,19 +38,19 @@ final class NameServer implements Closeable {
   /**
    * @param table IPv4 addresses by name; a name without any exists, others do not
    */
-  NameServer(Lab.Node node, Map<String, List<InetAddress>> table) throws IOException {
-    this(node, table, 60);
+  NameServer(Lab.Place place, Map<String, List<InetAddress>> table) throws IOException {
+    this(place, table, 60);
   }
 
   /**
    * @param table may be changed while it serves
    * @param ttlSeconds how long answers may be kept
    */
-  NameServer(Lab.Node node, Map<String, List<InetAddress>> table, int ttlSeconds)
+  NameServer(Lab.Place place, Map<String, List<InetAddress>> table, int ttlSeconds)
       throws IOException {
     this.table = table;
     this.ttlSeconds = ttlSeconds;
-    try (NetworkNamespace namespace = node.open()) {
+    try (NetworkNamespace namespace = place.open()) {
       this.socket =
           namespace.call(
               () ->
@@ -58,7 +58,7 @@ final class NameServer implements Closeable {
                       new InetSocketAddress(InetAddress.ofLiteral("127.0.0.1"), 53)));
     }
     // Where ip-netns looks for what to mount over /etc.
-    this.configuration = Path.of("/etc/netns", node.namespace(), "resolv.conf");
+    this.configuration = Path.of("/etc/netns", place.namespace(), "resolv.conf");
     Files.createDirectories(configuration.getParent());
     Files.writeString(configuration, "nameserver 127.0.0.1\n");
     Thread.ofPlatform().daemon().name("name-server").start(this::serve);

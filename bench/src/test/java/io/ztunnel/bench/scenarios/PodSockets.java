@@ -22,6 +22,9 @@ final class PodSockets {
   /** Limit of every connect and read. */
   static final Duration DEADLINE = Duration.ofSeconds(10);
 
+  /** Connections that may wait to be accepted; a client of one more is slowed down. */
+  private static final int BACKLOG = 1_024;
+
   private static final int DEADLINE_MILLIS = Math.toIntExact(DEADLINE.toMillis());
 
   private PodSockets() {}
@@ -31,7 +34,7 @@ final class PodSockets {
     try (NetworkNamespace namespace = place.open()) {
       namespace.call(
           () -> {
-            server.bind(new InetSocketAddress(port)); // opens the socket, here
+            server.bind(new InetSocketAddress(port), BACKLOG); // opens the socket, here
             return server;
           });
       return server;
