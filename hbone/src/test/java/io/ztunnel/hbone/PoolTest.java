@@ -430,11 +430,7 @@ class PoolTest {
     mesh.await("the loss", opened.listener::isOver);
     assertEquals(50_000, opened.listener.received);
     assertTrue(
-        opened
-            .listener
-            .events
-            .getLast()
-            .matches("(ConnectionLost|PeerClosed)\\[.*"), // by RST or FIN
+        opened.listener.events.getLast().startsWith("ConnectionLost["),
         opened.listener.events::toString);
   }
 
