@@ -373,10 +373,6 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     return role.side();
   }
 
-  boolean isRunning() {
-    return state == State.RUNNING;
-  }
-
   /** What the peer allows at once; what the pool assumes until it has said so. */
   long peerMaxStreams(long untilKnown) {
     return parts().dispatch().peerMaxStreams(untilKnown);

@@ -6,38 +6,90 @@ import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import org.jspecify.annotations.Nullable;
 
 /** An application in a place of the lab: plain blocking sockets of the JDK. Stateless. */
 public final class Peer {
-  private static final int TIMEOUT_MILLIS = 5_000;
+  private static final Duration TIMEOUT = Duration.ofSeconds(5);
+
+  /** As many as the JDK has unless told otherwise. */
+  private static final int BACKLOG = 50;
 
   private Peer() {}
 
+  /** Accepts within five seconds, or fails. */
   public static ServerSocket listen(Lab.Place place, int port) throws IOException {
-    ServerSocket server = new ServerSocket();
-    try (NetworkNamespace namespace = place.open()) {
-      namespace.call(
-          () -> {
-            server.bind(new InetSocketAddress(port)); // opens the socket, here
-            return server;
-          });
-    }
-    server.setSoTimeout(TIMEOUT_MILLIS);
+    ServerSocket server = listen(place, port, BACKLOG);
+    server.setSoTimeout(millis(TIMEOUT));
     return server;
   }
 
+  /**
+   * Waits for connections without a limit.
+   *
+   * @param backlog connections that may wait to be accepted
+   */
+  public static ServerSocket listen(Lab.Place place, int port, int backlog) throws IOException {
+    ServerSocket server = new ServerSocket();
+    try (NetworkNamespace namespace = place.open()) {
+      return namespace.call(
+          () -> {
+            server.bind(new InetSocketAddress(port), backlog); // opens the socket, here
+            return server;
+          });
+    } catch (IOException | RuntimeException e) {
+      server.close();
+      throw e;
+    }
+  }
+
+  /** Takes a port and does not listen on it: whoever connects is refused. */
+  public static Socket hold(Lab.Place place, int port) throws IOException {
+    return open(place, new InetSocketAddress(port));
+  }
+
+  /** Connects, and reads, within five seconds, or fails. */
   public static Socket connect(Lab.Place place, InetAddress address, int port) throws IOException {
+    return connect(place, address, port, TIMEOUT);
+  }
+
+  /**
+   * Connects.
+   *
+   * @param timeout for the connect, and for each read
+   */
+  public static Socket connect(Lab.Place place, InetAddress address, int port, Duration timeout)
+      throws IOException {
+    Socket socket = open(place, null);
+    try {
+      socket.setSoTimeout(millis(timeout));
+      socket.connect(new InetSocketAddress(address, port), millis(timeout));
+      return socket;
+    } catch (IOException | RuntimeException e) {
+      socket.close();
+      throw e;
+    }
+  }
+
+  /** A socket that is bound to an address; null: to any port. */
+  private static Socket open(Lab.Place place, @Nullable InetSocketAddress address)
+      throws IOException {
     Socket socket = new Socket();
     try (NetworkNamespace namespace = place.open()) {
-      namespace.call(
+      return namespace.call(
           () -> {
-            socket.bind(null); // opens the socket, here
+            socket.bind(address); // opens the socket, here
             return socket;
           });
+    } catch (IOException | RuntimeException e) {
+      socket.close();
+      throw e;
     }
-    socket.setSoTimeout(TIMEOUT_MILLIS);
-    socket.connect(new InetSocketAddress(address, port), TIMEOUT_MILLIS);
-    return socket;
+  }
+
+  private static int millis(Duration duration) {
+    return Math.toIntExact(duration.toMillis());
   }
 
   public static void say(Socket socket, String text) throws IOException {

@@ -17,16 +17,8 @@ import io.ztunnel.dns.DnsContext;
 import io.ztunnel.explain.Explainer;
 import io.ztunnel.explain.GatewayExplainer;
 import io.ztunnel.hbone.SpiffeId;
-import io.ztunnel.identity.CaClient;
-import io.ztunnel.identity.CertificateAuthority;
-import io.ztunnel.identity.CertificateFiles;
 import io.ztunnel.identity.CertificateManager;
 import io.ztunnel.identity.CertificateState;
-import io.ztunnel.identity.FileWatch;
-import io.ztunnel.identity.NoAuthority;
-import io.ztunnel.identity.RevocationFile;
-import io.ztunnel.identity.RevokedCertificates;
-import io.ztunnel.identity.TrialAuthority;
 import io.ztunnel.log.Log;
 import io.ztunnel.log.LogLevel;
 import io.ztunnel.log.Logging;
@@ -88,7 +80,6 @@ final class Ztunnel implements AutoCloseable {
   private static final String STATE = "state manager";
   private static final String PROXY = "proxy";
   private static final String DNS = "dns proxy";
-  private static final String PODS = "workload proxy manager";
 
   /** Ours: what a gateway waits for. */
   private static final String CERTIFICATE = "gateway certificate";
@@ -103,9 +94,8 @@ final class Ztunnel implements AutoCloseable {
   private final EventLoopGroup loops;
   private final EventExecutor control;
   private final MeshState mesh;
-  private final FileWatch files = new FileWatch();
   private final ControlPlaneChannels controlPlanes = new ControlPlaneChannels();
-  private @Nullable CertificateFiles certificateFiles;
+  private final CertificateParts certificateParts;
   private final CertificateManager certificates;
   private final HostResolver resolver;
   private final ProxyContext context;
@@ -124,9 +114,6 @@ final class Ztunnel implements AutoCloseable {
   private final Operations operations;
   private @Nullable WorkloadProxies workloads;
 
-  /** Set by the main thread before the agent's client starts, which the observer hears later. */
-  private String podsWaitFor = "";
-
   private @Nullable ZdsClient agent;
 
   private Ztunnel(Config config, Version version, Logging.Session log) throws StartException {
@@ -142,14 +129,8 @@ final class Ztunnel implements AutoCloseable {
             transport.ioHandlerFactory());
     this.operations = new Operations(config, version, log, transport, loops, this::end);
     this.mesh = new MeshState(control, config.node().name());
-    this.certificates =
-        new CertificateManager(
-            control,
-            authority(),
-            DataPathSettings.tls(config),
-            new RevokedCertificates(control),
-            Clock.systemUTC(),
-            new SplittableRandom());
+    this.certificateParts = new CertificateParts(config, control, controlPlanes);
+    this.certificates = certificateParts.manager();
     this.resolver = new HostResolver(datagramChannel(), config.sockets().ipv6());
     MeshRegistry registry = operations.registry();
     TrafficMetrics traffic =
@@ -243,39 +224,6 @@ final class Ztunnel implements AutoCloseable {
     }
   }
 
-  private CertificateAuthority authority() throws StartException {
-    @Nullable Path directory = config.ca().certificateDirectory();
-    if (directory == null) {
-      return signer();
-    }
-    CertificateFiles inFiles = CertificateFiles.open(directory, signer(), files, Clock.systemUTC());
-    certificateFiles = inFiles;
-    return inFiles;
-  }
-
-  private CertificateAuthority signer() throws StartException {
-    @Nullable Path directory = config.ca().trialDirectory();
-    @Nullable URI address = config.ca().address();
-    try {
-      if (directory != null) {
-        TrialAuthority authority =
-            TrialAuthority.open(directory, config.ca().secretTtl(), Clock.systemUTC());
-        LOG.warn(
-            "FAKE_CA=true: certificates are signed by a root of our own in "
-                + directory
-                + ", for whoever can read it. For trials only");
-        return authority;
-      }
-      return address == null
-          ? new NoAuthority(
-              "no files for it in ZTUNNEL_CERTIFICATE_DIR, and no CA (CA_ADDRESS is empty)")
-          : CaClient.open(
-              controlPlanes, ControlPlaneSettings.ca(config, address), files, Clock.systemUTC());
-    } catch (IOException e) {
-      throw new StartException(e);
-    }
-  }
-
   private Class<? extends DatagramChannel> datagramChannel() {
     return switch (transport) {
       case EPOLL -> EpollDatagramChannel.class;
@@ -296,7 +244,7 @@ final class Ztunnel implements AutoCloseable {
       readiness.require(DNS);
     }
     operations.startReadiness();
-    followFiles();
+    certificateParts.followFiles();
     inControl(
         () ->
             mesh.observe(
@@ -320,17 +268,6 @@ final class Ztunnel implements AutoCloseable {
     readiness.complete(PROXY);
     readiness.complete(DNS);
     System.gc(); // what only the start needed is most of the heap; the node can have it back
-  }
-
-  /** Revoked certificates, and certificates in files. */
-  private void followFiles() {
-    @Nullable Path revocations = config.security().revocationList();
-    if (revocations != null) {
-      RevocationFile.open(revocations, certificates.revoked(), files);
-    }
-    if (certificateFiles != null) {
-      certificateFiles.onChange(files, certificates::renew);
-    }
   }
 
   private PodProxy.Role workloadRole() {
@@ -396,8 +333,12 @@ final class Ztunnel implements AutoCloseable {
     } catch (IOException e) {
       throw new StartException(e);
     }
-    podsWaitFor = "the snapshot of the CNI agent on " + shared.agentSocket();
-    operations.readiness().require(PODS, podsWaitFor);
+    PodObserver observer =
+        new PodObserver(
+            new WorkloadManagerMetrics(operations.registry()),
+            operations.readiness(),
+            "the snapshot of the CNI agent on " + shared.agentSocket(),
+            this::fail);
     WorkloadProxies proxies =
         new WorkloadProxies(
             control,
@@ -408,7 +349,7 @@ final class Ztunnel implements AutoCloseable {
                     new SocketFactory(transport, namespace, DataPathSettings.sockets(config)),
                     new WorkloadInfo(pod.name(), pod.namespace(), pod.serviceAccount()),
                     workloadRole()),
-            new PodObserver(new WorkloadManagerMetrics(operations.registry())));
+            observer);
     workloads = proxies;
     PodSection.add(operations.dump(), proxies::states);
     operations.readiness().watch("pods", () -> Problems.of(proxies.pending()));
@@ -513,6 +454,12 @@ final class Ztunnel implements AutoCloseable {
     warmOrEnding.countDown();
   }
 
+  /** The process cannot go on. Any thread. */
+  private void fail() {
+    status.set(1);
+    end();
+  }
+
   private void awaitEnd() {
     try {
       ending.await();
@@ -551,54 +498,9 @@ final class Ztunnel implements AutoCloseable {
     feed.close();
     operations.close();
     resolver.close();
-    files.close();
-    certificates.close();
+    certificateParts.close();
     loops.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(2, TimeUnit.SECONDS);
     control.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(2, TimeUnit.SECONDS);
     controlPlanes.close();
-  }
-
-  /** Hears what becomes of the pods' proxies, on the control thread. */
-  private final class PodObserver implements WorkloadProxies.Observer {
-    private final WorkloadManagerMetrics metrics;
-
-    PodObserver(WorkloadManagerMetrics metrics) {
-      this.metrics = metrics;
-    }
-
-    @Override
-    public void onCounts(int active, int pending) {
-      metrics.active(active);
-      metrics.pending(pending);
-    }
-
-    @Override
-    public void onProxyStarted() {
-      metrics.proxyStarted();
-    }
-
-    @Override
-    public void onProxyStopped() {
-      metrics.proxyStopped();
-    }
-
-    @Override
-    public void onReady() {
-      operations.readiness().complete(PODS);
-    }
-
-    @Override
-    public void onNotReady() {
-      operations.readiness().require(PODS, podsWaitFor);
-    }
-
-    @Override
-    public void onFatal(String reason) {
-      LOG.at(LogLevel.ERROR, "the CNI agent broke the protocol, ending for a fresh start")
-          .string("error", reason)
-          .log();
-      status.set(1);
-      end();
-    }
   }
 }

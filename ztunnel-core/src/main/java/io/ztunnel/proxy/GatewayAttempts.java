@@ -1,8 +1,6 @@
 package io.ztunnel.proxy;
 
-import io.netty.channel.Channel;
 import io.netty.channel.EventLoop;
-import io.netty.util.concurrent.Future;
 import io.ztunnel.routing.EndpointHealth;
 import io.ztunnel.routing.EndpointLoads;
 import io.ztunnel.telemetry.ConnectionFailure;
@@ -51,10 +49,8 @@ final class GatewayAttempts {
   /** Keys of targets that failed; made at the first failure. */
   private @Nullable Set<String> failed;
 
-  private @Nullable Future<Channel> dial;
-
-  /** The number of the attempt whose outcome is awaited; another one's is not. */
-  private int attempt;
+  /** The one whose outcome is awaited. */
+  private @Nullable UpstreamDial dial;
 
   /** The key of the target that this connection is counted for; null before and after. */
   private EndpointLoads.@Nullable Key loaded;
@@ -96,29 +92,26 @@ final class GatewayAttempts {
     gateway.loads().opened(target.load());
     loaded = target.load();
     health().attempted(target.key());
-    UpstreamDial upstream = new UpstreamDial();
-    Future<Channel> connected =
-        proxy
-            .sockets()
-            .connect(loop, target.address(), null, upstream, proxy.settings().connectTimeout());
-    int number = ++attempt;
-    dial = connected;
-    connected.addListener(
-        (Future<Channel> done) -> {
-          if (attempt != number) { // ended since
-            if (done.isSuccess()) {
-              TcpLeg.reset(done.getNow());
-            }
-            return;
-          }
-          dial = null;
-          if (done.isSuccess()) {
-            health().succeeded(target.key());
-            owner.onConnected(target, upstream.leg());
-          } else {
-            onDialFailed(target, Failures.ofConnect(kind, target.address(), done.cause()));
-          }
-        });
+    UpstreamDial attempt = new UpstreamDial(loop, new Attempt(this, target));
+    dial = attempt;
+    attempt.begin(proxy, target.address(), null);
+  }
+
+  /** Waits for one target. */
+  private record Attempt(GatewayAttempts all, GatewayTarget target)
+      implements UpstreamDial.Listener {
+    @Override
+    public void onConnected(TcpLeg upstream) {
+      all.dial = null;
+      all.health().succeeded(target.key());
+      all.owner.onConnected(target, upstream);
+    }
+
+    @Override
+    public void onDialFailed(Throwable cause) {
+      all.dial = null;
+      all.onDialFailed(target, Failures.ofConnect(all.kind, target.address(), cause));
+    }
   }
 
   private void onDialFailed(GatewayTarget target, ConnectionFailure cause) {
@@ -154,9 +147,8 @@ final class GatewayAttempts {
   /** The connection is over, or nobody wants it any more. May be called more than once. */
   void end() {
     assert loop.inEventLoop();
-    attempt++; // first: who is cancelled finds that nobody waits
     if (dial != null) {
-      dial.cancel(false);
+      dial.cancel();
       dial = null;
     }
     unload();

@@ -241,16 +241,22 @@ final class GatewayRequest implements LiveConnection, GatewayAttempts.Owner {
   }
 
   @Override
+  public EventLoop loop() {
+    return loop;
+  }
+
+  @Override
   public ConnectionSummary summary() {
     return summary;
   }
 
   @Override
-  public void cut(ConnectionFailure cause) {
-    loop.execute(() -> cutNow(cause));
+  public boolean isJudged() {
+    return gateway.asksPolicies(); // those of the endpoint are asked where the inner tunnel ends
   }
 
-  private void cutNow(ConnectionFailure cause) {
+  @Override
+  public void onCut(ConnectionFailure cause) {
     switch (state) {
       case State.Dialling(GatewayTarget target) -> {
         onEnded();
@@ -263,19 +269,9 @@ final class GatewayRequest implements LiveConnection, GatewayAttempts.Owner {
   }
 
   @Override
-  public void reauthorize() {
-    if (!gateway.asksPolicies()) {
-      return; // they are asked where the inner tunnel ends
-    }
-    loop.execute(
-        () -> {
-          ConnectionFailure cause =
-              state instanceof State.Ended
-                  ? null
-                  : proxy().context().reconsider(span, proxy().workload().now(), judged);
-          if (cause != null) {
-            cutNow(cause);
-          }
-        });
+  public @Nullable ConnectionFailure onPoliciesChanged() {
+    return state instanceof State.Ended
+        ? null
+        : proxy().context().reconsider(span, proxy().workload().now(), judged);
   }
 }

@@ -1,8 +1,6 @@
 package io.ztunnel.proxy;
 
-import io.netty.channel.Channel;
 import io.netty.channel.EventLoop;
-import io.netty.util.concurrent.Future;
 import io.ztunnel.hbone.Authority;
 import io.ztunnel.hbone.ConnectRequest;
 import io.ztunnel.hbone.Forwarded;
@@ -45,7 +43,7 @@ final class InboundRequest implements LiveConnection {
   private sealed interface State {
     record Examining() implements State {}
 
-    record Dialling(ConnectionObserver observer, Future<Channel> dial) implements State {}
+    record Dialling(ConnectionObserver observer, UpstreamDial dial) implements State {}
 
     record Relaying(Relay relay, RelayReport report) implements State {}
 
@@ -93,24 +91,18 @@ final class InboundRequest implements LiveConnection {
   private void begin(Authority authority) {
     assert loop.inEventLoop();
     connect.onAbandoned(this::onAbandoned);
-    @Nullable Workload local = proxy().workload().now();
-    if (local != null) {
+    proxy().workload().find(loop, local -> onLocated(local, authority), this::onUnknown);
+  }
+
+  private void onLocated(Workload local, Authority authority) {
+    if (state instanceof State.Examining) { // the peer has not gone
       discover(local, authority);
-    } else {
-      proxy()
-          .workload()
-          .await(loop)
-          .addListener(
-              (Future<Workload> found) -> {
-                if (!(state instanceof State.Examining)) {
-                  return; // the peer has gone
-                }
-                if (found.isSuccess()) {
-                  discover(found.getNow(), authority);
-                } else {
-                  refuse(Failures.unknown(proxy().workload().info()));
-                }
-              });
+    }
+  }
+
+  private void onUnknown(ConnectionFailure cause) {
+    if (state instanceof State.Examining) {
+      refuse(cause);
     }
   }
 
@@ -212,29 +204,36 @@ final class InboundRequest implements LiveConnection {
   }
 
   private void dial(InboundRoute route, ConnectionObserver observer, Permit permit) {
-    UpstreamDial dial = new UpstreamDial();
-    Future<Channel> connected =
-        proxy()
-            .sockets()
-            .connect(
-                loop, route.dial(), dialSource(route), dial, proxy().settings().connectTimeout());
-    state = new State.Dialling(observer, connected);
-    connected.addListener(
-        (Future<Channel> done) -> {
-          if (!(state instanceof State.Dialling)) {
-            if (done.isSuccess()) {
-              TcpLeg.reset(done.getNow());
-            }
-          } else if (done.isSuccess()) {
-            proxy().applicationPorts().onAnswered(route.dial().getPort());
-            relay(route, observer, permit, dial.leg());
-          } else {
-            if (done.cause() instanceof ConnectException) {
-              onApplicationRefused(route.dial().getPort());
-            }
-            reject(observer, Failures.ofConnect(Dial.LOCAL, route.dial(), done.cause()));
-          }
-        });
+    UpstreamDial dial = new UpstreamDial(loop, new Application(route, observer, permit));
+    state = new State.Dialling(observer, dial);
+    dial.begin(proxy(), route.dial(), dialSource(route));
+  }
+
+  /** Waits for the application to answer. */
+  private final class Application implements UpstreamDial.Listener {
+    private final InboundRoute route;
+    private final ConnectionObserver observer;
+    private final Permit permit;
+
+    Application(InboundRoute route, ConnectionObserver observer, Permit permit) {
+      this.route = route;
+      this.observer = observer;
+      this.permit = permit;
+    }
+
+    @Override
+    public void onConnected(TcpLeg upstream) {
+      proxy().applicationPorts().onAnswered(route.dial().getPort());
+      relay(route, observer, permit, upstream);
+    }
+
+    @Override
+    public void onDialFailed(Throwable cause) {
+      if (cause instanceof ConnectException) {
+        onApplicationRefused(route.dial().getPort());
+      }
+      reject(observer, Failures.ofConnect(Dial.LOCAL, route.dial(), cause));
+    }
   }
 
   private void onApplicationRefused(int port) {
@@ -291,9 +290,9 @@ final class InboundRequest implements LiveConnection {
   private void onAbandoned(TunnelTermination cause) {
     switch (state) {
       case State.Examining _ -> state = new State.Ended();
-      case State.Dialling(ConnectionObserver observer, Future<Channel> dial) -> {
+      case State.Dialling(ConnectionObserver observer, UpstreamDial dial) -> {
         onEnded();
-        dial.cancel(false);
+        dial.cancel();
         InboundSession.abandoned(observer, cause);
       }
       case State.Relaying _, State.Ended _ -> {} // answered already
@@ -307,20 +306,26 @@ final class InboundRequest implements LiveConnection {
   }
 
   @Override
+  public EventLoop loop() {
+    return loop;
+  }
+
+  @Override
   public ConnectionSummary summary() {
     return summary;
   }
 
   @Override
-  public void cut(ConnectionFailure cause) {
-    loop.execute(() -> cutNow(cause));
+  public boolean isJudged() {
+    return true;
   }
 
-  private void cutNow(ConnectionFailure cause) {
+  @Override
+  public void onCut(ConnectionFailure cause) {
     switch (state) {
-      case State.Dialling(ConnectionObserver observer, Future<Channel> dial) -> {
+      case State.Dialling(ConnectionObserver observer, UpstreamDial dial) -> {
         onEnded();
-        dial.cancel(false);
+        dial.cancel();
         connect.abort(TunnelReset.CANCEL);
         observer.failed(cause);
       }
@@ -330,16 +335,9 @@ final class InboundRequest implements LiveConnection {
   }
 
   @Override
-  public void reauthorize() {
-    loop.execute(
-        () -> {
-          ConnectionFailure cause =
-              judged == null || state instanceof State.Ended
-                  ? null
-                  : proxy().context().reconsider(span, proxy().workload().now(), judged);
-          if (cause != null) {
-            cutNow(cause);
-          }
-        });
+  public @Nullable ConnectionFailure onPoliciesChanged() {
+    return judged == null || state instanceof State.Ended
+        ? null
+        : proxy().context().reconsider(span, proxy().workload().now(), judged);
   }
 }

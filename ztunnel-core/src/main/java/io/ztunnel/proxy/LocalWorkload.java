@@ -8,8 +8,10 @@ import io.ztunnel.mesh.MeshState;
 import io.ztunnel.mesh.Registration;
 import io.ztunnel.mesh.Workload;
 import io.ztunnel.mesh.WorkloadInfo;
+import io.ztunnel.telemetry.ConnectionFailure;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,6 +37,27 @@ final class LocalWorkload {
   /** The record if it is there. */
   @Nullable Workload now() {
     return mesh.view().localWorkload(info);
+  }
+
+  /**
+   * Gives the record to the first of these, at once or when it comes; or after five seconds the
+   * second one the reason why it did not. Both are called on the loop.
+   */
+  void find(EventLoop loop, Consumer<Workload> found, Consumer<ConnectionFailure> unknown) {
+    @Nullable Workload present = now();
+    if (present != null) {
+      found.accept(present);
+      return;
+    }
+    await(loop)
+        .addListener(
+            (Future<Workload> outcome) -> {
+              if (outcome.isSuccess()) {
+                found.accept(outcome.getNow());
+              } else {
+                unknown.accept(Failures.unknown(info));
+              }
+            });
   }
 
   /** The record, at once or when it comes; fails after five seconds. Completes on the loop. */

@@ -1,6 +1,5 @@
 package io.ztunnel.proxy;
 
-import io.netty.channel.Channel;
 import io.netty.channel.EventLoop;
 import io.netty.util.NetUtil;
 import io.netty.util.concurrent.Future;
@@ -174,23 +173,10 @@ final class OutboundAttempt implements TunnelOpening {
     facts =
         Reports.plainOutbound(local, source, address, to == null ? null : to.workload(), service);
     race.dialling(address, "TCP");
-    UpstreamDial dial = new UpstreamDial();
-    Future<Channel> connected =
-        proxy.sockets().connect(loop, address, null, dial, proxy.settings().connectTimeout());
-    cancel = () -> connected.cancel(false);
+    UpstreamDial dial = new UpstreamDial(loop, new PlainOpening(this, address));
+    cancel = dial::cancel;
     limitTime();
-    connected.addListener(
-        (Future<Channel> done) -> {
-          if (!isAwaited()) {
-            if (done.isSuccess()) {
-              TcpLeg.reset(done.getNow());
-            }
-          } else if (done.isSuccess()) {
-            onUpstream(dial.leg());
-          } else {
-            onFailure(Failures.ofConnect(Dial.PLAIN, address, done.cause()), EndpointFault.YES);
-          }
-        });
+    dial.begin(proxy, address, null);
   }
 
   void openTunnel(Route.Hbone route) {
@@ -436,6 +422,26 @@ final class OutboundAttempt implements TunnelOpening {
       upstreams
           .gateways()
           .failed(to, why, loop, outcome -> proxy.pool(loop).probe(key(to), outcome));
+    }
+  }
+
+  /** Hears of a connection without a tunnel. */
+  private record PlainOpening(OutboundAttempt attempt, InetSocketAddress address)
+      implements UpstreamDial.Listener {
+    @Override
+    public void onConnected(TcpLeg leg) {
+      if (attempt.isAwaited()) {
+        attempt.onUpstream(leg);
+      } else {
+        leg.abort();
+      }
+    }
+
+    @Override
+    public void onDialFailed(Throwable cause) {
+      if (attempt.isAwaited()) {
+        attempt.onFailure(Failures.ofConnect(Dial.PLAIN, address, cause), EndpointFault.YES);
+      }
     }
   }
 

@@ -3,7 +3,6 @@ package io.ztunnel.proxy;
 import io.netty.channel.Channel;
 import io.netty.channel.EventLoop;
 import io.netty.util.NetUtil;
-import io.netty.util.concurrent.Future;
 import io.ztunnel.mesh.NetworkAddress;
 import io.ztunnel.mesh.Workload;
 import io.ztunnel.metrics.Reporter;
@@ -112,22 +111,12 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
     proxy.table().add(this);
     proxy.context().metrics().sockets(Reporter.SOURCE).opened();
     proxy.context().upstreams().retries().onConnection();
-    @Nullable Workload local = proxy.workload().now();
-    if (local != null) {
-      discover(local);
-    } else {
-      proxy.workload().await(loop).addListener(this::onLocated);
-    }
+    proxy.workload().find(loop, this::onLocated, this::refuse);
   }
 
-  private void onLocated(Future<? super Workload> found) {
-    if (!(state instanceof State.Locating)) {
-      return; // cut while it waited
-    }
-    if (found.isSuccess()) {
-      discover((Workload) found.getNow());
-    } else {
-      refuse(Failures.unknown(proxy.workload().info()));
+  private void onLocated(Workload local) {
+    if (state instanceof State.Locating) { // not cut while it waited
+      discover(local);
     }
   }
 
@@ -291,29 +280,26 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
   }
 
   @Override
+  public EventLoop loop() {
+    return loop;
+  }
+
+  @Override
   public ConnectionSummary summary() {
     return summary;
   }
 
   @Override
-  public void cut(ConnectionFailure cause) {
-    loop.execute(
-        () -> {
-          switch (state) {
-            case State.Locating _ -> refuse(cause);
-            case State.Dialling(List<OutboundAttempt> attempts) -> {
-              attempts.forEach(OutboundAttempt::giveUp);
-              state = new State.Dialling(List.of(attempts.getFirst()));
-              onFailure(attempts.getFirst(), cause, EndpointFault.NO);
-            }
-            case State.Relaying(Relay relay, RelayReport report) -> report.cut(relay, cause);
-            case State.Ended _ -> {} // it ended while the order was under way
-          }
-        });
-  }
-
-  @Override
-  public void reauthorize() {
-    // Policies are asked where a connection comes in, not where it leaves.
+  public void onCut(ConnectionFailure cause) {
+    switch (state) {
+      case State.Locating _ -> refuse(cause);
+      case State.Dialling(List<OutboundAttempt> attempts) -> {
+        attempts.forEach(OutboundAttempt::giveUp);
+        state = new State.Dialling(List.of(attempts.getFirst()));
+        onFailure(attempts.getFirst(), cause, EndpointFault.NO);
+      }
+      case State.Relaying(Relay relay, RelayReport report) -> report.cut(relay, cause);
+      case State.Ended _ -> {} // it ended while the order was under way
+    }
   }
 }

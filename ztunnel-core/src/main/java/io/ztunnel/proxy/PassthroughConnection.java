@@ -2,7 +2,6 @@ package io.ztunnel.proxy;
 
 import io.netty.channel.Channel;
 import io.netty.channel.EventLoop;
-import io.netty.util.concurrent.Future;
 import io.ztunnel.log.Span;
 import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.NetworkAddress;
@@ -19,7 +18,6 @@ import io.ztunnel.routing.InboundRoute;
 import io.ztunnel.telemetry.ConnectionFailure;
 import io.ztunnel.telemetry.ConnectionFailure.Dial;
 import io.ztunnel.telemetry.ConnectionObserver;
-import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import org.jspecify.annotations.Nullable;
 
@@ -34,7 +32,7 @@ final class PassthroughConnection implements LiveConnection {
   private sealed interface State {
     record Examining() implements State {}
 
-    record Dialling(ConnectionObserver observer, Future<Channel> dial) implements State {}
+    record Dialling(ConnectionObserver observer, UpstreamDial dial) implements State {}
 
     record Relaying(Relay relay, RelayReport report) implements State {}
 
@@ -93,25 +91,13 @@ final class PassthroughConnection implements LiveConnection {
       refuse(new ConnectionFailure.ProxyPort(target.getPort()));
       return;
     }
-    @Nullable Workload local = proxy.workload().now();
-    if (local != null) {
+    proxy.workload().find(loop, this::onLocated, this::refuse);
+  }
+
+  private void onLocated(Workload local) {
+    if (state instanceof State.Examining) { // not cut while it waited
       discover(local);
-      return;
     }
-    proxy
-        .workload()
-        .await(loop)
-        .addListener(
-            (Future<Workload> found) -> {
-              if (!(state instanceof State.Examining)) {
-                return; // cut while it waited
-              }
-              if (found.isSuccess()) {
-                discover(found.getNow());
-              } else {
-                refuse(Failures.unknown(proxy.workload().info()));
-              }
-            });
   }
 
   /** Has the client looked up, for its labels. */
@@ -161,33 +147,35 @@ final class PassthroughConnection implements LiveConnection {
   }
 
   private void dial(ConnectionObserver observer, Permit permit) {
-    UpstreamDial dial = new UpstreamDial();
-    @Nullable InetAddress shown = proxy.keepsSource() ? source.getAddress() : null;
-    Future<Channel> connected =
-        proxy.sockets().connect(loop, target, shown, dial, proxy.settings().connectTimeout());
-    state = new State.Dialling(observer, connected);
-    connected.addListener(
-        (Future<Channel> done) -> {
-          if (!(state instanceof State.Dialling)) {
-            if (done.isSuccess()) {
-              TcpLeg.reset(done.getNow());
-            }
-          } else if (done.isSuccess()) {
-            RelayReport report = new RelayReport(observer, this::onEnded);
-            Relay relay =
-                Relay.inbound(
-                    permit,
-                    loop,
-                    downstream,
-                    dial.leg(),
-                    proxy.settings().halfClosedProbing(),
-                    report);
-            state = new State.Relaying(relay, report);
-            relay.start();
-          } else {
-            fail(observer, Failures.ofConnect(Dial.LOCAL, target, done.cause()));
-          }
-        });
+    UpstreamDial dial = new UpstreamDial(loop, new Application(observer, permit));
+    state = new State.Dialling(observer, dial);
+    dial.begin(proxy, target, proxy.keepsSource() ? source.getAddress() : null);
+  }
+
+  /** Waits for the application to answer. */
+  private final class Application implements UpstreamDial.Listener {
+    private final ConnectionObserver observer;
+    private final Permit permit;
+
+    Application(ConnectionObserver observer, Permit permit) {
+      this.observer = observer;
+      this.permit = permit;
+    }
+
+    @Override
+    public void onConnected(TcpLeg upstream) {
+      RelayReport report = new RelayReport(observer, PassthroughConnection.this::onEnded);
+      Relay relay =
+          Relay.inbound(
+              permit, loop, downstream, upstream, proxy.settings().halfClosedProbing(), report);
+      state = new State.Relaying(relay, report);
+      relay.start();
+    }
+
+    @Override
+    public void onDialFailed(Throwable cause) {
+      fail(observer, Failures.ofConnect(Dial.LOCAL, target, cause));
+    }
   }
 
   private void refuse(ConnectionFailure cause) {
@@ -212,20 +200,26 @@ final class PassthroughConnection implements LiveConnection {
   }
 
   @Override
+  public EventLoop loop() {
+    return loop;
+  }
+
+  @Override
   public ConnectionSummary summary() {
     return summary;
   }
 
   @Override
-  public void cut(ConnectionFailure cause) {
-    loop.execute(() -> cutNow(cause));
+  public boolean isJudged() {
+    return true;
   }
 
-  private void cutNow(ConnectionFailure cause) {
+  @Override
+  public void onCut(ConnectionFailure cause) {
     switch (state) {
       case State.Examining _ -> refuse(cause);
-      case State.Dialling(ConnectionObserver observer, Future<Channel> dial) -> {
-        dial.cancel(false);
+      case State.Dialling(ConnectionObserver observer, UpstreamDial dial) -> {
+        dial.cancel();
         fail(observer, cause);
       }
       case State.Relaying(Relay relay, RelayReport report) -> report.cut(relay, cause);
@@ -234,16 +228,9 @@ final class PassthroughConnection implements LiveConnection {
   }
 
   @Override
-  public void reauthorize() {
-    loop.execute(
-        () -> {
-          ConnectionFailure cause =
-              state instanceof State.Ended
-                  ? null
-                  : proxy.context().reconsider(this::span, proxy.workload().now(), judged);
-          if (cause != null) {
-            cutNow(cause);
-          }
-        });
+  public @Nullable ConnectionFailure onPoliciesChanged() {
+    return state instanceof State.Ended
+        ? null
+        : proxy.context().reconsider(this::span, proxy.workload().now(), judged);
   }
 }

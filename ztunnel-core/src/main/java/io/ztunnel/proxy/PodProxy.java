@@ -2,16 +2,12 @@ package io.ztunnel.proxy;
 
 import io.netty.buffer.PooledByteBufAllocator;
 import io.netty.channel.Channel;
-import io.netty.channel.ChannelHandler;
-import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoop;
-import io.netty.channel.ServerChannel;
 import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.Promise;
 import io.netty.util.concurrent.ScheduledFuture;
-import io.ztunnel.dns.DnsContext;
 import io.ztunnel.dns.DnsServer;
 import io.ztunnel.hbone.HbonePool;
 import io.ztunnel.mesh.MeshChange;
@@ -25,10 +21,8 @@ import io.ztunnel.routing.InboundRouter;
 import io.ztunnel.routing.OutboundRouter;
 import io.ztunnel.routing.TlsPassthrough;
 import io.ztunnel.telemetry.ConnectionFailure;
-import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.net.SocketAddress;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -37,9 +31,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
-import java.util.function.BiConsumer;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -84,9 +76,8 @@ public final class PodProxy implements WorkloadProxy {
   private final ApplicationPorts applicationPorts = new ApplicationPorts();
   private final Set<InboundSession> sessions = ConcurrentHashMap.newKeySet();
   private final Map<EventLoop, HbonePool> pools = new ConcurrentHashMap<>();
-  private final List<ServerChannel> listeners = new ArrayList<>();
+  private final PodListeners listeners;
   private final Promise<Void> drained;
-  private @Nullable DnsServer dns;
   private @Nullable Registration meshRegistration;
 
   /** Kept while it drains: until the last connection has ended. */
@@ -97,14 +88,6 @@ public final class PodProxy implements WorkloadProxy {
   private @Nullable ScheduledFuture<?> deadline;
   private @Nullable ScheduledFuture<?> poll;
   private int polls;
-
-  /** From the start until the last listener is bound, or one could not be. */
-  private boolean starting;
-
-  /**
-   * Set by the control thread before the first connection is accepted, then read by event loops.
-   */
-  private volatile boolean keepsSource;
 
   /** Unset by the control thread when the listeners close, read by event loops. */
   private volatile boolean accepting = true;
@@ -134,6 +117,7 @@ public final class PodProxy implements WorkloadProxy {
     this.role = role;
     this.gateway = gateway;
     this.connections = new ConnectionTable(context.drains());
+    this.listeners = new PodListeners(control, context, sockets);
     this.workload = new LocalWorkload(context.mesh(), info);
     this.router = context.settings().outboundRouter();
     this.inboundRouter = context.settings().inboundRouter();
@@ -150,161 +134,76 @@ public final class PodProxy implements WorkloadProxy {
     return new PodProxy(control, context, sockets, info, Role.GATEWAY, gateway);
   }
 
-  private record Listening(
-      String component, ListenerSettings settings, BiConsumer<PodProxy, Channel> accept) {}
-
   @Override
   public Future<Void> start() {
     assert control.inEventLoop();
-    Promise<Void> started = control.newPromise();
-    starting = true;
     meshRegistration = context.mesh().observe(this::onMeshChange);
     revocationRegistration = context.certificates().revoked().observe(this::closeRevoked);
-    List<Listening> wanted = new ArrayList<>();
+    boolean servesNames = role == Role.WORKLOAD || role == Role.DNS;
+    Promise<Void> started = control.newPromise();
+    listeners
+        .start(wanted(), servesNames ? context.dns() : null, workload::await)
+        .addListener(
+            (Future<Void> bound) -> {
+              if (bound.isSuccess()) {
+                started.trySuccess(null);
+              } else {
+                closeAll(); // and the failure is told when the listeners that were bound are gone
+                drained.addListener(_ -> started.tryFailure(bound.cause()));
+              }
+            });
+    return started;
+  }
+
+  /** What a proxy of this role listens for. */
+  private List<PodListeners.Wanted> wanted() {
+    List<PodListeners.Wanted> wanted = new ArrayList<>();
     if (role != Role.DNS) {
       wanted.add(
-          new Listening(
+          new PodListeners.Wanted(
               "inbound",
               ListenerSettings.wildcard(ProxySettings.HBONE_PORT),
-              InboundSession::install));
+              channel -> InboundSession.install(this, channel)));
     }
     if (role == Role.WORKLOAD) {
       wanted.add(
-          new Listening(
+          new PodListeners.Wanted(
               "inbound plaintext",
               ListenerSettings.wildcard(ProxySettings.PASSTHROUGH_PORT).withKeepalive(),
-              PassthroughConnection::install));
+              channel -> PassthroughConnection.install(this, channel)));
       wanted.add(
-          new Listening(
+          new PodListeners.Wanted(
               "outbound",
               ListenerSettings.wildcard(ProxySettings.OUTBOUND_PORT).withKeepalive(),
-              OutboundConnection::install));
+              channel -> OutboundConnection.install(this, channel)));
       if (context.settings().socks5()) {
         wanted.add(
-            new Listening(
+            new PodListeners.Wanted(
                 "socks5",
                 ListenerSettings.at(
                     new InetSocketAddress(
                         InetAddress.getLoopbackAddress(), ProxySettings.SOCKS5_PORT)),
-                Socks5Negotiation::install));
+                channel -> Socks5Negotiation.install(this, channel)));
       }
     }
     if (gateway != null) {
-      listenForServers(gateway, wanted);
+      addServers(gateway, wanted);
     }
-    listenNext(wanted, 0, started);
-    return started;
+    return wanted;
   }
 
   /** On each port for all servers that clients may ask for there. */
-  private static void listenForServers(GatewayContext gateway, List<Listening> wanted) {
+  private void addServers(GatewayContext gateway, List<PodListeners.Wanted> wanted) {
     gateway.servers().stream()
         .collect(Collectors.groupingBy(TlsPassthrough::port, TreeMap::new, Collectors.toList()))
         .forEach(
             (port, servers) ->
                 wanted.add(
-                    new Listening(
+                    new PodListeners.Wanted(
                         "gateway passthrough",
                         ListenerSettings.wildcard(port).withKeepalive(),
-                        (proxy, channel) ->
-                            TlsPassthroughConnection.install(proxy, gateway, servers, channel))));
-  }
-
-  /** Binds one after the other, so that the first failure is the one that is told. */
-  private void listenNext(List<Listening> wanted, int next, Promise<Void> started) {
-    assert control.inEventLoop();
-    if (next == wanted.size()) {
-      startDns(started);
-      return;
-    }
-    Listening listening = wanted.get(next);
-    sockets
-        .listen(
-            context.loops().next(),
-            context.loops(),
-            listening.settings(),
-            initializer(listening.accept()))
-        .addListener(
-            (Future<ServerChannel> bound) ->
-                control.execute(
-                    () -> {
-                      if (!bound.isSuccess()) {
-                        failStart(started, bound.cause());
-                      } else if (draining != null) {
-                        listeners.add(bound.getNow());
-                        bound.getNow().close();
-                        failStart(started, new IllegalStateException("drained while starting"));
-                      } else {
-                        onListening(listening, bound.getNow());
-                        listenNext(wanted, next + 1, started);
-                      }
-                    }));
-  }
-
-  /** Last of all, if the workload gets a DNS server. */
-  private void startDns(Promise<Void> started) {
-    assert control.inEventLoop();
-    DnsContext shared = context.dns();
-    if (shared == null || role == Role.SELF || role == Role.GATEWAY) {
-      starting = false;
-      started.trySuccess(null);
-      return;
-    }
-    DnsServer server;
-    try {
-      server = new DnsServer(context.loops().next(), shared, sockets, workload::await);
-    } catch (IOException e) {
-      failStart(started, e);
-      return;
-    }
-    dns = server;
-    server
-        .start()
-        .addListener(
-            (Future<Void> bound) ->
-                control.execute(
-                    () -> {
-                      if (!bound.isSuccess()) {
-                        failStart(started, bound.cause());
-                      } else if (draining != null) {
-                        server.close();
-                        failStart(started, new IllegalStateException("drained while starting"));
-                      } else {
-                        starting = false;
-                        started.trySuccess(null);
-                      }
-                    }));
-  }
-
-  /** Tells the failure when the listeners that were bound are gone. */
-  private void failStart(Promise<Void> started, Throwable cause) {
-    starting = false;
-    closeAll();
-    drained.addListener(_ -> started.tryFailure(cause));
-  }
-
-  private void onListening(Listening listening, ServerChannel channel) {
-    listeners.add(channel);
-    boolean transparent = SocketFactory.isTransparent(channel);
-    if (listening.component().equals("inbound")) {
-      keepsSource = context.settings().keepSource() && transparent && role == Role.WORKLOAD;
-    }
-    ProxyLog.listening(listening.component(), channel, transparent);
-  }
-
-  private ChannelHandler initializer(BiConsumer<PodProxy, Channel> accept) {
-    return new ChannelInitializer<>() {
-      @Override
-      public boolean isSharable() {
-        return true;
-      }
-
-      @Override
-      protected void initChannel(Channel channel) {
-        prepare(channel);
-        accept.accept(PodProxy.this, channel);
-      }
-    };
+                        channel ->
+                            TlsPassthroughConnection.install(this, gateway, servers, channel))));
   }
 
   /** Options of every socket that a relay will hold. */
@@ -372,12 +271,12 @@ public final class PodProxy implements WorkloadProxy {
    * What knows the names of the workload; null if it has no DNS server. Any thread once started.
    */
   @Nullable DnsServer dns() {
-    return dns;
+    return listeners.dns();
   }
 
   /** Whether upstreams see the address of the client instead of the proxy's. */
   boolean keepsSource() {
-    return keepsSource;
+    return context.settings().keepSource() && role == Role.WORKLOAD && listeners.isTransparent();
   }
 
   /** Whether peers may go on using the tunnels of a new connection. */
@@ -463,6 +362,7 @@ public final class PodProxy implements WorkloadProxy {
       draining = mode;
     }
     if (first) {
+      listeners.giveUpStart();
       context.drains().begin(connections);
       drained.addListener(_ -> context.drains().end(connections));
     }
@@ -490,7 +390,7 @@ public final class PodProxy implements WorkloadProxy {
         new Handover(
             control,
             sockets,
-            ports(),
+            listeners.ports(),
             context.drains()::isIdle,
             context.settings().handoverWait(),
             outcome -> {
@@ -498,16 +398,6 @@ public final class PodProxy implements WorkloadProxy {
               stopAccepting();
             });
     handover.begin();
-  }
-
-  /** Where it listens for connections, a port as often as there are listeners on it. */
-  private List<Integer> ports() {
-    Stream<SocketAddress> proxied = listeners.stream().map(Channel::localAddress);
-    Stream<? extends SocketAddress> asked = dns == null ? Stream.of() : dns.listening().stream();
-    return Stream.concat(proxied, asked)
-        .filter(InetSocketAddress.class::isInstance) // a closed channel has no address
-        .map(address -> ((InetSocketAddress) address).getPort())
-        .toList();
   }
 
   /** Closes the listeners and tells peers to take their next tunnels elsewhere. */
@@ -518,10 +408,7 @@ public final class PodProxy implements WorkloadProxy {
       handover = null;
     }
     accepting = false; // first, for sessions that begin just now
-    listeners.forEach(Channel::close);
-    if (dns != null) {
-      dns.drain();
-    }
+    listeners.drain();
     releaseTunnels();
   }
 
@@ -552,11 +439,7 @@ public final class PodProxy implements WorkloadProxy {
   }
 
   private boolean isIdle() {
-    return !starting
-        && connections.isEmpty()
-        && sessions.isEmpty()
-        && (dns == null || dns.closed().isDone())
-        && listeners.stream().allMatch(listener -> listener.closeFuture().isDone());
+    return connections.isEmpty() && sessions.isEmpty() && listeners.isClosed();
   }
 
   /** Ends everything that is left. */
@@ -580,10 +463,7 @@ public final class PodProxy implements WorkloadProxy {
     if (deadline != null) {
       deadline.cancel(false);
     }
-    listeners.forEach(Channel::close);
-    if (dns != null) {
-      dns.close();
-    }
+    listeners.close();
     connections.cutAll(new ConnectionFailure.Drained());
     sessions.forEach(InboundSession::close);
     pools.forEach((loop, pool) -> loop.execute(pool::close));

@@ -64,12 +64,7 @@ final class TcpLeg extends Leg {
     return new Handler(null);
   }
 
-  /** Whether the socket failed or was closed before a relay took it. */
-  boolean isLost() {
-    return earlyError != null || !channel.isActive();
-  }
-
-  /** Why it {@link #isLost}, in one line. */
+  /** Why the socket was lost before a relay took it, in one line. */
   String lostBecause() {
     return earlyError == null ? "connection closed" : SocketErrors.text(earlyError);
   }

@@ -325,26 +325,22 @@ final class TlsPassthroughConnection
   }
 
   @Override
+  public EventLoop loop() {
+    return loop;
+  }
+
+  @Override
   public ConnectionSummary summary() {
     return summary;
   }
 
   @Override
-  public void cut(ConnectionFailure cause) {
-    loop.execute(() -> cutNow(cause));
-  }
-
-  private void cutNow(ConnectionFailure cause) {
+  public void onCut(ConnectionFailure cause) {
     switch (state) {
       case State.Greeting _, State.Resolving _ -> refuse(cause);
       case State.Dialling(GatewayTarget target) -> onFailed(target, cause);
       case State.Relaying(Relay relay, RelayReport report) -> report.cut(relay, cause);
       case State.Ended _ -> {} // it ended while the order was under way
     }
-  }
-
-  @Override
-  public void reauthorize() {
-    // Who the client is, and whether it may, is for the server to say.
   }
 }

@@ -46,8 +46,6 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
 
 /** The server on loopback, with name servers that do as the test says. */
 class DnsServerTest {
@@ -488,16 +486,20 @@ class DnsServerTest {
     }
   }
 
-  @ParameterizedTest
-  @ValueSource(strings = {"", "00", "0100 aaaa"})
-  void aConnectionWithoutAQuestionIsEndedAfterFiveSeconds(String begin) throws Exception {
+  @Test
+  void aConnectionWithoutAQuestionIsEndedAfterFiveSeconds() throws Exception {
     start();
-    try (Socket socket = DnsClient.connect(address)) {
-      socket.getOutputStream().write(HexFormat.of().parseHex(begin.replace(" ", "")));
-      long began = System.nanoTime();
-      assertEquals(-1, socket.getInputStream().read());
-      long millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - began);
-      assertTrue(millis > 4_500 && millis < 9_000, millis + " ms");
+    long began = System.nanoTime();
+    try (Socket silent = DnsClient.connect(address);
+        Socket halfALength = DnsClient.connect(address);
+        Socket partOfAQuestion = DnsClient.connect(address)) {
+      halfALength.getOutputStream().write(HexFormat.of().parseHex("00"));
+      partOfAQuestion.getOutputStream().write(HexFormat.of().parseHex("0100aaaa"));
+      for (Socket socket : List.of(silent, halfALength, partOfAQuestion)) {
+        assertEquals(-1, socket.getInputStream().read());
+        long millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - began);
+        assertTrue(millis > 4_500 && millis < 9_000, millis + " ms");
+      }
     }
   }
 

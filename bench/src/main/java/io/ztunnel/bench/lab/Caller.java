@@ -1,10 +1,9 @@
 package io.ztunnel.bench.lab;
 
 import io.ztunnel.redirection.Lab;
-import io.ztunnel.redirection.NetworkNamespace;
+import io.ztunnel.redirection.Peer;
 import java.io.IOException;
 import java.net.InetAddress;
-import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.SocketException;
 import java.net.SocketTimeoutException;
@@ -71,16 +70,8 @@ final class Caller {
    */
   Socket open(InetAddress address, int port, List<Daemon> accepting, String mark)
       throws IOException {
-    int timeoutMillis = Math.toIntExact(SOCKET_DEADLINE.toMillis());
-    Socket socket = new Socket();
-    try (NetworkNamespace namespace = place.open()) {
-      namespace.call(
-          () -> {
-            socket.bind(null); // opens the socket, here
-            return socket;
-          });
-      socket.setSoTimeout(timeoutMillis);
-      socket.connect(new InetSocketAddress(address, port), timeoutMillis);
+    Socket socket = Peer.connect(place, address, port, SOCKET_DEADLINE);
+    try {
       long end = System.nanoTime() + SOCKET_DEADLINE.toNanos();
       while (!anyKnows(accepting, mark)) {
         if (System.nanoTime() > end) {

@@ -3,7 +3,7 @@ package io.ztunnel.bench.lab;
 import java.io.PrintStream;
 import java.util.List;
 
-/** The demo's text: numbered chapters, commands, and what came of them. */
+/** The demo's text: numbered chapters, commands, and what came of them. Confined to its thread. */
 final class Story {
   private final PrintStream out;
   private int chapter;

@@ -32,7 +32,7 @@ public final class WireWorkload {
   private final List<String> policies = new ArrayList<>();
   private final List<Serving> serving = new ArrayList<>();
   private String node = "elsewhere";
-  private String workloadName;
+  private final String workloadName;
   private String network = "";
   private String cluster = "Kubernetes";
   private byte[] ballast = new byte[0];
@@ -125,12 +125,6 @@ public final class WireWorkload {
   WireWorkload in(String itsNetwork, String itsCluster) {
     network = itsNetwork;
     cluster = itsCluster;
-    return this;
-  }
-
-  /** Is one of this deployment. */
-  public WireWorkload ofDeployment(String deployment) {
-    workloadName = deployment;
     return this;
   }
 

@@ -7,8 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.ztunnel.bench.lab.Daemon;
 import io.ztunnel.redirection.Lab;
+import io.ztunnel.redirection.Peer;
 import java.io.IOException;
-import java.net.ServerSocket;
+import java.net.Socket;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -114,7 +115,7 @@ class DedicatedModeIT {
   @ParameterizedTest
   @ValueSource(ints = {15001, 15006, 15008, 15053, 15000, 15020, 15021})
   void aPortThatIsTakenEndsTheStart(int port) throws Exception {
-    try (ServerSocket _ = PodSockets.listen(taken, port)) {
+    try (Socket _ = Peer.hold(taken, port)) {
       IOException failure =
           assertThrows(
               IOException.class,

@@ -6,11 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.ztunnel.redirection.Lab;
-import io.ztunnel.redirection.NetworkNamespace;
+import io.ztunnel.redirection.Peer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;
-import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.SocketException;
@@ -25,48 +24,22 @@ final class PodSockets {
   /** Connections that may wait to be accepted; a client of one more is slowed down. */
   private static final int BACKLOG = 1_024;
 
-  private static final int DEADLINE_MILLIS = Math.toIntExact(DEADLINE.toMillis());
-
   private PodSockets() {}
 
   static ServerSocket listen(Lab.Place place, int port) throws IOException {
-    ServerSocket server = new ServerSocket();
-    try (NetworkNamespace namespace = place.open()) {
-      namespace.call(
-          () -> {
-            server.bind(new InetSocketAddress(port), BACKLOG); // opens the socket, here
-            return server;
-          });
-      return server;
-    } catch (IOException e) {
-      server.close();
-      throw e;
-    }
+    return Peer.listen(place, port, BACKLOG);
   }
 
   static Socket connect(Lab.Place place, InetAddress address, int port) throws IOException {
-    Socket socket = new Socket();
-    try (NetworkNamespace namespace = place.open()) {
-      namespace.call(
-          () -> {
-            socket.bind(null); // opens the socket, here
-            return socket;
-          });
-      socket.setSoTimeout(DEADLINE_MILLIS);
-      socket.connect(new InetSocketAddress(address, port), DEADLINE_MILLIS);
-      return socket;
-    } catch (IOException e) {
-      socket.close();
-      throw e;
-    }
+    return Peer.connect(place, address, port, DEADLINE);
   }
 
   static void say(Socket socket, String text) throws IOException {
-    socket.getOutputStream().write(text.getBytes(UTF_8));
+    Peer.say(socket, text);
   }
 
   static String hear(Socket socket, int bytes) throws IOException {
-    return new String(socket.getInputStream().readNBytes(bytes), UTF_8);
+    return Peer.hear(socket, bytes);
   }
 
   /** Connects, says the text, ends its side, and returns all that comes back. */
