@@ -301,6 +301,10 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
 
   @Override
   public void onTlsFailed(Throwable cause) {
+    if (cause instanceof OuterTunnelEndedException outer) {
+      failDial(outer.asFailure(key.address()));
+      return;
+    }
     HboneFailure failure = TlsErrors.failure(key.address(), cause);
     if (failure instanceof HboneFailure.PeerRevoked && stage == Stage.DIALING) {
       connection.observer().onPeerRevoked(side());
