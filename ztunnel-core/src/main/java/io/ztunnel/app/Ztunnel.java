@@ -150,7 +150,7 @@ final class Ztunnel implements AutoCloseable {
             new RevokedCertificates(control),
             Clock.systemUTC(),
             new SplittableRandom());
-    this.resolver = new HostResolver(datagramChannel(), config.sockets().ipv6());
+    this.resolver = new HostResolver(datagramChannel(), config.sockets().ipv6(), System::nanoTime);
     MeshRegistry registry = operations.registry();
     TrafficMetrics traffic =
         new TrafficMetrics(registry, config.metrics(), System::nanoTime, Ztunnel::tooManyLabelSets);
