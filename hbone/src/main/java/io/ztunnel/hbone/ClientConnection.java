@@ -39,6 +39,9 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
 
     /** Asks the gateway for a sign of life. */
     void probe();
+
+    /** Whether the tunnel to the gateway is one of this connection's. */
+    boolean isThrough(Http2Connection outer);
   }
 
   /** The pool, as a connection sees it. Told on the loop. */
@@ -54,6 +57,9 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
 
     /** No more tunnels may be put on the connection. Called at most once. */
     void onRetired(ClientConnection connection);
+
+    /** The peer has said GOAWAY: what is on the connection had better end soon. */
+    default void onGoAway(ClientConnection connection) {}
 
     /** The connection has carried nothing for as long as it may be kept. */
     void onIdle(ClientConnection connection);
@@ -188,6 +194,11 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
   /** Whether who is reached first, the peer or the gateway, has left a PING unanswered. */
   boolean isSilent() {
     return way != null ? way.isSilent() : connection.isSilent(SILENT_NANOS);
+  }
+
+  /** Whether it runs in a tunnel of this connection. */
+  boolean isThrough(ClientConnection outer) {
+    return way != null && way.isThrough(outer.connection);
   }
 
   /** Sends a PING by itself; its answer is told to the owner. */
@@ -375,6 +386,7 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
   @Override
   public void onGoAway(int lastStreamId, long errorCode, String debug) {
     stopUsing();
+    owner.onGoAway(this);
     if (stage == Stage.OVER) {
       return;
     }

@@ -35,7 +35,7 @@ class HostResolverTest {
   private static final List<InetAddress> SECOND = List.of(InetAddress.ofLiteral("10.0.0.2"));
 
   /** What name servers do. */
-  private enum Name {
+  enum Name {
     FAILS,
     IS_NOT_ANSWERED,
     IS_EMPTY,
