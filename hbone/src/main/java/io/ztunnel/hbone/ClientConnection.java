@@ -39,6 +39,9 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
 
     /** Asks the gateway for a sign of life. */
     void probe();
+
+    /** Whether the tunnel to the gateway is one of this connection's. */
+    boolean isThrough(Http2Connection outer);
   }
 
   /** The pool, as a connection sees it. Told on the loop. */
@@ -54,6 +57,9 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
 
     /** No more tunnels may be put on the connection. Called at most once. */
     void onRetired(ClientConnection connection);
+
+    /** The peer has said GOAWAY: what is on the connection had better end soon. */
+    default void onGoAway(ClientConnection connection) {}
 
     /** The connection has carried nothing for as long as it may be kept. */
     void onIdle(ClientConnection connection);
@@ -190,6 +196,11 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
     return way != null ? way.isSilent() : connection.isSilent(SILENT_NANOS);
   }
 
+  /** Whether it runs in a tunnel of this connection. */
+  boolean isThrough(ClientConnection outer) {
+    return way != null && way.isThrough(outer.connection);
+  }
+
   /** Sends a PING by itself; its answer is told to the owner. */
   void ping() {
     connection.writer().ping(OWN_PING, false);
@@ -301,6 +312,10 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
 
   @Override
   public void onTlsFailed(Throwable cause) {
+    if (cause instanceof OuterTunnelEndedException outer) {
+      failDial(outer.asFailure(key.address()));
+      return;
+    }
     HboneFailure failure = TlsErrors.failure(key.address(), cause);
     if (failure instanceof HboneFailure.PeerRevoked && stage == Stage.DIALING) {
       connection.observer().onPeerRevoked(side());
@@ -371,6 +386,7 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
   @Override
   public void onGoAway(int lastStreamId, long errorCode, String debug) {
     stopUsing();
+    owner.onGoAway(this);
     if (stage == Stage.OVER) {
       return;
     }

@@ -88,7 +88,10 @@ public sealed interface HboneFailure {
   /** There is no certificate to show. */
   record IdentityUnavailable(String message) implements HboneFailure {}
 
-  /** The tunnel to a gateway, in which the tunnel that was asked for is to run, was not opened. */
+  /**
+   * The tunnel to a gateway, in which the tunnel that was asked for is to run, was not opened, or
+   * has ended before the TLS handshake within it was done.
+   */
   record OuterFailed(HboneFailure cause) implements HboneFailure {
     @Override
     public String message() {

@@ -410,6 +410,12 @@ public final class HbonePool {
     }
 
     @Override
+    public void onGoAway(ClientConnection connection) {
+      // Not at once: it ends tunnels, in the middle of what the connection has read.
+      loop.execute(() -> nested.leave(connection));
+    }
+
+    @Override
     public void onOver(ClientConnection connection) {
       connections.remove(connection);
     }

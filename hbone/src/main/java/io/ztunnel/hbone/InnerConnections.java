@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -248,10 +249,11 @@ final class InnerConnections implements ClientConnection.Owner {
         .orElse(null);
   }
 
-  /** Puts no more tunnels on connections whose gateway leaves a PING unanswered. */
-  void leaveSilent() {
+  /** Puts no more tunnels on these connections; those that carry nothing end at once. */
+  void leave(Predicate<ClientConnection> these) {
+    dials.keySet().stream().filter(these).forEach(doomed::add);
     for (Member member : List.copyOf(usable)) {
-      if (member.connection().isSilent()) {
+      if (these.test(member.connection())) {
         member.connection().stopUsing();
       }
     }

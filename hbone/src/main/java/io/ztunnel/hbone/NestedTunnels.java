@@ -82,8 +82,15 @@ final class NestedTunnels implements InnerConnections.Home {
   void leaveSilent(PeerKey gateway) {
     for (InnerConnections each : List.copyOf(kept.values())) {
       if (each.peer().gateway().equals(gateway)) {
-        each.leaveSilent();
+        each.leave(ClientConnection::isSilent);
       }
+    }
+  }
+
+  /** Puts no more tunnels on connections in tunnels of this one, whose peer goes away. */
+  void leave(ClientConnection outer) {
+    for (InnerConnections each : List.copyOf(kept.values())) {
+      each.leave(inner -> inner.isThrough(outer));
     }
   }
 
@@ -315,6 +322,11 @@ final class NestedTunnels implements InnerConnections.Home {
     @Override
     public boolean isSilent() {
       return tunnel != null && tunnel.connection().isSilent(ClientConnection.SILENT_NANOS);
+    }
+
+    @Override
+    public boolean isThrough(Http2Connection outer) {
+      return tunnel != null && tunnel.connection().equals(outer);
     }
 
     @Override

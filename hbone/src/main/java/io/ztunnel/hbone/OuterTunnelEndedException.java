@@ -1,6 +1,7 @@
 package io.ztunnel.hbone;
 
 import java.io.IOException;
+import java.net.InetSocketAddress;
 
 /** The tunnel under a connection is over. Has no stack trace, because it tells about the peer. */
 final class OuterTunnelEndedException extends IOException {
@@ -23,6 +24,20 @@ final class OuterTunnelEndedException extends IOException {
           TunnelTermination.GoAway _ ->
           new TunnelTermination.ConnectionLost(String.valueOf(getMessage()));
     };
+  }
+
+  /** What it means for a handshake in the tunnel, to which the gateway had agreed before. */
+  HboneFailure asFailure(InetSocketAddress gateway) {
+    return new HboneFailure.OuterFailed(
+        switch (termination) {
+          case TunnelTermination.Reset(long code) -> new HboneFailure.StreamReset(code);
+          case TunnelTermination.GoAway(long code, String debug) ->
+              new HboneFailure.WentAway(code, debug);
+          case TunnelTermination.PeerRevoked(String certificate) ->
+              new HboneFailure.PeerRevoked(gateway, certificate);
+          case TunnelTermination.ConnectionLost _, TunnelTermination.PeerClosed _ ->
+              new HboneFailure.Http2Failed(text(termination));
+        });
   }
 
   private static String text(TunnelTermination termination) {

@@ -46,6 +46,10 @@ class InnerConnectionsTest {
   private final List<InetSocketAddress> addresses = new ArrayList<>();
   private final StandInGateway gateway =
       new StandInGateway(mesh::dial, n -> addresses.get(n % addresses.size()));
+
+  /** Those that the gateway has accepted. */
+  private final List<HboneServerConnection> outer = new ArrayList<>();
+
   private ClientTls clientTls;
   private NestedPeer peer;
 
@@ -71,8 +75,20 @@ class InnerConnectionsTest {
                 return connection;
               }));
     }
+    ServerTls gatewayTls = mesh.serverTls(pki.workload(GATEWAY));
     InetSocketAddress gatewayAddress =
-        mesh.serve(mesh.serverTls(pki.workload(GATEWAY)), HboneSettings.defaults(), () -> gateway);
+        mesh.listen(
+            channel -> {
+              HboneServerConnection connection =
+                  HboneServer.serve(
+                      channel,
+                      mesh.loop().newSucceededFuture(gatewayTls),
+                      HboneSettings.defaults(),
+                      gateway,
+                      HboneObserver.NONE);
+              outer.add(connection);
+              return connection;
+            });
     clientTls = mesh.clientTls(pki.workload(Loopback.CLIENT));
     peer =
         new NestedPeer(
@@ -213,6 +229,23 @@ class InnerConnectionsTest {
     for (Opened opened : all) {
       assertInstanceOf(HboneFailure.OuterFailed.class, opened.failure());
     }
+  }
+
+  @Test
+  void aGatewayThatGoesAwayGetsNoMoreTunnelsAndIsRidOfThoseThatCarryNothing() {
+    HbonePool pool = pool(2, LONG);
+    Opened busy = open(pool);
+    exchange(open(pool));
+    mesh.await("two are kept", () -> gateway.connects().size() == 2);
+    exchange(open(pool));
+    mesh.run(() -> outer.getFirst().drain());
+    mesh.await("the idle one has ended", () -> pool.tunnels() == 1);
+
+    Opened later = open(pool);
+    mesh.run(() -> assertEquals(2, outer.size(), "by another connection"));
+    exchange(later);
+    exchange(busy);
+    mesh.await("the gateway is rid of its client", () -> pool.connections() == 1);
   }
 
   @Test

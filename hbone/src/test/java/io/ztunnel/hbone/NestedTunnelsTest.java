@@ -11,6 +11,7 @@ import io.netty.buffer.ByteBuf;
 import io.netty.buffer.PooledByteBufAllocator;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
+import io.netty.handler.codec.http2.Http2Error;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.time.Duration;
@@ -248,6 +249,62 @@ class NestedTunnelsTest {
         open(peer(Loopback.SERVER)).failure());
   }
 
+  /** Envoy says 200 before it knows whether it reaches the backend. */
+  @Test
+  void aGatewayThatTakesItsYesBackIsTheOuterTunnelsFailureWithItsCode() {
+    HboneServerConnection[] _ =
+        gatewayIs(
+            new EchoHandler() {
+              @Override
+              public void onConnect(InboundConnect connect) {
+                connect.accept(null, new RecordingListener()).reset(TunnelReset.CONNECT_ERROR);
+              }
+            });
+    HboneFailure failure = open(peer(Loopback.SERVER)).failure();
+    assertEquals(
+        new HboneFailure.OuterFailed(new HboneFailure.StreamReset(Http2Error.CONNECT_ERROR.code())),
+        failure);
+    assertEquals("stream error received: CONNECT_ERROR", failure.message());
+  }
+
+  @Test
+  void aGatewayThatIsLostDuringTheInnerHandshakeIsTheOuterTunnelsFailure() {
+    List<InboundConnect> accepted = new ArrayList<>();
+    HboneServerConnection[] outer =
+        gatewayIs(
+            new EchoHandler() {
+              @Override
+              public void onConnect(InboundConnect connect) {
+                accepted.add(connect);
+                Tunnel _ = connect.accept(null, new RecordingListener());
+              }
+            });
+    Opened opened = begin(peer(Loopback.SERVER));
+    mesh.await("the outer tunnel stands", () -> !accepted.isEmpty());
+    mesh.run(() -> outer[0].close("gateway gone"));
+    mesh.await("an answer", opened::isDone);
+    HboneFailure.OuterFailed failure =
+        assertInstanceOf(HboneFailure.OuterFailed.class, opened.failure());
+    assertInstanceOf(HboneFailure.Http2Failed.class, failure.cause());
+  }
+
+  /** Has the gateway do this; returns where its last connection is to be found. */
+  private HboneServerConnection[] gatewayIs(ConnectHandler handler) {
+    HboneServerConnection[] outer = new HboneServerConnection[1];
+    ServerTls tls = mesh.serverTls(pki.workload(GATEWAY));
+    gatewayAddress =
+        mesh.listen(
+            channel ->
+                outer[0] =
+                    HboneServer.serve(
+                        channel,
+                        mesh.loop().newSucceededFuture(tls),
+                        HboneSettings.defaults(),
+                        handler,
+                        HboneObserver.NONE));
+    return outer;
+  }
+
   @Test
   void theInnerPeersRefusalIsItsOwn() {
     backendAddress =
@@ -277,18 +334,7 @@ class NestedTunnelsTest {
 
   @Test
   void aLostGatewayEndsTheInnerTunnelAndSaysSo() {
-    HboneServerConnection[] outer = new HboneServerConnection[1];
-    ServerTls tls = mesh.serverTls(pki.workload(GATEWAY));
-    gatewayAddress =
-        mesh.listen(
-            channel ->
-                outer[0] =
-                    HboneServer.serve(
-                        channel,
-                        mesh.loop().newSucceededFuture(tls),
-                        HboneSettings.defaults(),
-                        gateway,
-                        HboneObserver.NONE));
+    HboneServerConnection[] outer = gatewayIs(gateway);
     Opened opened = open(peer(Loopback.SERVER));
     mesh.run(() -> outer[0].close("gateway gone"));
     mesh.await("end", opened.listener::isOver);

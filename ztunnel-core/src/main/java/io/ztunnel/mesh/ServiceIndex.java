@@ -116,12 +116,21 @@ final class ServiceIndex {
       addToIndexes(service.withEndpoints(sorting.accepted.set()));
     }
 
-    /** Removes a service and the endpoints that wait for it. */
+    /**
+     * Removes a service. The workloads that serve it are there still, and wait for it to come back:
+     * the control plane does not send them again then.
+     */
     @Nullable Service remove(NamespacedHostname key) {
       Service old = get(key);
-      removeFromIndexes(old);
-      staged.remove(key);
+      if (old == null) {
+        return null;
+      }
+      EndpointSet.Editor waiting = new EndpointSet.Editor(key, List.of(), EndpointSet.EMPTY);
+      old.endpoints().forEachWorkload(waiting::put);
+      orEmpty(withheld.get(key)).forEachWorkload(waiting::put);
+      keep(staged, key, waiting.set());
       withheld.remove(key);
+      removeFromIndexes(old);
       return old;
     }
 

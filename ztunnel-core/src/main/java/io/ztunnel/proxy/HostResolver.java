@@ -2,21 +2,31 @@ package io.ztunnel.proxy;
 
 import io.netty.channel.EventLoop;
 import io.netty.channel.socket.DatagramChannel;
+import io.netty.handler.codec.dns.DnsResponseCode;
 import io.netty.resolver.ResolvedAddressTypes;
 import io.netty.resolver.dns.DefaultDnsCache;
 import io.netty.resolver.dns.DnsCache;
+import io.netty.resolver.dns.DnsErrorCauseException;
 import io.netty.resolver.dns.DnsNameResolver;
 import io.netty.resolver.dns.DnsNameResolverBuilder;
+import io.netty.resolver.dns.DnsServerAddressStreamProvider;
+import io.netty.resolver.dns.DnsServerAddressStreamProviders;
 import io.netty.util.concurrent.Future;
+import io.netty.util.concurrent.Promise;
 import java.net.InetAddress;
+import java.net.UnknownHostException;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Resolves the host names of workloads that have one instead of addresses: {@code /etc/hosts}, then
  * the name servers and search domains of {@code /etc/resolv.conf}, from the proxy's own namespace.
- * Answers are kept for their time to live, in one cache.
+ * Answers are kept for their time to live, in one cache. When that is up and name servers fail, or
+ * take long, the last answer is used on ({@link LastAnswers}); a name that they deny has none.
  *
  * <p>Thread-safe; each event loop has its own resolver, made at its first question.
  */
@@ -26,25 +36,102 @@ public final class HostResolver implements AutoCloseable {
   private static final int NEGATIVE_TTL_SECONDS = 1;
   private static final long QUERY_TIMEOUT_MILLIS = 5_000;
 
+  /** How long a new answer is waited for when there is an old one. */
+  private static final long PATIENCE_MILLIS = 200;
+
   private final Class<? extends DatagramChannel> channelType;
   private final boolean ipv6;
-  private final DnsCache cache =
-      new DefaultDnsCache(MIN_TTL_SECONDS, MAX_TTL_SECONDS, NEGATIVE_TTL_SECONDS);
+  private final DnsServerAddressStreamProvider nameServers;
+  private final DnsCache cache;
+  private final LastAnswers lastAnswers;
   private final Map<EventLoop, DnsNameResolver> resolvers = new ConcurrentHashMap<>();
 
-  public HostResolver(Class<? extends DatagramChannel> channelType, boolean ipv6) {
+  public HostResolver(
+      Class<? extends DatagramChannel> channelType, boolean ipv6, LongSupplier nanoClock) {
+    this(
+        channelType,
+        ipv6,
+        nanoClock,
+        DnsServerAddressStreamProviders.platformDefault(),
+        new DefaultDnsCache(MIN_TTL_SECONDS, MAX_TTL_SECONDS, NEGATIVE_TTL_SECONDS));
+  }
+
+  /**
+   * @param cache of answers whose time to live is not up
+   */
+  HostResolver(
+      Class<? extends DatagramChannel> channelType,
+      boolean ipv6,
+      LongSupplier nanoClock,
+      DnsServerAddressStreamProvider nameServers,
+      DnsCache cache) {
     this.channelType = channelType;
     this.ipv6 = ipv6;
+    this.nameServers = nameServers;
+    this.cache = cache;
+    this.lastAnswers = new LastAnswers(nanoClock);
   }
 
   /** Every address of the name. Bounded in time; completes on the given loop. */
   Future<List<InetAddress>> resolve(EventLoop loop, String hostname) {
-    return resolvers.computeIfAbsent(loop, this::create).resolveAll(hostname);
+    @Nullable List<InetAddress> last = lastAnswers.withoutAsking(hostname);
+    if (last != null) {
+      return loop.newSucceededFuture(last);
+    }
+    Future<List<InetAddress>> lookup =
+        resolvers.computeIfAbsent(loop, this::create).resolveAll(hostname);
+    if (lookup.isSuccess()) { // by the cache
+      lastAnswers.onAnswer(hostname, lookup.getNow());
+      return lookup;
+    }
+    Promise<List<InetAddress>> outcome = loop.newPromise();
+    lastAnswers.onAsked(hostname);
+    Future<?> patience =
+        loop.schedule(
+            () -> useLast(hostname, "no answer yet", outcome),
+            PATIENCE_MILLIS,
+            TimeUnit.MILLISECONDS);
+    lookup.addListener(
+        (Future<List<InetAddress>> done) -> {
+          patience.cancel(false);
+          onLookup(hostname, done, outcome);
+        });
+    return outcome;
+  }
+
+  private void onLookup(
+      String hostname, Future<List<InetAddress>> lookup, Promise<List<InetAddress>> outcome) {
+    if (lookup.isSuccess()) {
+      lastAnswers.onAnswer(hostname, lookup.getNow());
+      outcome.trySuccess(lookup.getNow());
+      return;
+    }
+    if (isDenial(lookup.cause())) {
+      lastAnswers.onDenial(hostname);
+    }
+    useLast(hostname, SocketErrors.text(lookup.cause()), outcome);
+    outcome.tryFailure(lookup.cause());
+  }
+
+  private void useLast(String hostname, String why, Promise<List<InetAddress>> outcome) {
+    @Nullable List<InetAddress> last = lastAnswers.last(hostname);
+    if (last != null && outcome.trySuccess(last)) {
+      ProxyLog.lastAddressesUsed(hostname, why);
+    }
+  }
+
+  /** Whether a name server has answered that there is no such name, or no address of it. */
+  private static boolean isDenial(Throwable failure) {
+    return failure instanceof UnknownHostException
+        && (failure.getCause() == null
+            || (failure.getCause() instanceof DnsErrorCauseException told
+                && told.getCode().equals(DnsResponseCode.NXDOMAIN)));
   }
 
   private DnsNameResolver create(EventLoop loop) {
     return new DnsNameResolverBuilder(loop)
         .datagramChannelType(channelType)
+        .nameServerProvider(nameServers)
         .resolveCache(cache)
         .queryTimeoutMillis(QUERY_TIMEOUT_MILLIS)
         .resolvedAddressTypes(

@@ -144,6 +144,15 @@ final class ProxyLog {
     }
   }
 
+  /** Name servers do not tell the addresses of a workload's name. */
+  static void lastAddressesUsed(String hostname, String why) {
+    OUTBOUND
+        .at(LogLevel.WARN, "name not resolved, its last addresses are used")
+        .string("hostname", hostname)
+        .string("error", why)
+        .log();
+  }
+
   /** A gateway is slow, and another one is tried beside it. */
   static void overtaking(InetSocketAddress source, Hop slow, TunnelProgress progress) {
     if (OUTBOUND.isEnabled(LogLevel.DEBUG)) {

@@ -108,4 +108,31 @@ class ConfigurationDocTest {
     }
     assertFalse(checked < 30, "literal defaults checked: " + checked);
   }
+
+  /** Variables, metrics and reasons, as far as they are ours. */
+  @Test
+  void thePageAboutClustersNamesOnlyWhatThereIs() throws IOException {
+    String page = Files.readString(Path.of("../docs/multicluster.md"));
+    String metrics = Files.readString(Path.of("../docs/metrics.md"));
+    var unknown = new TreeSet<String>();
+    int checked = 0;
+    Matcher variable = Pattern.compile("(?:ISTIO_META)?[A-Z0-9]+(?:_[A-Z0-9]+)+").matcher(page);
+    while (variable.find()) {
+      checked++;
+      if (!documented().containsKey(variable.group())
+          && !variable.group().startsWith("ISTIO_META_")
+          && !variable.group().equals("AMBIENT_ENABLE_MULTI_NETWORK")) { // istiod's
+        unknown.add(variable.group());
+      }
+    }
+    Matcher name = Pattern.compile("`(ztunnel_[a-z_]+|[a-z0-9]+_[a-z_]+)`").matcher(page);
+    while (name.find()) {
+      checked++;
+      if (!metrics.contains("| `" + name.group(1) + "` |")) {
+        unknown.add(name.group(1));
+      }
+    }
+    assertEquals(Set.of(), unknown);
+    assertFalse(checked < 20, "names checked: " + checked);
+  }
 }

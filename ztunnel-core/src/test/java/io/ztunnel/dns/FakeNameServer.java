@@ -20,7 +20,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
  * A name server on loopback that answers as it is told, by UDP and TCP on one port. Its threads are
  * daemons and end with {@link #close}.
  */
-final class FakeNameServer implements Closeable {
+public final class FakeNameServer implements Closeable {
   private static final InetAddress LOCALHOST = InetAddress.ofLiteral("127.0.0.1");
 
   /** What the server sends for one question: any number of messages, none to stay silent. */
@@ -58,14 +58,14 @@ final class FakeNameServer implements Closeable {
   private final Map<String, Answering> answers = new ConcurrentHashMap<>();
   private final List<String> questions = new CopyOnWriteArrayList<>();
 
-  FakeNameServer() throws IOException {
+  public FakeNameServer() throws IOException {
     this.streams = new ServerSocket(0, 50, LOCALHOST);
     this.datagrams = new DatagramSocket(streams.getLocalPort(), LOCALHOST);
     Thread.ofPlatform().daemon().name("name-server-udp").start(this::serveDatagrams);
     Thread.ofPlatform().daemon().name("name-server-tcp").start(this::serveStreams);
   }
 
-  InetSocketAddress address() {
+  public InetSocketAddress address() {
     return new InetSocketAddress(LOCALHOST, datagrams.getLocalPort());
   }
 
@@ -75,7 +75,7 @@ final class FakeNameServer implements Closeable {
   }
 
   /** A name with an address, for a time. */
-  void on(String name, String ip, long ttlSeconds) {
+  public void on(String name, String ip, long ttlSeconds) {
     on(
         name,
         asked ->
@@ -85,8 +85,28 @@ final class FakeNameServer implements Closeable {
                         asked.query().question().name(), InetAddress.ofLiteral(ip), ttlSeconds))));
   }
 
+  /** A name without addresses. */
+  public void onNothing(String name) {
+    on(name, asked -> List.of(asked.found()));
+  }
+
+  /** A name that does not exist. */
+  public void onUnknown(String name) {
+    answers.remove(name);
+  }
+
+  /** A name that the server has trouble with. */
+  public void onFailure(String name) {
+    on(name, asked -> List.of(asked.error(ResponseCode.SERVER_FAILURE)));
+  }
+
+  /** A name that is not answered. */
+  public void onSilence(String name) {
+    on(name, _ -> List.of());
+  }
+
   /** What was asked, in order, as {@code udp A name.}. */
-  List<String> questions() {
+  public List<String> questions() {
     return List.copyOf(questions);
   }
 

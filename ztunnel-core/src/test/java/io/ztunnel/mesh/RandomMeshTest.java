@@ -79,12 +79,9 @@ final class RandomMeshTest {
         services.put(service.key(), service);
       }
       default -> {
-        // On its own, because a service that goes takes the endpoints of earlier updates with it.
         NamespacedHostname key = new NamespacedHostname(pick(NAMESPACES), pick(HOSTS));
-        if (endpoints.getOrDefault(key, Map.of()).isEmpty()) {
-          update.removeService(key);
-          services.remove(key);
-        }
+        update.removeService(key);
+        services.remove(key);
       }
     }
   }

@@ -184,12 +184,38 @@ final class WorkloadStateTest {
   }
 
   @Test
-  void aRemovedServiceForgetsItsEndpoints() {
+  void aServiceThatComesBackHasItsWorkloadsAgain() {
     state.update(update -> update.insertService(cart().build()));
     insert(pod("a").services(serving(80, 8080)).build());
+    insert(pod("bad").services(serving(80, 8080)).status(HealthStatus.UNHEALTHY).build());
+    insert(pod("gone").services(serving(80, 8080)).build());
     state.update(update -> update.removeService(CART));
     assertNull(state.view().service(CART));
+    assertEquals("{ns/cart=[c//Pod/ns/a, c//Pod/ns/bad, c//Pod/ns/gone]}", staged());
+
+    remove("c//Pod/ns/gone");
+    state.update(update -> update.removeService(CART)); // once more: there is none
+    insert(pod("b").services(serving(80, 8080)).build());
+    state.update(update -> update.insertService(cart().build()));
     assertEquals("{}", staged());
+    assertEquals("[c//Pod/ns/a, c//Pod/ns/b]", endpoints());
+    state.update(update -> update.insertService(cart().loadBalancer(allowAll()).build()));
+    assertEquals("[c//Pod/ns/a, c//Pod/ns/b, c//Pod/ns/bad]", endpoints());
+  }
+
+  @Test
+  void oneUpdateMayReplaceAServiceByItsRemoval() {
+    insert(pod("a").services(serving(80, 8080)).build());
+    state.update(update -> update.insertService(cart().build()));
+    state.update(
+        update -> {
+          update.insertWorkload(pod("b").services(serving(80, 8080)).build());
+          update.removeService(CART);
+          update.insertService(cart().build());
+          update.removeWorkload("c//Pod/ns/a");
+        });
+    assertEquals("{}", staged());
+    assertEquals("[c//Pod/ns/b]", endpoints());
   }
 
   @Test

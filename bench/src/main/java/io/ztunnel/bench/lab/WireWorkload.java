@@ -82,7 +82,7 @@ public final class WireWorkload {
   }
 
   /** The gateway into another network: who it has to be, and where. */
-  static WireWorkload gateway(String network, InetAddress address) {
+  public static WireWorkload gateway(String network, InetAddress address) {
     String uid = "NetworkGateway/%s/%s/0".formatted(network, address.getHostAddress());
     return new WireWorkload(Kind.GATEWAY, uid, uid, SYSTEM_NAMESPACE, GATEWAY)
         .at(address)
@@ -90,7 +90,7 @@ public final class WireWorkload {
   }
 
   /** All pods that a service has in another network, as its gateway there. */
-  static WireWorkload behind(
+  public static WireWorkload behind(
       InetAddress gateway, String network, String cluster, String service, int pods) {
     String uid =
         "%s/SplitHorizonWorkload/%s/%s/%s/%s/%s"

@@ -9,6 +9,7 @@ import io.ztunnel.redirection.NetworkNamespace;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.ServerSocket;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -16,6 +17,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 
 /**
  * Two nodes with a pair of pods that is captured and a pair that is not, and the servers in them;
@@ -121,15 +123,26 @@ final class BenchLab implements AutoCloseable {
 
   /** Starts a daemon on each node, and the gateway if there is one; ready when this returns. */
   Daemons startDaemons() throws IOException {
+    return startDaemons(Map.of());
+  }
+
+  /**
+   * As above.
+   *
+   * @param more variables of the client's daemon
+   */
+  Daemons startDaemons(Map<String, String> more) throws IOException {
     List<Daemon> started = new ArrayList<>();
     try {
       switch (route) {
         case Route.Direct(Path meshFile) -> {
-          startDaemon(started, meshFile, Map.of(), List.of(client));
+          startDaemon(started, meshFile, more, List.of(client));
           startDaemon(started, meshFile, Map.of(), List.of(server));
         }
         case Route.Gateway(DoublePathMesh mesh, List<Lab.Pod> servers, Path west, Path east) -> {
-          startDaemon(started, west, DoublePathMesh.westEnvironment(), List.of(client));
+          Map<String, String> variables = new TreeMap<>(DoublePathMesh.westEnvironment());
+          variables.putAll(more);
+          startDaemon(started, west, variables, List.of(client));
           startDaemon(started, east, DoublePathMesh.eastEnvironment(), servers);
           started.add(
               Daemon.startGateway(
@@ -214,6 +227,15 @@ final class BenchLab implements AutoCloseable {
     try (NetworkNamespace namespace = pod.open()) {
       return new EchoServer(
           namespace.call(ServerSocketChannel::open).bind(new InetSocketAddress(ECHO_PORT), 1024));
+    }
+  }
+
+  /** A giving server in a pod, where echo servers are otherwise; the caller closes it. */
+  static GivingServer startGiving(Lab.Pod pod) throws IOException {
+    try (NetworkNamespace namespace = pod.open()) {
+      ServerSocket listener =
+          namespace.call(ServerSocketChannel::open).bind(new InetSocketAddress(ECHO_PORT)).socket();
+      return new GivingServer(listener);
     }
   }
 

@@ -60,6 +60,7 @@ public final class LoadBench {
         bench.measureStart();
       }
       new EchoBench(options, progress, lab, bench.results).measure();
+      new StalledBench(options, progress, lab, bench.results).measure();
       out.printf("%n%s; %s.%n%n", String.join(", ", machine.values()), bench.describe());
       out.print(MarkdownReport.render(bench.results, earlier));
       if (options.json().isPresent()) {

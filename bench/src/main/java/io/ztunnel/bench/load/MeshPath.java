@@ -43,7 +43,7 @@ enum MeshPath {
   Set<String> groups() {
     return switch (this) {
       case SINGLE -> Set.of("bulk", "http", "conn", "memory", "start");
-      case DOUBLE -> Set.of("bulk", "http", "conn", "echo", "spread");
+      case DOUBLE -> Set.of("bulk", "http", "conn", "echo", "spread", "stalled");
     };
   }
 }

@@ -64,7 +64,7 @@ class OptionsTest {
           --rounds many     | --rounds: many (expected: 1 to 100)
           --path triple     | --path: triple (expected: single or double)
           --only echo       | --only: echo (expected: some of bulk,conn,http,memory,start)
-          --path double --only memory | --only: memory (expected: some of bulk,conn,echo,http,spread)
+          --path double --only memory | --only: memory (expected: some of bulk,conn,echo,http,spread,stalled)
           --only bulk,htpp  | --only: htpp (expected: some of bulk,conn,http,memory,start)
           --fast            | --fast (expected: --path PATH, --quick, --rounds N, --only GROUP[,GROUP...], --json FILE or --against FILE)
           """)

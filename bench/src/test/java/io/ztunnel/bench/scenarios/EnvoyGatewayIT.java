@@ -34,6 +34,11 @@ class EnvoyGatewayIT {
   private static final InetAddress GONE = InetAddress.ofLiteral("10.96.0.2");
   private static final InetAddress UNKNOWN = InetAddress.ofLiteral("10.96.0.3");
 
+  private static final String NO_SERVICE =
+      "error=\"http status: 503 Service Unavailable\" reason=\"http_status\"";
+  private static final String RESET =
+      "error=\"h2 failed: stream error received: CONNECT_ERROR\" reason=\"h2_reset\"";
+
   /** Whose client it is. */
   enum Caller {
     KEEPS_INNER_CONNECTIONS,
@@ -225,25 +230,21 @@ class EnvoyGatewayIT {
   @ParameterizedTest
   @EnumSource
   void aServiceThatEnvoyDoesNotServeFails(Caller caller) throws Exception {
-    isRefused(caller, UNKNOWN, "http status: 503 Service Unavailable");
+    isRefused(caller, UNKNOWN, NO_SERVICE);
   }
 
   /** Envoy answers before or after it knows: by 503, or by 200 and a reset. */
   @ParameterizedTest
   @EnumSource
   void aPodThatEnvoyDoesNotReachFails(Caller caller) throws Exception {
-    isRefused(
-        caller,
-        GONE,
-        "http status: 503 Service Unavailable|io error: outer tunnel ended: stream error received: CONNECT_ERROR");
+    isRefused(caller, GONE, NO_SERVICE + "|" + RESET);
   }
 
-  private void isRefused(Caller caller, InetAddress service, String error) throws Exception {
+  private void isRefused(Caller caller, InetAddress service, String why) throws Exception {
     Journal log = Journal.of(daemon(caller));
     PodSockets.isReset(pod(caller), service, 80);
     String line = log.await("direction=\"outbound\"");
-    assertTrue(
-        line.matches("error connection complete .* error=\"(%s)\" .*".formatted(error)), line);
+    assertTrue(line.matches("error connection complete .* (%s)".formatted(why)), line);
   }
 
   @ParameterizedTest

@@ -16,6 +16,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -33,10 +34,15 @@ class GatewayFailoverIT {
   private static final int HBONE = 15008;
 
   private static final List<String> NETWORKS =
-      List.of("both", "dead", "dark", "falls", "wrong", "slow", "lost", "drained", "away", "named");
+      List.of(
+          "both", "dead", "dark", "falls", "wrong", "slow", "lost", "drained", "away", "named",
+          "several", "mute");
 
-  /** What a call may take while a gateway is found out; the others take far less. */
-  private static final Duration PATIENCE = Duration.ofSeconds(4);
+  /** Those whose gateways have no addresses in the mesh, but one name. */
+  private static final Set<String> NAMED = Set.of("named", "several", "mute");
+
+  /** Inner connections of a service through one gateway (ZTUNNEL_INNER_CONNECTIONS). */
+  private static final int KEPT_BY_ONE_THREAD = 8;
 
   /** The two gateways of a network. */
   private record Pair(Lab.Pod one, Lab.Pod two) {}
@@ -44,6 +50,7 @@ class GatewayFailoverIT {
   private final Map<String, Pair> pairs = new LinkedHashMap<>();
   private final Map<String, List<InetAddress>> names = new ConcurrentHashMap<>();
   private Scene scene;
+  private NameServer nameServer;
   private Lab.Node near;
   private Lab.Pod client;
   private Lab.Pod server;
@@ -58,7 +65,8 @@ class GatewayFailoverIT {
     client = near.addPod("client");
     server = far.addPod("server");
     nobody = far.addPod("nobody", Lab.Without.REDIRECTION);
-    scene.closeLater(new NameServer(near, names, 1));
+    nameServer = new NameServer(near, names, 1);
+    scene.closeLater(nameServer);
     Cluster western = new Cluster(scene, "west", 1);
     Cluster eastern = new Cluster(scene, "east", 2);
     western.workload(Entry.workload(client, client.ipv4()).with("network", "net-west"));
@@ -85,7 +93,7 @@ class GatewayFailoverIT {
         Entry.service(network, vip(network), "{" + PORTS + "}")
             .with("vips", "[\"net-west/%s\"]".formatted(vip(network)))
             .with("subjectAltNames", "[\"%s\"]".formatted(Entry.identity(server))));
-    boolean named = network.equals("named");
+    boolean named = NAMED.contains(network);
     here.workload(
         Entry.workload(network + "-remote")
             .with("uid", network + "/SplitHorizonWorkload/istio-system/x/shop/" + network)
@@ -96,13 +104,12 @@ class GatewayFailoverIT {
                 "{destination: \"%s\", hboneMtlsPort: 15008}"
                     .formatted(
                         named
-                            ? "istio-system/gateway.example.com"
+                            ? "istio-system/" + name(network)
                             : network + "/" + pair.one().ipv4().getHostAddress()))
             .serving(network, PORTS));
     if (named) {
       here.workload(
-          gateway(Entry.workload(network), network, "gateway.example.com")
-              .with("hostname", "gateway.example.com"));
+          gateway(Entry.workload(network), network, name(network)).with("hostname", name(network)));
     } else {
       for (Lab.Pod pod : List.of(pair.one(), pair.two())) {
         here.workload(
@@ -117,6 +124,11 @@ class GatewayFailoverIT {
         .with("namespace", "istio-system")
         .with("serviceAccount", "istio-eastwestgateway")
         .with("network", network);
+  }
+
+  /** That of its gateways. */
+  private static String name(String network) {
+    return network + ".example.com";
   }
 
   private static String vip(String network) {
@@ -152,25 +164,17 @@ class GatewayFailoverIT {
     return gateway;
   }
 
-  /** Calls once; returns how long it took. */
-  private Duration call(String network) throws IOException {
-    long begin = System.nanoTime();
-    assertEquals(
-        "hihi", PodSockets.exchange(client, InetAddress.ofLiteral(vip(network)), 80, "hi"));
-    return Duration.ofNanos(System.nanoTime() - begin);
+  private void call(String network) throws IOException {
+    calls(1, network);
   }
 
-  /** Calls that all succeed, none of which takes longer than it may. */
   private void calls(int count, String network) throws IOException {
-    for (int i = 0; i < count; i++) {
-      Duration took = call(network);
-      assertTrue(took.compareTo(PATIENCE) < 0, () -> "took " + took);
-    }
+    new QuickCalls(client).succeed(count, InetAddress.ofLiteral(vip(network)));
   }
 
   private boolean succeeds(String network) {
     try {
-      call(network);
+      Duration _ = new QuickCalls(client).once(InetAddress.ofLiteral(vip(network)));
       return true;
     } catch (IOException e) {
       return false;
@@ -287,11 +291,11 @@ class GatewayFailoverIT {
     Gateway _ = run(falls.one());
     Gateway _ = run(falls.two());
     Await.until(
-        "both have tunnels",
+        "every worker thread has connections through both",
         () -> {
           call("falls");
-          return sample("inner_connections_open", falls.one()) > 1
-              && sample("inner_connections_open", falls.two()) > 1;
+          return sample("inner_connections_open", falls.one()) > KEPT_BY_ONE_THREAD
+              && sample("inner_connections_open", falls.two()) > KEPT_BY_ONE_THREAD;
         });
     Journal log = Journal.now(west);
     drop(falls.one(), "-A");
@@ -391,12 +395,12 @@ class GatewayFailoverIT {
   void aGatewayByNameIsFollowedToItsNewAddress() throws Exception {
     Pair named = pair("named");
     Gateway before = run(named.one());
-    names.put("gateway.example.com", List.of(named.one().ipv4()));
+    names.put(name("named"), List.of(named.one().ipv4()));
     calls(5, "named");
     assertTrue(sample("inner_connections_open", named.one()) >= 1);
 
     Gateway after = run(named.two());
-    names.put("gateway.example.com", List.of(named.two().ipv4()));
+    names.put(name("named"), List.of(named.two().ipv4()));
     Await.until(
         "calls go to the new address",
         () -> {
@@ -411,5 +415,54 @@ class GatewayFailoverIT {
         });
     before.close();
     calls(10, "named");
+  }
+
+  @Test
+  void ofTheAddressesOfANameTheDeadOneIsPassedOver() throws Exception {
+    Pair several = pair("several");
+    Gateway _ = run(several.two());
+    names.put(name("several"), List.of(several.one().ipv4(), several.two().ipv4()));
+    Journal log = Journal.now(west);
+    calls(30, "several");
+    log.awaitAny("gateway set aside", setAside(several.one()), "refused");
+    assertFalse(
+        log.lines().stream().anyMatch(line -> line.contains(setAside(several.two()))),
+        "the other one is well");
+
+    Gateway back = run(several.one());
+    log.awaitAny("gateway is used again", setAside(several.one()));
+    Await.until(
+        "it carries calls",
+        () -> {
+          call("several");
+          return !back.connects().isEmpty();
+        });
+  }
+
+  @Test
+  void aNameServerThatFallsSilentStopsNoCall() throws Exception {
+    Pair mute = pair("mute");
+    Gateway _ = run(mute.one());
+    names.put(name("mute"), List.of(mute.one().ipv4()));
+    calls(5, "mute");
+    nameServer.setAnswering(name("mute"), false);
+    Journal log = Journal.now(west);
+    Await.until(
+        "the answer's time is up",
+        () -> {
+          call("mute");
+          return log.lines().stream().anyMatch(line -> line.contains("last addresses are used"));
+        });
+    calls(20, "mute");
+
+    Gateway after = run(mute.two());
+    names.put(name("mute"), List.of(mute.two().ipv4()));
+    nameServer.setAnswering(name("mute"), true);
+    Await.until(
+        "calls go to the new address",
+        () -> {
+          call("mute");
+          return !after.connects().isEmpty();
+        });
   }
 }

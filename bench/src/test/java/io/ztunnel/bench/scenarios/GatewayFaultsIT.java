@@ -168,10 +168,9 @@ class GatewayFaultsIT {
     MeshClient.Answer open = open("withdrawn");
     assertEquals(200, open.status());
     control.remove(ADDRESS, List.of("shop/" + Entry.hostname("withdrawn")));
-    control.put(ADDRESS, workload(one, "leaving", "many", "killed").entry());
     Await.equal(404, () -> status("withdrawn"));
     assertEquals("one", open.exchange("still here?"));
-    control.put(ADDRESS, service("withdrawn"), workload(one, ALL_OF_ONE).entry());
+    control.put(ADDRESS, service("withdrawn")); // and not its workload, which has not changed
     Await.equal(200, () -> status("withdrawn"));
   }
 

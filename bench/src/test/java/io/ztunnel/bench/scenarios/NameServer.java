@@ -15,6 +15,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.jspecify.annotations.Nullable;
 
@@ -34,6 +36,7 @@ final class NameServer implements Closeable {
   private final Map<String, List<InetAddress>> table;
   private final int ttlSeconds;
   private final List<String> questions = new CopyOnWriteArrayList<>();
+  private final Set<String> unanswered = ConcurrentHashMap.newKeySet();
 
   /**
    * @param table IPv4 addresses by name; a name without any exists, others do not
@@ -69,19 +72,31 @@ final class NameServer implements Closeable {
     return List.copyOf(questions);
   }
 
+  /** Whether questions for a name are answered from now on; at first all are. */
+  void setAnswering(String name, boolean answering) {
+    if (answering) {
+      unanswered.remove(name);
+    } else {
+      unanswered.add(name);
+    }
+  }
+
   private void serve() {
     DatagramPacket packet = new DatagramPacket(new byte[512], 512);
     while (!socket.isClosed()) {
       try {
         socket.receive(packet);
         byte[] answer = answer(ByteBuffer.wrap(packet.getData(), 0, packet.getLength()));
-        socket.send(new DatagramPacket(answer, answer.length, packet.getSocketAddress()));
+        if (answer.length > 0) {
+          socket.send(new DatagramPacket(answer, answer.length, packet.getSocketAddress()));
+        }
       } catch (IOException e) {
         // Closed by close().
       }
     }
   }
 
+  /** Empty: there is to be none. */
   private byte[] answer(ByteBuffer query) {
     short id = query.getShort(0);
     query.position(HEADER_BYTES);
@@ -96,10 +111,14 @@ final class NameServer implements Closeable {
     byte[] question = new byte[query.position() - HEADER_BYTES];
     query.get(HEADER_BYTES, question);
 
-    @Nullable List<InetAddress> known = table.get(name.substring(0, name.length() - 1));
+    String asked = name.substring(0, name.length() - 1);
+    @Nullable List<InetAddress> known = table.get(asked);
     List<InetAddress> addresses = known == null || type != TYPE_A ? List.of() : known;
     if (type == TYPE_A) {
       questions.add(name.toString());
+    }
+    if (unanswered.contains(asked)) {
+      return new byte[0];
     }
     ByteBuffer answer = ByteBuffer.allocate(512);
     answer.putShort(id);
