@@ -4,7 +4,7 @@ import io.grpc.netty.GrpcSslContexts;
 import io.grpc.netty.NettyChannelBuilder;
 import io.netty.bootstrap.Bootstrap;
 import io.netty.buffer.ByteBufAllocator;
-import io.netty.buffer.UnpooledByteBufAllocator;
+import io.netty.buffer.PooledByteBufAllocator;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
@@ -47,6 +47,12 @@ public final class ControlPlaneChannels implements AutoCloseable {
   private static final int PING_SECONDS = 30;
   private static final int PING_TIMEOUT_SECONDS = 10;
   static final int MAX_METADATA_BYTES = 64 << 10;
+  private static final int PAGE_BYTES = 8 << 10;
+
+  /** Chunks of 512 KiB. */
+  private static final int CHUNK_ORDER = 6;
+
+  private static final int NO_CACHE = 0;
   private static final int BLOCKING_THREADS = 2;
   private static final long IDLE_THREAD_SECONDS = 10;
   private static final long CLOSE_SECONDS = 2;
@@ -81,7 +87,10 @@ public final class ControlPlaneChannels implements AutoCloseable {
           NioChannelOption.of(ExtendedSocketOptions.TCP_KEEPCOUNT),
           KEEPALIVE_PROBES);
 
-  /** No pool: what a large response took is free memory afterwards. */
+  /**
+   * A pool of its own, of small chunks, each of which is free memory once nothing of it is used. A
+   * single buffer is none: to free one, the JVM has every thread stop for a moment.
+   */
   private final ByteBufAllocator allocator;
 
   private final EventLoopGroup loops =
@@ -103,7 +112,8 @@ public final class ControlPlaneChannels implements AutoCloseable {
 
   /** Starts no thread before it is needed. */
   public ControlPlaneChannels() {
-    this(new UnpooledByteBufAllocator(true));
+    this(
+        new PooledByteBufAllocator(true, 0, 1, PAGE_BYTES, CHUNK_ORDER, NO_CACHE, NO_CACHE, false));
   }
 
   ControlPlaneChannels(ByteBufAllocator allocator) {

@@ -22,6 +22,7 @@ import io.netty.handler.ssl.SslHandshakeCompletionEvent;
 import io.netty.util.ReferenceCountUtil;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.SocketException;
 import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
@@ -60,6 +61,9 @@ final class ControlPlaneConnection {
 
   /** RFC 9113, 6.9.2: every connection begins with it. */
   private static final int FIRST_WINDOW_BYTES = 65_535;
+
+  /** Of a connection that the other side has ended, whether in order or not. */
+  static final String WAS_CLOSED = "the connection was closed";
 
   private static final int PING_SECONDS = 30;
   private static final int PING_TIMEOUT_SECONDS = 10;
@@ -287,7 +291,7 @@ final class ControlPlaneConnection {
     @Override
     public void channelInactive(ChannelHandlerContext ctx) throws Exception {
       if (open) {
-        owner.onLost(failed("the connection was closed" + goingAway, null));
+        owner.onLost(failed(WAS_CLOSED + goingAway, null));
       }
       super.channelInactive(ctx);
     }
@@ -295,7 +299,10 @@ final class ControlPlaneConnection {
     @Override
     public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
       if (open) {
-        owner.onLost(failed("the connection is broken" + goingAway, cause));
+        // A reset is how a connection ends whose other side had bytes left to read.
+        boolean isReset = cause instanceof SocketException;
+        owner.onLost(
+            failed((isReset ? WAS_CLOSED : "the connection is broken") + goingAway, cause));
       } else {
         retry(ctx, failed("the connection is broken", cause));
       }

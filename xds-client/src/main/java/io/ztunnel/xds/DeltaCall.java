@@ -57,12 +57,16 @@ final class DeltaCall implements ControlPlaneConnection.Owner {
 
   private static final int PREFIX_BYTES = 5;
 
+  /** So much is read of the connection while the listener is busy. */
+  private static final int MAX_WAITING_BYTES = 256 << 10;
+
   private final ControlPlane controlPlane;
   private final ControlPlaneConnection connection;
   private final Executor executor;
   private final Listener listener;
 
   // Confined to the loop.
+  private final StreamHandler handler = new StreamHandler();
   private final Queue<byte[]> unsent = new ArrayDeque<>();
   private Http2Headers headers = EmptyHttp2Headers.INSTANCE;
   private @Nullable Http2StreamChannel stream;
@@ -136,8 +140,8 @@ final class DeltaCall implements ControlPlaneConnection.Owner {
   void request() {
     connection.execute(
         () -> {
-          if (stream != null) {
-            stream.read();
+          if (stream != null && !ended) {
+            handler.onRequest(stream);
           }
         });
   }
@@ -157,7 +161,7 @@ final class DeltaCall implements ControlPlaneConnection.Owner {
   public void onOpen(Channel connected) {
     new Http2StreamChannelBootstrap(connected)
         .option(ChannelOption.AUTO_READ, false)
-        .handler(new StreamHandler())
+        .handler(handler)
         .open()
         .addListener(
             opened -> {
@@ -214,9 +218,20 @@ final class DeltaCall implements ControlPlaneConnection.Owner {
     }
   }
 
-  /** What concerns the call. */
+  /**
+   * What concerns the call. While the listener is busy with what it has, more is collected for it,
+   * so that one waits for the other once in a while only and not at every frame.
+   */
   private final class StreamHandler extends ChannelInboundHandlerAdapter {
     private List<ByteBuf> arrived = new ArrayList<>();
+    private int arrivedBytes;
+
+    /** Whether the listener waits for bytes. */
+    private boolean wanted = true;
+
+    /** Whether nothing is read, because enough has arrived. */
+    private boolean paused;
+
     private boolean answered;
 
     @Override
@@ -224,6 +239,7 @@ final class DeltaCall implements ControlPlaneConnection.Owner {
       switch (message) {
         case Http2DataFrame data -> {
           arrived.add(data.content()); // its reference is ours now
+          arrivedBytes += data.content().readableBytes();
           if (data.isEndStream()) {
             end(Status.UNKNOWN.withDescription("an end without grpc-status"));
           }
@@ -251,23 +267,38 @@ final class DeltaCall implements ControlPlaneConnection.Owner {
 
     @Override
     public void channelReadComplete(ChannelHandlerContext ctx) {
-      if (!handOver() && !ended) {
-        ctx.read(); // headers only, so far
+      if (wanted && !ended) {
+        handOver();
+      }
+      paused = ended || arrivedBytes >= MAX_WAITING_BYTES;
+      if (!paused) {
+        ctx.read();
       }
     }
 
-    private boolean handOver() {
-      if (arrived.isEmpty()) {
-        return false;
+    /** The listener has read what it had. */
+    void onRequest(Channel stream) {
+      wanted = true;
+      handOver();
+      if (paused) {
+        paused = false;
+        stream.read();
       }
+    }
+
+    private void handOver() {
+      if (arrived.isEmpty()) {
+        return;
+      }
+      wanted = false;
       List<ByteBuf> bytes = arrived;
       arrived = new ArrayList<>();
+      arrivedBytes = 0;
       try {
         executor.execute(() -> listener.onBytes(bytes));
       } catch (RejectedExecutionException _) {
         bytes.forEach(ByteBuf::release);
       }
-      return true;
     }
 
     @Override
@@ -284,7 +315,7 @@ final class DeltaCall implements ControlPlaneConnection.Owner {
       arrived.clear();
       end(
           ControlPlaneConnection.failed(
-              "the connection was closed" + connection.goingAway(), null));
+              ControlPlaneConnection.WAS_CLOSED + connection.goingAway(), null));
       super.channelInactive(ctx);
     }
 

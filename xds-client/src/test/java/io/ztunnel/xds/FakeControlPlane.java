@@ -76,6 +76,14 @@ public final class FakeControlPlane implements AutoCloseable {
     public Entry version(String other) {
       return new Entry(name, other, payload, aliases, companions);
     }
+
+    /** The same as a watcher gets it. */
+    public Resource received(String typeUrl) {
+      byte[] bytes = resource(typeUrl, this, true);
+      Resource resource = new Resource(bytes, 0, bytes.length);
+      resource.read();
+      return resource;
+    }
   }
 
   /** A request that came, and the stream it came on. */
@@ -565,23 +573,27 @@ public final class FakeControlPlane implements AutoCloseable {
     return bytes.toByteArray();
   }
 
-  private static byte[] resource(String typeUrl, Entry entry, boolean aliases) throws IOException {
+  private static byte[] resource(String typeUrl, Entry entry, boolean aliases) {
     ByteArrayOutputStream any = new ByteArrayOutputStream();
-    CodedOutputStream anyOut = CodedOutputStream.newInstance(any);
-    anyOut.writeString(1, typeUrl);
-    anyOut.writeByteArray(2, entry.payload());
-    anyOut.flush();
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    CodedOutputStream out = CodedOutputStream.newInstance(bytes);
-    out.writeString(1, entry.version());
-    out.writeByteArray(2, any.toByteArray());
-    out.writeString(3, entry.name());
-    if (aliases) {
-      for (String alias : entry.aliases()) {
-        out.writeString(4, alias);
+    try {
+      CodedOutputStream anyOut = CodedOutputStream.newInstance(any);
+      anyOut.writeString(1, typeUrl);
+      anyOut.writeByteArray(2, entry.payload());
+      anyOut.flush();
+      CodedOutputStream out = CodedOutputStream.newInstance(bytes);
+      out.writeString(1, entry.version());
+      out.writeByteArray(2, any.toByteArray());
+      out.writeString(3, entry.name());
+      if (aliases) {
+        for (String alias : entry.aliases()) {
+          out.writeString(4, alias);
+        }
       }
+      out.flush();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
-    out.flush();
     return bytes.toByteArray();
   }
 

@@ -18,10 +18,6 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
-import java.util.concurrent.Semaphore;
-import java.util.concurrent.TimeUnit;
-import java.util.function.BiConsumer;
-import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,17 +31,10 @@ final class AddressWatcher implements ResourceWatcher {
   /** How many changes the control thread makes at once: a few milliseconds. */
   private static final int SLICE = 1_000;
 
-  /** So many slices may wait for the control thread, so that its other tasks come in between. */
-  private static final int SLICES_AHEAD = 2;
-
-  /** Limit of the time that a slice waits for the control thread. */
-  private static final long PATIENCE_SECONDS = 60;
-
   private final MeshState mesh;
   private final EventExecutor control;
   private final @Nullable String node;
   private final ResourceDecoder decoder = new ResourceDecoder();
-  private final Semaphore ahead = new Semaphore(SLICES_AHEAD);
 
   /**
    * A watcher.
@@ -95,12 +84,15 @@ final class AddressWatcher implements ResourceWatcher {
     return node == null || workload.node().equals(node);
   }
 
-  /** The changes of one response. Confined to the xds thread but for the failure. */
+  /** The changes of one response. Confined to the xds thread, then to the control thread. */
   private final class Batch implements ResourceBatch {
     private final List<Service> services = new ArrayList<>();
     private final List<String> removed = new ArrayList<>();
     private final List<Workload> workloads = new ArrayList<>();
     private final CompletableFuture<Void> done = new CompletableFuture<>();
+
+    /** How many of the changes are made. */
+    private int made;
 
     @Override
     public void put(Resource resource) throws ResourceException {
@@ -124,72 +116,56 @@ final class AddressWatcher implements ResourceWatcher {
 
     @Override
     public CompletionStage<Void> apply() {
-      if (workloads.size() + services.size() + removed.size() <= SLICE) {
-        submit(
-            update -> {
-              workloads.forEach(update::insertWorkload);
-              services.forEach(update::insertService);
-              removed.forEach(update::remove);
-            });
-      } else {
-        applyInSlices();
+      if (size() > SLICE) {
+        // Those of one service together, so that it is changed once and not by every slice.
+        workloads.sort(Comparator.comparingInt(Workload::deploymentHash));
       }
-      control.execute(() -> done.complete(null));
+      control.execute(this::begin);
       return done;
     }
 
-    private void applyInSlices() {
-      // Those of one service together, so that it is changed once and not by every slice.
-      workloads.sort(Comparator.comparingInt(Workload::deploymentHash));
-      control.execute(mesh::hold);
+    private int size() {
+      return workloads.size() + services.size() + removed.size();
+    }
+
+    private void begin() {
+      mesh.hold();
+      step();
+    }
+
+    /** Makes a slice of the changes; the next one behind what others have to do. */
+    private void step() {
       try {
-        submit(workloads, MeshUpdate::insertWorkload);
-        submit(services, MeshUpdate::insertService);
-        submit(removed, MeshUpdate::remove);
-      } catch (RuntimeException e) {
-        done.completeExceptionally(e);
-        throw e;
-      } finally {
-        control.execute(this::showAll);
-      }
-    }
-
-    private void showAll() {
-      if (done.isCompletedExceptionally()) {
-        mesh.drop();
-      } else {
-        mesh.show();
-      }
-    }
-
-    private <T> void submit(List<T> changes, BiConsumer<MeshUpdate, T> change) {
-      for (int from = 0; from < changes.size(); from += SLICE) {
-        List<T> slice = changes.subList(from, Math.min(from + SLICE, changes.size()));
-        submit(update -> slice.forEach(one -> change.accept(update, one)));
-      }
-    }
-
-    /** Has changes made together, after those submitted before. Waits while too many are ahead. */
-    private void submit(Consumer<MeshUpdate> changes) {
-      try {
-        if (!ahead.tryAcquire(PATIENCE_SECONDS, TimeUnit.SECONDS)) {
-          throw new IllegalStateException(
-              "the control thread was busy for %d s".formatted(PATIENCE_SECONDS));
+        int from = made;
+        made = Math.min(from + SLICE, size());
+        mesh.update(update -> change(update, from, made));
+        if (made < size()) {
+          control.execute(this::step);
+        } else {
+          mesh.show();
+          done.complete(null);
         }
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-        throw new IllegalStateException("stopped while the control thread was busy", e);
+      } catch (RuntimeException e) {
+        mesh.drop();
+        done.completeExceptionally(e);
       }
-      control.execute(
-          () -> {
-            try {
-              mesh.update(changes);
-            } catch (RuntimeException e) {
-              done.completeExceptionally(e);
-            } finally {
-              ahead.release();
-            }
-          });
+    }
+
+    /** Workloads, then services, then removals, as one list. */
+    private void change(MeshUpdate update, int from, int to) {
+      part(workloads, from, to).forEach(update::insertWorkload);
+      int before = workloads.size();
+      part(services, from - before, to - before).forEach(update::insertService);
+      before += services.size();
+      part(removed, from - before, to - before).forEach(update::remove);
+    }
+
+    private static <T> List<T> part(List<T> list, int from, int to) {
+      return list.subList(clamp(from, list), clamp(to, list));
+    }
+
+    private static int clamp(int index, List<?> list) {
+      return Math.clamp(index, 0, list.size());
     }
   }
 }
