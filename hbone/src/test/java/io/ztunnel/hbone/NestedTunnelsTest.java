@@ -7,8 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.netty.buffer.ByteBuf;
-import io.netty.buffer.PooledByteBufAllocator;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.handler.codec.http2.Http2Error;
@@ -136,25 +134,7 @@ class NestedTunnelsTest {
     Opened opened = open(peer(Loopback.SERVER));
     byte[] sent = new byte[24 << 20];
     random.nextBytes(sent);
-    Runnable writer =
-        new Runnable() {
-          private int at;
-
-          @Override
-          public void run() {
-            while (at < sent.length && opened.tunnel().isWritable()) {
-              int n = Math.min(sent.length - at, 1 + random.nextInt(100_000));
-              ByteBuf piece = PooledByteBufAllocator.DEFAULT.directBuffer(9 + n);
-              piece.setIndex(9, 9).writeBytes(sent, at, n);
-              opened.tunnel().write(piece);
-              at += n;
-            }
-            if (at == sent.length) {
-              at++;
-              opened.tunnel().shutdownOutput();
-            }
-          }
-        };
+    Runnable writer = new PieceWriter(opened.tunnel(), sent, random);
     opened.listener.onWritable = writer;
     mesh.run(writer);
     mesh.await("finish", opened.listener::isOver);

@@ -5,8 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 
-import io.netty.buffer.ByteBuf;
-import io.netty.buffer.PooledByteBufAllocator;
 import io.netty.buffer.Unpooled;
 import java.util.List;
 import java.util.Random;
@@ -79,24 +77,7 @@ class RoundTripTest {
     Opened opened = open(Loopback.connect("10.0.0.1:80"));
     byte[] sent = new byte[24 << 20];
     random.nextBytes(sent);
-    Runnable writer =
-        new Runnable() {
-          private int at;
-
-          @Override
-          public void run() {
-            while (at < sent.length && opened.tunnel().isWritable()) {
-              int n = Math.min(sent.length - at, 1 + random.nextInt(100_000));
-              ByteBuf piece = PooledByteBufAllocator.DEFAULT.directBuffer(9 + n);
-              piece.setIndex(9, 9).writeBytes(sent, at, n);
-              opened.tunnel().write(piece);
-              at += n;
-            }
-            if (at == sent.length) {
-              opened.tunnel().shutdownOutput();
-            }
-          }
-        };
+    Runnable writer = new PieceWriter(opened.tunnel(), sent, random);
     opened.listener.onWritable = writer;
     mesh.run(writer);
     mesh.await("finish", opened.listener::isOver);

@@ -7,7 +7,6 @@ import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import org.jspecify.annotations.Nullable;
 
 /** An application in a place of the lab: plain blocking sockets of the JDK. Stateless. */
 public final class Peer {
@@ -44,11 +43,6 @@ public final class Peer {
     }
   }
 
-  /** Takes a port and does not listen on it: whoever connects is refused. */
-  public static Socket hold(Lab.Place place, int port) throws IOException {
-    return open(place, new InetSocketAddress(port));
-  }
-
   /** Connects, and reads, within five seconds, or fails. */
   public static Socket connect(Lab.Place place, InetAddress address, int port) throws IOException {
     return connect(place, address, port, TIMEOUT);
@@ -61,27 +55,16 @@ public final class Peer {
    */
   public static Socket connect(Lab.Place place, InetAddress address, int port, Duration timeout)
       throws IOException {
-    Socket socket = open(place, null);
-    try {
+    Socket socket = new Socket();
+    try (NetworkNamespace namespace = place.open()) {
+      namespace.call(
+          () -> {
+            socket.bind(null); // opens the socket, here
+            return socket;
+          });
       socket.setSoTimeout(millis(timeout));
       socket.connect(new InetSocketAddress(address, port), millis(timeout));
       return socket;
-    } catch (IOException | RuntimeException e) {
-      socket.close();
-      throw e;
-    }
-  }
-
-  /** A socket that is bound to an address; null: to any port. */
-  private static Socket open(Lab.Place place, @Nullable InetSocketAddress address)
-      throws IOException {
-    Socket socket = new Socket();
-    try (NetworkNamespace namespace = place.open()) {
-      return namespace.call(
-          () -> {
-            socket.bind(address); // opens the socket, here
-            return socket;
-          });
     } catch (IOException | RuntimeException e) {
       socket.close();
       throw e;

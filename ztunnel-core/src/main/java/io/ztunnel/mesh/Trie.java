@@ -11,8 +11,9 @@ import org.jspecify.annotations.Nullable;
  * the size. Each part knows the weight of its elements, so that one can be drawn in proportion to
  * its weight without looking at all of them.
  *
- * <p>A trie of the hash codes, five bits a level, with elements and children packed in one array
- * per node, as in {@link PersistentMap}.
+ * <p>A trie of the hash codes, five bits a level, with elements and children packed in one array of
+ * each node (the CHAMP layout of Steindorfer and Vinju, 2015). An {@link Editor} owns the nodes
+ * that it made and changes them in place; {@link Editor#set} ends the ownership.
  */
 final class Trie<E> {
   /** What a set needs to know of its elements. Pure: an element's answers never change. */
@@ -121,6 +122,10 @@ final class Trie<E> {
     /** Removes the element with the key of this one, if there is one. */
     void remove(E element) {
       root = root.remove(this, 0, spread(kind.hash(element)), element);
+    }
+
+    int size() {
+      return size;
     }
 
     boolean isEmpty() {

@@ -8,8 +8,8 @@ import io.ztunnel.mesh.MeshState;
 import io.ztunnel.mesh.WorkloadInfo;
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.NetworkNamespace;
+import io.ztunnel.redirection.Peer;
 import java.io.IOException;
-import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.SocketException;
@@ -27,7 +27,7 @@ import org.junit.jupiter.api.Test;
  * proxy and its own view of the mesh, whose connections share one tunnel connection.
  */
 class LiveChangeTest {
-  private static final int TIMEOUT_MILLIS = 10_000;
+  private static final Duration TIMEOUT = Duration.ofSeconds(10);
   private static final int PORT = 8080;
   private static final int OTHER_PORT = 9090;
   private static final String NO_POLICY = "";
@@ -79,8 +79,8 @@ class LiveChangeTest {
     node.replace(serverMesh, mesh("", NO_POLICY));
     clientProxy = started(ofClient, clientMesh, "client");
     serverProxy = started(ofServer, serverMesh, "server");
-    application = listen(PORT);
-    otherApplication = listen(OTHER_PORT);
+    application = Peer.listen(server, PORT);
+    otherApplication = Peer.listen(server, OTHER_PORT);
   }
 
   @AfterEach
@@ -123,18 +123,6 @@ class LiveChangeTest {
         .formatted(pod.name(), pod.ipv4().getHostAddress(), more);
   }
 
-  private ServerSocket listen(int port) throws IOException {
-    ServerSocket listener = new ServerSocket();
-    ServerSocket _ =
-        ofServer.call(
-            () -> {
-              listener.bind(new InetSocketAddress(port)); // opens the socket, here
-              return listener;
-            });
-    listener.setSoTimeout(TIMEOUT_MILLIS);
-    return listener;
-  }
-
   /** A client and the application behind a port of the server. */
   private record Conversation(Socket client, Socket application) implements AutoCloseable {
     void goesOn() throws IOException {
@@ -156,19 +144,9 @@ class LiveChangeTest {
   }
 
   private Conversation begin(Lab.Pod from, ServerSocket to) throws IOException {
-    Socket socket = new Socket();
-    try (NetworkNamespace place = from.open()) {
-      Socket _ =
-          place.call(
-              () -> {
-                socket.bind(null); // opens the socket, here
-                return socket;
-              });
-    }
-    socket.setSoTimeout(TIMEOUT_MILLIS);
-    socket.connect(new InetSocketAddress(server.ipv4(), to.getLocalPort()), TIMEOUT_MILLIS);
+    Socket socket = Peer.connect(from, server.ipv4(), to.getLocalPort(), TIMEOUT);
     Socket accepted = to.accept();
-    accepted.setSoTimeout(TIMEOUT_MILLIS);
+    accepted.setSoTimeout(Math.toIntExact(TIMEOUT.toMillis()));
     Conversation conversation = new Conversation(socket, accepted);
     conversation.goesOn();
     return conversation;

@@ -11,9 +11,9 @@ import io.ztunnel.mesh.MeshState;
 import io.ztunnel.mesh.WorkloadInfo;
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.NetworkNamespace;
+import io.ztunnel.redirection.Peer;
 import java.io.IOException;
 import java.net.ConnectException;
-import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.SocketException;
@@ -32,7 +32,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Start and end of a pod's proxy, in a pod with redirection and with a client outside of it. */
 class PodProxyTest {
-  private static final int TIMEOUT_MILLIS = 10_000;
+  private static final Duration TIMEOUT = Duration.ofSeconds(10);
   private static final int APPLICATION_PORT = 8080;
   private static final WorkloadInfo APP = new WorkloadInfo("app", "shop", "app");
   private static final List<Integer> PORTS = InProcessNode.PORTS;
@@ -98,20 +98,7 @@ class PodProxyTest {
   }
 
   private static ServerSocket listen(int port) throws IOException {
-    ServerSocket server = new ServerSocket();
-    try {
-      ServerSocket _ =
-          namespace.call(
-              () -> {
-                server.bind(new InetSocketAddress(port)); // opens the socket, here
-                return server;
-              });
-      server.setSoTimeout(TIMEOUT_MILLIS);
-      return server;
-    } catch (IOException e) {
-      server.close();
-      throw e;
-    }
+    return Peer.listen(pod, port);
   }
 
   private static void assertNothingBound() {
@@ -121,23 +108,7 @@ class PodProxyTest {
   }
 
   private static Socket connect() throws IOException {
-    Socket socket = new Socket();
-    try (NetworkNamespace place = outside.open()) {
-      Socket _ =
-          place.call(
-              () -> {
-                socket.bind(null); // opens the socket, here
-                return socket;
-              });
-    }
-    socket.setSoTimeout(TIMEOUT_MILLIS);
-    try {
-      socket.connect(new InetSocketAddress(pod.ipv4(), APPLICATION_PORT), TIMEOUT_MILLIS);
-      return socket;
-    } catch (IOException e) {
-      socket.close();
-      throw e;
-    }
+    return Peer.connect(outside, pod.ipv4(), APPLICATION_PORT, TIMEOUT);
   }
 
   /** A client outside the pod and the application, joined by the proxy. */
@@ -145,7 +116,7 @@ class PodProxyTest {
     static Conversation begin(ServerSocket server) throws IOException {
       Socket client = connect();
       Socket application = server.accept();
-      application.setSoTimeout(TIMEOUT_MILLIS);
+      application.setSoTimeout(Math.toIntExact(TIMEOUT.toMillis()));
       Conversation conversation = new Conversation(client, application);
       conversation.goesOn();
       return conversation;

@@ -7,9 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.ztunnel.bench.lab.Daemon;
 import io.ztunnel.redirection.Lab;
-import io.ztunnel.redirection.Peer;
 import java.io.IOException;
-import java.net.Socket;
+import java.net.ServerSocket;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -115,7 +114,7 @@ class DedicatedModeIT {
   @ParameterizedTest
   @ValueSource(ints = {15001, 15006, 15008, 15053, 15000, 15020, 15021})
   void aPortThatIsTakenEndsTheStart(int port) throws Exception {
-    try (Socket _ = Peer.hold(taken, port)) {
+    try (ServerSocket _ = PodSockets.listen(taken, port)) {
       IOException failure =
           assertThrows(
               IOException.class,

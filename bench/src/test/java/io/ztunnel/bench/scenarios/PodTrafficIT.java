@@ -125,6 +125,20 @@ class PodTrafficIT {
   private static final String SENT_11 = "bytes_sent=11 bytes_recv=22";
   private static final String SENT_22 = "bytes_sent=22 bytes_recv=11";
 
+  /** Both ends log one call that went through a tunnel. */
+  private static void awaitTunnelled(
+      Journal atClient, Journal atServer, Lab.Pod from, Lab.Pod to, Family family)
+      throws IOException {
+    InetAddress source = family.of(from);
+    InetAddress destination = family.of(to);
+    assertEquals(
+        tunnelled(from, to, source, destination, "outbound", SENT_11),
+        atClient.await("direction=\"outbound\""));
+    assertEquals(
+        tunnelled(from, to, source, destination, "inbound", SENT_22),
+        atServer.await("direction=\"inbound\""));
+  }
+
   /** The labels of a call between two pods of the mesh, in the order of the reference. */
   private static String labels(
       String reporter, Lab.Pod from, String sourcePrincipal, Lab.Pod to, String security) {
@@ -157,7 +171,7 @@ class PodTrafficIT {
     return all;
   }
 
-  private static Map<String, Double> traffic(Counters before) throws java.io.IOException {
+  private static Map<String, Double> traffic(Counters before) throws IOException {
     Map<String, Double> growth = before.growth("istio_tcp_");
     growth.keySet().removeIf(sample -> sample.startsWith("istio_tcp_sockets_open"));
     return growth;
@@ -168,18 +182,11 @@ class PodTrafficIT {
   void podsOfOneNodeAreTunnelledToo(Family family) throws Exception {
     Journal log = Journal.of(daemon1);
     Counters before = Counters.of(daemon1);
-    InetAddress source = family.of(client);
-    InetAddress destination = family.of(near);
 
-    assertEquals(REPLY, PodSockets.exchange(client, destination, PORT, REQUEST));
+    assertEquals(REPLY, PodSockets.exchange(client, family.of(near), PORT, REQUEST));
 
-    assertEquals(source, nearApp.clients().getLast().getAddress());
-    assertEquals(
-        tunnelled(client, near, source, destination, "outbound", SENT_11),
-        log.await("direction=\"outbound\""));
-    assertEquals(
-        tunnelled(client, near, source, destination, "inbound", SENT_22),
-        log.await("direction=\"inbound\""));
+    assertEquals(family.of(client), nearApp.clients().getLast().getAddress());
+    awaitTunnelled(log, log, client, near, family);
     Await.equal(
         both(
             oneCall(labels("source", client, Entry.identity(client), near, "mutual_tls")),
@@ -194,18 +201,11 @@ class PodTrafficIT {
     Journal log2 = Journal.of(daemon2);
     Counters before1 = Counters.of(daemon1);
     Counters before2 = Counters.of(daemon2);
-    InetAddress source = family.of(client);
-    InetAddress destination = family.of(far);
 
-    assertEquals(REPLY, PodSockets.exchange(client, destination, PORT, REQUEST));
+    assertEquals(REPLY, PodSockets.exchange(client, family.of(far), PORT, REQUEST));
 
-    assertEquals(source, farApp.clients().getLast().getAddress());
-    assertEquals(
-        tunnelled(client, far, source, destination, "outbound", SENT_11),
-        log1.await("direction=\"outbound\""));
-    assertEquals(
-        tunnelled(client, far, source, destination, "inbound", SENT_22),
-        log2.await("direction=\"inbound\""));
+    assertEquals(family.of(client), farApp.clients().getLast().getAddress());
+    awaitTunnelled(log1, log2, client, far, family);
     Await.equal(
         oneCall(labels("source", client, Entry.identity(client), far, "mutual_tls")),
         () -> traffic(before1));
@@ -270,24 +270,7 @@ class PodTrafficIT {
     scene.app(legacyServer, PORT, App.ECHO_TWICE);
     assertEquals(REPLY, PodSockets.exchange(legacyClient, legacyServer.ipv4(), PORT, REQUEST));
 
-    assertEquals(
-        tunnelled(
-            legacyClient,
-            legacyServer,
-            legacyClient.ipv4(),
-            legacyServer.ipv4(),
-            "outbound",
-            SENT_11),
-        log1.await("direction=\"outbound\""));
-    assertEquals(
-        tunnelled(
-            legacyClient,
-            legacyServer,
-            legacyClient.ipv4(),
-            legacyServer.ipv4(),
-            "inbound",
-            SENT_22),
-        log2.await("direction=\"inbound\""));
+    awaitTunnelled(log1, log2, legacyClient, legacyServer, Family.IPV4);
   }
 
   /** All buffers on the way are full when the client ends its side, and again on the way back. */
