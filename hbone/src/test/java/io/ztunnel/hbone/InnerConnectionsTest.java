@@ -46,6 +46,7 @@ class InnerConnectionsTest {
   private final List<InetSocketAddress> addresses = new ArrayList<>();
   private final StandInGateway gateway =
       new StandInGateway(mesh::dial, n -> addresses.get(n % addresses.size()));
+
   /** Those that the gateway has accepted. */
   private final List<HboneServerConnection> outer = new ArrayList<>();
 

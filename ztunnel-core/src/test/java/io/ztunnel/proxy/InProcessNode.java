@@ -55,7 +55,8 @@ final class InProcessNode implements AutoCloseable {
   private final EventExecutor control = new DefaultEventExecutor();
   private final EventLoopGroup loops =
       new MultiThreadIoEventLoopGroup(1, Transport.EPOLL.ioHandlerFactory());
-  private final HostResolver resolver = new HostResolver(EpollDatagramChannel.class, true, System::nanoTime);
+  private final HostResolver resolver =
+      new HostResolver(EpollDatagramChannel.class, true, System::nanoTime);
   private final MeshRegistry registry = new MeshRegistry();
   private final TrafficMetrics metrics =
       new TrafficMetrics(registry, SeriesBounds.DEFAULT, System::nanoTime, () -> {});
