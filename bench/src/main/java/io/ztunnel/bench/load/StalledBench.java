@@ -38,7 +38,10 @@ final class StalledBench {
 
   /** So that all connections share what they can. */
   private static final Map<String, String> ONE_OF_EACH =
-      Map.of("ZTUNNEL_WORKER_THREADS", "1", "ZTUNNEL_INNER_CONNECTIONS", "1");
+      Map.of(
+          "ZTUNNEL_WORKER_THREADS", "1",
+          "ZTUNNEL_INNER_CONNECTIONS", "1",
+          "ZTUNNEL_INNER_REFRESH", "1h");
 
   private final Options options;
   private final PrintStream progress;

@@ -53,6 +53,9 @@ final class Gateway implements Closeable {
   /** Of the loop. */
   private final List<HboneServerConnection> connections = new ArrayList<>();
 
+  /** How long it takes it to say anything on a new connection. */
+  private volatile Duration reluctance = Duration.ZERO;
+
   /** How long it takes it to reach a backend. */
   private volatile Duration delay = Duration.ZERO;
 
@@ -104,7 +107,9 @@ final class Gateway implements Closeable {
               protected void initChannel(Channel channel) {
                 channel.config().setOption(ChannelOption.AUTO_READ, false);
                 // Once the channel is active.
-                channel.eventLoop().execute(() -> serve(channel));
+                channel
+                    .eventLoop()
+                    .schedule(() -> serve(channel), reluctance.toMillis(), TimeUnit.MILLISECONDS);
               }
             });
     if (!bound.awaitUninterruptibly(DEADLINE.toMillis()) || !bound.isSuccess()) {
@@ -121,6 +126,11 @@ final class Gateway implements Closeable {
             HboneSettings.defaults(),
             passing,
             HboneObserver.NONE));
+  }
+
+  /** Lets new connections wait so long for TLS from now on. */
+  void hesitate(Duration time) {
+    reluctance = time;
   }
 
   /** Takes so long to reach a backend from now on. */

@@ -35,8 +35,8 @@ class GatewayFailoverIT {
 
   private static final List<String> NETWORKS =
       List.of(
-          "both", "dead", "dark", "falls", "wrong", "slow", "lost", "drained", "away", "named",
-          "several", "mute");
+          "both", "dead", "dark", "falls", "wrong", "slow", "late", "lost", "drained", "away",
+          "named", "several", "mute");
 
   /** Those whose gateways have no addresses in the mesh, but one name. */
   private static final Set<String> NAMED = Set.of("named", "several", "mute");
@@ -336,6 +336,25 @@ class GatewayFailoverIT {
         "it answers PINGs");
     String explanation = explained("slow");
     assertFalse(explanation.contains("failed lately"), explanation);
+  }
+
+  @Test
+  void aSlowGatewayIsOvertakenAndUsedAgain() throws Exception {
+    Pair late = pair("late");
+    Gateway slow = run(late.one());
+    Gateway _ = run(late.two());
+    slow.hesitate(Duration.ofSeconds(2));
+    Journal log = Journal.now(west);
+    calls(20, "late");
+    log.awaitAny("gateway set aside", setAside(late.one()));
+    slow.hesitate(Duration.ZERO);
+    log.awaitAny("gateway is used again", setAside(late.one()));
+    Await.until(
+        "it carries calls",
+        () -> {
+          call("late");
+          return !slow.connects().isEmpty();
+        });
   }
 
   @Test
