@@ -95,9 +95,7 @@ public final class ControlPlaneChannels implements AutoCloseable {
 
   private final EventLoopGroup loops =
       new MultiThreadIoEventLoopGroup(
-          1,
-          new DefaultThreadFactory("grpc", true, Thread.MIN_PRIORITY), // connections go first
-          NioIoHandler.newFactory());
+          1, new DefaultThreadFactory("grpc", true), NioIoHandler.newFactory());
   private final ThreadPoolExecutor blocking =
       new ThreadPoolExecutor(
           BLOCKING_THREADS,
@@ -177,6 +175,12 @@ public final class ControlPlaneChannels implements AutoCloseable {
   @SuppressWarnings("unchecked") // the options are typed where they are listed
   private static <T> void setOption(Bootstrap sockets, ChannelOption<T> option, Object value) {
     sockets.option(option, (T) value);
+  }
+
+  /** From now on other threads go first. Any thread. */
+  @SuppressWarnings("ThreadPriorityCheck") // a nice value, for latency; nothing relies on it
+  void giveWay() {
+    loops.execute(() -> Thread.currentThread().setPriority(Thread.MIN_PRIORITY));
   }
 
   private SslContext trusting(ControlPlane controlPlane) throws IOException {

@@ -66,7 +66,6 @@ public final class XdsClient implements AutoCloseable {
    * @param nanoTime the clock
    * @param random spreads the attempts of many nodes; used on the xds thread only
    */
-  @SuppressWarnings("ThreadPriorityCheck") // a nice value, for latency; nothing relies on it
   public XdsClient(
       ControlPlane controlPlane,
       XdsSettings settings,
@@ -89,14 +88,7 @@ public final class XdsClient implements AutoCloseable {
     }
     this.thread =
         new ScheduledThreadPoolExecutor(
-            1,
-            // Connections go first: a whole mesh keeps this thread busy for seconds.
-            task ->
-                Thread.ofPlatform()
-                    .name("xds")
-                    .daemon()
-                    .priority(Thread.MIN_PRIORITY)
-                    .unstarted(task));
+            1, task -> Thread.ofPlatform().name("xds").daemon().unstarted(task));
     thread.setRemoveOnCancelPolicy(true);
   }
 
@@ -273,6 +265,16 @@ public final class XdsClient implements AutoCloseable {
     }
   }
 
+  /**
+   * From now on connections go first: a whole mesh keeps these threads busy for seconds. Until it
+   * is known there are none.
+   */
+  @SuppressWarnings("ThreadPriorityCheck") // a nice value, for latency; nothing relies on it
+  private void giveWay() {
+    Thread.currentThread().setPriority(Thread.MIN_PRIORITY);
+    channels.giveWay();
+  }
+
   /** Ends the stream and the thread; waits for it in bounded time. Whoever waits is told. */
   @Override
   public void close() {
@@ -324,6 +326,7 @@ public final class XdsClient implements AutoCloseable {
     @Override
     public void onAcknowledged(TypeState type) {
       if (cold.remove(type) && cold.isEmpty()) {
+        giveWay();
         observer.onWarm();
       }
     }

@@ -24,6 +24,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
@@ -164,6 +165,19 @@ class XdsClientTest {
     awaitWarm();
     assertEquals(Map.of("a", "1"), addresses.held);
     assertEquals(Map.of("p", "good"), policies.held);
+  }
+
+  @Test
+  void itsThreadGivesWayToOthersOnceTheMeshIsKnownAndNotBefore() throws InterruptedException {
+    FakeControlPlane control = serve();
+    List<Integer> priorities = new CopyOnWriteArrayList<>();
+    addresses.onPut = () -> priorities.add(Thread.currentThread().getPriority());
+    control.put(ADDRESS, entry("a", "1"));
+    connect();
+    awaitWarm();
+    control.put(ADDRESS, entry("b", "2"));
+    awaitHeld(Map.of("a", "1", "b", "2"));
+    assertEquals(List.of(Thread.NORM_PRIORITY, Thread.MIN_PRIORITY), priorities);
   }
 
   @Test

@@ -89,9 +89,11 @@ final class AddressWatcher implements ResourceWatcher {
     private final List<Service> services = new ArrayList<>();
     private final List<String> removed = new ArrayList<>();
     private final List<Workload> workloads = new ArrayList<>();
+
+    /** Of a response that is made in slices. */
     private final CompletableFuture<Void> done = new CompletableFuture<>();
 
-    /** How many of the changes are made. */
+    /** How many of its changes are made. */
     private int made;
 
     @Override
@@ -116,11 +118,17 @@ final class AddressWatcher implements ResourceWatcher {
 
     @Override
     public CompletionStage<Void> apply() {
-      if (size() > SLICE) {
-        // Those of one service together, so that it is changed once and not by every slice.
-        workloads.sort(Comparator.comparingInt(Workload::deploymentHash));
+      if (size() <= SLICE) {
+        return CompletableFuture.runAsync(
+            () -> mesh.update(update -> change(update, 0, size())), control);
       }
-      control.execute(this::begin);
+      // Those of one service together, so that it is changed once and not by every slice.
+      workloads.sort(Comparator.comparingInt(Workload::deploymentHash));
+      control.execute(
+          () -> {
+            mesh.hold();
+            makeSlice();
+          });
       return done;
     }
 
@@ -128,19 +136,14 @@ final class AddressWatcher implements ResourceWatcher {
       return workloads.size() + services.size() + removed.size();
     }
 
-    private void begin() {
-      mesh.hold();
-      step();
-    }
-
-    /** Makes a slice of the changes; the next one behind what others have to do. */
-    private void step() {
+    /** Makes a slice of the changes; the next one comes behind what others have to do. */
+    private void makeSlice() {
       try {
         int from = made;
         made = Math.min(from + SLICE, size());
         mesh.update(update -> change(update, from, made));
         if (made < size()) {
-          control.execute(this::step);
+          control.execute(this::makeSlice);
         } else {
           mesh.show();
           done.complete(null);

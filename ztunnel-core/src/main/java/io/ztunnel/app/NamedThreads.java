@@ -11,16 +11,7 @@ final class NamedThreads extends DefaultThreadFactory {
   private final AtomicInteger next = new AtomicInteger();
 
   NamedThreads(String name) {
-    this(name, Thread.NORM_PRIORITY);
-  }
-
-  /**
-   * Threads of one priority.
-   *
-   * @param priority what Java calls so; docker/jvm.options says which nice value it is
-   */
-  NamedThreads(String name, int priority) {
-    super(name, true, priority);
+    super(name, true);
     this.name = name;
   }
 

@@ -119,9 +119,7 @@ final class Ztunnel implements AutoCloseable {
   private Ztunnel(Config config, Version version, Logging.Session log) throws StartException {
     this.config = config;
     this.transport = DataPathSettings.transport(config);
-    this.control =
-        new DefaultEventExecutor(
-            new NamedThreads("control", Thread.MIN_PRIORITY + 1)); // connections go first
+    this.control = new DefaultEventExecutor(new NamedThreads("control"));
     this.loops =
         new MultiThreadIoEventLoopGroup(
             config.engine().workerThreads(),
@@ -275,7 +273,10 @@ final class Ztunnel implements AutoCloseable {
   }
 
   /** Any thread. */
+  @SuppressWarnings("ThreadPriorityCheck") // a nice value, for latency; nothing relies on it
   private void onWarm() {
+    // From now on connections go first; until now there were none.
+    control.execute(() -> Thread.currentThread().setPriority(Thread.MIN_PRIORITY + 1));
     operations.readiness().complete(STATE);
     warmOrEnding.countDown();
   }
