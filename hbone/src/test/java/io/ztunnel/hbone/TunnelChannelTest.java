@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.DefaultEventLoop;
 import io.netty.channel.EventLoop;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.List;
@@ -26,7 +27,8 @@ class TunnelChannelTest {
     loop.submit(
             () -> {
               TunnelChannel channel =
-                  new TunnelChannel(tunnel, new InetSocketAddress("127.0.0.1", 1));
+                  new TunnelChannel(
+                      tunnel, new InetSocketAddress(InetAddress.getLoopbackAddress(), 1));
               channel.config().setAllocator(HeadRoomBuffers.INSTANCE);
               loop.register(channel);
               channel.writeAndFlush(channel.alloc().directBuffer(100).writeZero(100));
