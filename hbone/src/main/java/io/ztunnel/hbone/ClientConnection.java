@@ -596,7 +596,9 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
     public void handlerAdded(ChannelHandlerContext ctx) {
       Channel added = ctx.channel();
       channel = added;
-      added.config().setAllocator(PooledByteBufAllocator.DEFAULT);
+      added
+          .config()
+          .setAllocator(way == null ? PooledByteBufAllocator.DEFAULT : HeadRoomBuffers.INSTANCE);
       added.config().setWriteBufferWaterMark(Http2Connection.WATER_MARK);
       SslHandler handler;
       try {

@@ -125,8 +125,9 @@ final class TunnelChannel extends AbstractChannel implements TunnelListener {
       if (!tunnel.isWritable()) {
         return; // the tunnel will tell
       }
-      tunnel.write(payload.retain());
-      in.remove();
+      ByteBuf own = payload.retain();
+      in.remove(); // first: a frame's header goes in front of a buffer that nobody else has
+      tunnel.write(own);
     }
   }
 
