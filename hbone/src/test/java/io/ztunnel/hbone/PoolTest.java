@@ -417,7 +417,7 @@ class PoolTest {
   }
 
   @Test
-  void payloadReceivedBeforeTheLossIsGivenOutFirst() {
+  void payloadReceivedBeforeTheConnectionClosesIsGivenOutFirst() {
     answers.add(
         (peer, request) -> {
           NettyPeer.ECHO.give(peer, request);
@@ -427,11 +427,9 @@ class PoolTest {
         });
     HbonePool pool = pool(100);
     Opened opened = open(pool);
-    mesh.await("the loss", opened.listener::isOver);
+    mesh.await("the end", opened.listener::isOver);
     assertEquals(50_000, opened.listener.received);
-    assertTrue(
-        opened.listener.events.getLast().startsWith("ConnectionLost["),
-        opened.listener.events::toString);
+    assertEquals("PeerClosed[]", opened.listener.events.getLast());
   }
 
   @Test

@@ -216,9 +216,6 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
       try {
         reader.read(next);
       } catch (IOException | RuntimeException e) {
-        if (taking != null) {
-          owner.onApplyFailed(taking.type, e);
-        }
         cancel(StreamEnd.Kind.ERROR, "a response cannot be read: " + e);
       }
       if (!next.isReadable()) {
