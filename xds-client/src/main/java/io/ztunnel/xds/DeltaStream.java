@@ -10,6 +10,8 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Queue;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
@@ -88,6 +90,9 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
   /** Whether it is being put into effect. */
   private boolean applying;
 
+  /** Done when the last response that was read is in effect, or cannot be. */
+  private CompletionStage<?> inEffect = CompletableFuture.completedStage(null);
+
   private boolean established;
   private boolean useful;
   private boolean ended;
@@ -131,6 +136,14 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
   /** Whether it has brought a response. */
   boolean wasUseful() {
     return useful;
+  }
+
+  /**
+   * Done, on any thread, when nothing of it is being put into effect any more. The responses of
+   * another stream would mix with it.
+   */
+  CompletionStage<?> inEffect() {
+    return inEffect;
   }
 
   /** Sends a request, if the stream has not ended. */
@@ -344,7 +357,8 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
         note(type.demands().answered(name, null));
       }
       sweep();
-      var _ = batch.apply().whenCompleteAsync((_, failure) -> onApplied(summary, failure), thread);
+      inEffect =
+          batch.apply().whenCompleteAsync((_, failure) -> onApplied(summary, failure), thread);
     }
 
     /** What was held before under this name stays. */

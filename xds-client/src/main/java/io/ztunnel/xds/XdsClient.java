@@ -9,6 +9,8 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
@@ -57,6 +59,9 @@ public final class XdsClient implements AutoCloseable {
   private long streamBeganNanos;
   private @Nullable DeltaStream stream;
   private @Nullable ScheduledFuture<?> next;
+  /** Done when nothing of the last stream is being put into effect any more. */
+  private CompletionStage<?> inEffect = CompletableFuture.completedStage(null);
+
   private boolean closing;
 
   /**
@@ -255,7 +260,11 @@ public final class XdsClient implements AutoCloseable {
   private void pause(StreamEnd end) {
     Duration pause = backoff.next();
     observer.onEnded(streams, end, pause);
-    next = thread.schedule(this::open, pause.toNanos(), TimeUnit.NANOSECONDS);
+    next = thread.schedule(this::reopen, pause.toNanos(), TimeUnit.NANOSECONDS);
+  }
+
+  private void reopen() {
+    var _ = inEffect.whenCompleteAsync((_, _) -> open(), this::execute);
   }
 
   private void onApplyFailed(TypeState type, Throwable failure) {
@@ -339,6 +348,7 @@ public final class XdsClient implements AutoCloseable {
     @Override
     public void onEnded(DeltaStream ended, StreamEnd end) {
       stream = null;
+      inEffect = ended.inEffect();
       if (closing) {
         return;
       }

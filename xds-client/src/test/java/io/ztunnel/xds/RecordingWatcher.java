@@ -7,6 +7,8 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.Executor;
+import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /** Keeps what it gets as text; payloads that begin with "bad" are rejected. Any thread reads. */
@@ -16,6 +18,9 @@ final class RecordingWatcher implements ResourceWatcher {
 
   /** How many of the next batches cannot be applied. */
   final AtomicInteger failures = new AtomicInteger();
+
+  /** Applies the batches. */
+  volatile Executor applying = ForkJoinPool.commonPool();
 
   /** Done before each resource is taken. */
   volatile Runnable onPut = () -> {};
@@ -50,7 +55,8 @@ final class RecordingWatcher implements ResourceWatcher {
               }
               changes.forEach(Runnable::run);
               responses.incrementAndGet();
-            });
+            },
+            applying);
       }
     };
   }

@@ -21,6 +21,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Executor;
+import java.util.concurrent.CompletableFuture;
 import java.util.Objects;
 import java.util.Set;
 import java.util.SplittableRandom;
@@ -417,6 +419,25 @@ class XdsClientTest {
 
   private static byte[] joined(byte[]... parts) {
     return Unpooled.wrappedBuffer(parts).copy().array();
+  }
+
+  @Test
+  void aStreamBeginsWhenWhatTheLastOneBroughtIsInEffect() throws InterruptedException {
+    FakeControlPlane control = serve();
+    connect();
+    awaitWarm();
+    Executor slowly = CompletableFuture.delayedExecutor(500, TimeUnit.MILLISECONDS);
+    CountDownLatch begun = new CountDownLatch(1);
+    addresses.applying =
+        change -> {
+          begun.countDown();
+          slowly.execute(change);
+        };
+    control.put(ADDRESS, entry("a", "1"));
+    Await.latch(begun);
+    control.endStreams(Status.UNAVAILABLE.withDescription("planned by the test"));
+    control.awaitFirst(2, ADDRESS);
+    assertEquals(Map.of("a", "1"), addresses.held);
   }
 
   @Test
