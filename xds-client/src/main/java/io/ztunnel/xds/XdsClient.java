@@ -59,6 +59,7 @@ public final class XdsClient implements AutoCloseable {
   private long streamBeganNanos;
   private @Nullable DeltaStream stream;
   private @Nullable ScheduledFuture<?> next;
+
   /** Done when nothing of the last stream is being put into effect any more. */
   private CompletionStage<?> inEffect = CompletableFuture.completedStage(null);
 
