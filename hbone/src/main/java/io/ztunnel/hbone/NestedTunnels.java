@@ -152,6 +152,26 @@ final class NestedTunnels implements InnerConnections.Home {
 
   /** Where one request waits. */
   private abstract class Line implements TunnelRequest.Line {
+    final NestedPeer peer;
+    final ConnectRequest outer;
+
+    Line(NestedPeer peer, ConnectRequest outer) {
+      this.peer = peer;
+      this.outer = outer;
+    }
+
+    @Override
+    public final void assign(TunnelRequest request) {
+      if (closed) {
+        loop.execute(() -> request.fail(new HboneFailure.PoolClosed()));
+      } else {
+        serve(request);
+      }
+    }
+
+    /** Finds or makes a connection for the request: for the first time, or again. */
+    abstract void serve(TunnelRequest request);
+
     @Override
     public HboneSettings settings() {
       return settings;
@@ -165,20 +185,12 @@ final class NestedTunnels implements InnerConnections.Home {
 
   /** For a connection that is kept. */
   private final class Shared extends Line {
-    private final NestedPeer peer;
-    private final ConnectRequest outer;
-
     Shared(NestedPeer peer, ConnectRequest outer) {
-      this.peer = peer;
-      this.outer = outer;
+      super(peer, outer);
     }
 
     @Override
-    public void assign(TunnelRequest request) {
-      if (closed) {
-        loop.execute(() -> request.fail(new HboneFailure.PoolClosed()));
-        return;
-      }
+    void serve(TunnelRequest request) {
       kept.computeIfAbsent(
               peer, _ -> new InnerConnections(loop, peer, settings, observer, NestedTunnels.this))
           .assign(request, outer);
@@ -201,23 +213,16 @@ final class NestedTunnels implements InnerConnections.Home {
 
   /** For a connection of its own. */
   private final class Own extends Line implements ClientConnection.Owner {
-    private final NestedPeer peer;
-    private final ConnectRequest outer;
     private @Nullable TunnelRequest waiting;
     private @Nullable ClientConnection dialled;
 
     Own(NestedPeer peer, ConnectRequest outer) {
-      this.peer = peer;
-      this.outer = outer;
+      super(peer, outer);
     }
 
-    /** Dials for the request: for the first time, or again when it was not processed. */
+    /** Dials, again when the request was not processed. */
     @Override
-    public void assign(TunnelRequest request) {
-      if (closed) {
-        loop.execute(() -> request.fail(new HboneFailure.PoolClosed()));
-        return;
-      }
+    void serve(TunnelRequest request) {
       if (!admit()) {
         loop.execute(() -> request.fail(limit.reached()));
         return;

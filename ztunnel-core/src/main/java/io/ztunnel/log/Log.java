@@ -1,5 +1,6 @@
 package io.ztunnel.log;
 
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -39,13 +40,19 @@ public final class Log {
   /** Begins a line. */
   @CheckReturnValue
   public LogEvent at(LogLevel level, String message) {
-    return at(level, null, message);
+    return at(level, (Span) null, message);
   }
 
   /** Begins a line that belongs to a span. */
   @CheckReturnValue
   public LogEvent at(LogLevel level, @Nullable Span span, String message) {
     return isEnabled(level) ? system.begin(level, target, span, message) : LogEvent.OFF;
+  }
+
+  /** Begins a line that belongs to a span, which is asked for only if the line is logged. */
+  @CheckReturnValue
+  public LogEvent at(LogLevel level, Supplier<Span> span, String message) {
+    return isEnabled(level) ? system.begin(level, target, span.get(), message) : LogEvent.OFF;
   }
 
   /** A line without fields. */

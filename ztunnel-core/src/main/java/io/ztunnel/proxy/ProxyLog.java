@@ -5,6 +5,7 @@ import io.netty.util.NetUtil;
 import io.ztunnel.hbone.TraceParent;
 import io.ztunnel.hbone.TunnelProgress;
 import io.ztunnel.log.Log;
+import io.ztunnel.log.LogEvent;
 import io.ztunnel.log.LogLevel;
 import io.ztunnel.log.Span;
 import io.ztunnel.mesh.Workload;
@@ -68,18 +69,11 @@ final class ProxyLog {
     for (PolicyNote note : decision.notes()) {
       String message = note.kind().message();
       switch (note.kind()) {
-        case UNKNOWN_POLICY ->
-            RBAC.at(LogLevel.WARN, span.get(), message + " " + note.policy()).log();
-        case NO_ALLOW_POLICIES, NO_ALLOW_MATCH, DRY_RUN_NO_ALLOW_MATCH -> {
-          if (RBAC.isEnabled(level)) {
-            RBAC.at(level, span.get(), message).log();
-          }
-        }
-        case DRY_RUN_DENY_MATCH, DENY_MATCH, DRY_RUN_ALLOW_MATCH, ALLOW_MATCH -> {
-          if (RBAC.isEnabled(level)) {
-            RBAC.at(level, span.get(), message).display("policy", note.policy()).log();
-          }
-        }
+        case UNKNOWN_POLICY -> RBAC.at(LogLevel.WARN, span, message + " " + note.policy()).log();
+        case NO_ALLOW_POLICIES, NO_ALLOW_MATCH, DRY_RUN_NO_ALLOW_MATCH ->
+            RBAC.at(level, span, message).log();
+        case DRY_RUN_DENY_MATCH, DENY_MATCH, DRY_RUN_ALLOW_MATCH, ALLOW_MATCH ->
+            RBAC.at(level, span, message).display("policy", note.policy()).log();
       }
     }
   }
@@ -166,30 +160,28 @@ final class ProxyLog {
   }
 
   static void gatewaySetAside(String key, InetSocketAddress address, String why) {
-    OUTBOUND
-        .at(LogLevel.WARN, "gateway set aside until a probe finds it well")
-        .string("gateway", key)
-        .display("address", NetUtil.toSocketAddressString(address))
+    gateway(LogLevel.WARN, "gateway set aside until a probe finds it well", key, address)
         .string("error", why)
         .log();
   }
 
   static void gatewayIsBack(String key, InetSocketAddress address) {
-    OUTBOUND
-        .at(LogLevel.INFO, "gateway is used again")
-        .string("gateway", key)
-        .display("address", NetUtil.toSocketAddressString(address))
-        .log();
+    gateway(LogLevel.INFO, "gateway is used again", key, address).log();
   }
 
   /** Nobody looks after it any more; the next connection tries it. */
   static void gatewayGivenUp(String key, InetSocketAddress address, String why) {
-    OUTBOUND
-        .at(LogLevel.INFO, "gateway is not probed any more")
-        .string("gateway", key)
-        .display("address", NetUtil.toSocketAddressString(address))
+    gateway(LogLevel.INFO, "gateway is not probed any more", key, address)
         .string("error", why)
         .log();
+  }
+
+  private static LogEvent gateway(
+      LogLevel level, String message, String key, InetSocketAddress address) {
+    return OUTBOUND
+        .at(level, message)
+        .string("gateway", key)
+        .display("address", NetUtil.toSocketAddressString(address));
   }
 
   static void socksRefused(Channel channel, String reason) {

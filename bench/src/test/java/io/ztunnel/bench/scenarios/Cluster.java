@@ -67,12 +67,16 @@ final class Cluster {
 
   /** Tells of a gateway into a cluster, this one or another. */
   void gateway(Cluster into, Lab.Pod pod) {
-    workload(
-        Entry.workload(pod, pod.ipv4())
-            .with("uid", "NetworkGateway/%s/%s/0".formatted(into.network, address(pod)))
-            .with("namespace", Gateway.IDENTITY.namespace())
-            .with("serviceAccount", Gateway.IDENTITY.serviceAccount())
-            .with("network", into.network));
+    workload(into.gateway(Entry.workload(pod, pod.ipv4()), address(pod)));
+  }
+
+  /** The same entry as that of a gateway into this cluster, by its address or its name. */
+  Entry gateway(Entry entry, String destination) {
+    return entry
+        .with("uid", "NetworkGateway/%s/%s/0".formatted(network, destination))
+        .with("namespace", Gateway.IDENTITY.namespace())
+        .with("serviceAccount", Gateway.IDENTITY.serviceAccount())
+        .with("network", network);
   }
 
   /**

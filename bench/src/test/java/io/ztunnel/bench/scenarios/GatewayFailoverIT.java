@@ -107,23 +107,14 @@ class GatewayFailoverIT {
                             ? "istio-system/" + name(network)
                             : network + "/" + pair.one().ipv4().getHostAddress()))
             .serving(network, PORTS));
+    Cluster behind = new Cluster(scene, "east", network, 2);
     if (named) {
       here.workload(
-          gateway(Entry.workload(network), network, name(network)).with("hostname", name(network)));
+          behind.gateway(Entry.workload(network), name(network)).with("hostname", name(network)));
     } else {
-      for (Lab.Pod pod : List.of(pair.one(), pair.two())) {
-        here.workload(
-            gateway(Entry.workload(pod, pod.ipv4()), network, pod.ipv4().getHostAddress()));
-      }
+      here.gateway(behind, pair.one());
+      here.gateway(behind, pair.two());
     }
-  }
-
-  private static Entry gateway(Entry entry, String network, String address) {
-    return entry
-        .with("uid", "NetworkGateway/%s/%s/0".formatted(network, address))
-        .with("namespace", "istio-system")
-        .with("serviceAccount", "istio-eastwestgateway")
-        .with("network", network);
   }
 
   /** That of its gateways. */

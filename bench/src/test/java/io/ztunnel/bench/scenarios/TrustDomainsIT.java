@@ -72,12 +72,9 @@ class TrustDomainsIT {
               .with("trustDomain", pod.equals(stranger) ? "elsewhere.example" : "west.example"));
     }
     here.workload(
-        Entry.workload(gateway, gateway.ipv4())
-            .with("uid", "NetworkGateway/net-east/" + ip + "/0")
-            .with("namespace", GATEWAY.namespace())
-            .with("serviceAccount", GATEWAY.serviceAccount())
-            .with("trustDomain", GATEWAY.trustDomain())
-            .with("network", "net-east"));
+        new Cluster(scene, "east", 2)
+            .gateway(Entry.workload(gateway, gateway.ipv4()), ip)
+            .with("trustDomain", GATEWAY.trustDomain()));
     here.service(
         Entry.service("echo", VIP, "{80: 8080}")
             .with("vips", "[\"net-west/%s\"]".formatted(VIP))
