@@ -7,5 +7,7 @@ enum Arrangement {
   /** One plain TCP proxy in the client's pod: what any user-space proxy costs at least. */
   TCP_HOP,
   /** The daemons of a {@link MeshPath}. */
-  MESH
+  MESH,
+  /** The same with the daemons of another build. */
+  BESIDE
 }

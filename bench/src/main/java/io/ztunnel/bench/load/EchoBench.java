@@ -21,13 +21,13 @@ final class EchoBench {
 
   private final Options options;
   private final PrintStream progress;
-  private final BenchLab lab;
+  private final BenchMesh mesh;
   private final Results results;
 
-  EchoBench(Options options, PrintStream progress, BenchLab lab, Results results) {
+  EchoBench(Options options, PrintStream progress, BenchMesh mesh, Results results) {
     this.options = options;
     this.progress = progress;
-    this.lab = lab;
+    this.mesh = mesh;
     this.results = results;
   }
 
@@ -39,9 +39,9 @@ final class EchoBench {
       return;
     }
     List<EchoServer> servers = new ArrayList<>();
-    try (BenchLab.Daemons _ = lab.startDaemons();
-        NetworkNamespace clientPod = lab.client().open()) {
-      for (Lab.Pod pod : lab.serverPods()) {
+    try (BenchMesh.Daemons _ = mesh.startDaemons();
+        NetworkNamespace clientPod = mesh.client().open()) {
+      for (Lab.Pod pod : mesh.serverPods()) {
         servers.add(BenchLab.startEcho(pod));
       }
       if (times) {
@@ -84,7 +84,7 @@ final class EchoBench {
     for (int i = 0; i < count; i++) {
       try (SocketChannel channel = clientPod.call(SocketChannel::open)) {
         long begin = System.nanoTime();
-        Echo.connect(channel.socket(), lab.echoOfOne());
+        Echo.connect(channel.socket(), mesh.echoOfOne());
         Echo.exchange(channel.socket(), 1);
         nanos[i] = System.nanoTime() - begin;
       }
@@ -95,7 +95,7 @@ final class EchoBench {
   private double oneConnection(NetworkNamespace clientPod, int bytes) throws IOException {
     long[] nanos = new long[bytes];
     try (SocketChannel channel = clientPod.call(SocketChannel::open)) {
-      Echo.connect(channel.socket(), lab.echoOfOne());
+      Echo.connect(channel.socket(), mesh.echoOfOne());
       for (int i = 0; i < bytes; i++) {
         long begin = System.nanoTime();
         Echo.exchange(channel.socket(), 1);
@@ -118,7 +118,7 @@ final class EchoBench {
       List<Integer> before = servers.stream().map(EchoServer::accepted).toList();
       for (int i = 0; i < SPREAD_CONNECTIONS; i++) {
         try (SocketChannel channel = clientPod.call(SocketChannel::open)) {
-          Echo.connect(channel.socket(), lab.echoOfAll());
+          Echo.connect(channel.socket(), mesh.echoOfAll());
           Echo.exchange(channel.socket(), 1);
         }
       }

@@ -24,7 +24,7 @@ public final class JsonReport {
       json.writeObjectFieldStart("loads");
       for (Load load : results.loads()) {
         json.writeObjectFieldStart(load.name());
-        for (Arrangement arrangement : results.path().arrangements()) {
+        for (Arrangement arrangement : results.arrangements()) {
           writeRuns(json, results.path().title(arrangement), results.runs(load, arrangement));
         }
         json.writeEndObject();

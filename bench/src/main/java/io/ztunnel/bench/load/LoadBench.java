@@ -34,7 +34,7 @@ public final class LoadBench {
     this.options = options;
     this.progress = progress;
     this.lab = lab;
-    this.results = new Results(options.path());
+    this.results = new Results(options.path(), options.arrangements());
   }
 
   /**
@@ -50,7 +50,11 @@ public final class LoadBench {
     Map<String, Double> earlier =
         options.against().isPresent() ? JsonReport.readMedians(options.against().get()) : Map.of();
     Map<String, String> machine = Machine.facts(); // before the load is ours
-    try (BenchLab lab = new BenchLab(launcher, options.path())) {
+    try (BenchLab lab =
+        new BenchLab(
+            launcher,
+            options.beside().map(directory -> directory.resolve("ztunnel")),
+            options.path())) {
       LoadBench bench = new LoadBench(options, progress, lab);
       bench.measureLoads();
       if (options.groups().contains("memory")) {
@@ -59,8 +63,8 @@ public final class LoadBench {
       if (options.groups().contains("start")) {
         bench.measureStart();
       }
-      new EchoBench(options, progress, lab, bench.results).measure();
-      new StalledBench(options, progress, lab, bench.results).measure();
+      new EchoBench(options, progress, lab.mesh(), bench.results).measure();
+      new StalledBench(options, progress, lab.mesh(), bench.results).measure();
       out.printf("%n%s; %s.%n%n", String.join(", ", machine.values()), bench.describe());
       out.print(MarkdownReport.render(bench.results, earlier));
       if (options.json().isPresent()) {
@@ -87,19 +91,37 @@ public final class LoadBench {
       return;
     }
     lab.startServers();
-    try (BenchLab.Daemons daemons = lab.startDaemons()) {
+    try (BenchMesh.Daemons daemons = lab.mesh().startDaemons();
+        BenchMesh.Daemons beside =
+            lab.beside().isPresent()
+                ? lab.beside().get().startDaemons()
+                : new BenchMesh.Daemons(List.of())) {
       for (Load load : loads) {
         progress.printf("warm-up: %s%n", load.name());
         Duration warmUp = options.warmUp().multipliedBy(load.warmUps());
-        if (options.path().arrangements().contains(Arrangement.TCP_HOP)) {
-          Run _ = lab.run(load, Arrangement.TCP_HOP, warmUp.dividedBy(2));
+        for (Arrangement arrangement : options.arrangements()) {
+          switch (arrangement) {
+            case DIRECT -> {} // nothing of it is compiled
+            case TCP_HOP -> {
+              Run _ = lab.run(load, arrangement, warmUp.dividedBy(2));
+            }
+            case MESH, BESIDE -> {
+              Run _ = lab.run(load, arrangement, warmUp);
+            }
+          }
         }
-        Run _ = lab.run(load, Arrangement.MESH, warmUp);
       }
       for (int round = 1; round <= options.rounds(); round++) {
         for (Load load : loads) {
-          for (Arrangement arrangement : options.path().arrangements()) {
-            measure(round, load, arrangement, daemons);
+          for (Arrangement arrangement : options.arrangements()) {
+            CpuClock clock =
+                switch (arrangement) {
+                  case DIRECT -> () -> Duration.ZERO;
+                  case TCP_HOP -> lab::hopCpuTime;
+                  case MESH -> daemons::cpuTime;
+                  case BESIDE -> beside::cpuTime;
+                };
+            measure(round, load, arrangement, clock);
           }
         }
       }
@@ -111,13 +133,17 @@ public final class LoadBench {
     }
   }
 
-  private void measure(int round, Load load, Arrangement arrangement, BenchLab.Daemons daemons)
+  /** What the programs of an arrangement have used so far. */
+  private interface CpuClock {
+    Duration cpuTime() throws IOException;
+  }
+
+  private void measure(int round, Load load, Arrangement arrangement, CpuClock clock)
       throws IOException {
     Pause.of(SETTLE);
-    Duration before = daemons.cpuTime();
+    Duration before = clock.cpuTime();
     Run run = lab.run(load, arrangement, options.runTime());
-    double cpuSeconds =
-        arrangement == Arrangement.MESH ? daemons.cpuTime().minus(before).toMillis() / 1e3 : 0;
+    double cpuSeconds = clock.cpuTime().minus(before).toMillis() / 1e3;
     results.add(
         load,
         arrangement,
@@ -136,16 +162,16 @@ public final class LoadBench {
   private void measureMemory() throws IOException {
     List<Double> idle = new ArrayList<>();
     List<Double> perTunnel = new ArrayList<>();
-    try (BenchLab.Daemons daemons = lab.startDaemons();
-        NetworkNamespace clientPod = lab.client().open();
-        EchoServer _ = BenchLab.startEcho(lab.serverPods().getFirst())) {
+    try (BenchMesh.Daemons daemons = lab.mesh().startDaemons();
+        NetworkNamespace clientPod = lab.mesh().client().open();
+        EchoServer _ = BenchLab.startEcho(lab.mesh().serverPods().getFirst())) {
       List<Daemon> both = daemons.all();
       Pause.of(MEMORY_SETTLE);
       for (Daemon daemon : both) {
         idle.add(mebibytes(ProcessUsage.residentBytes(daemon.pid())));
       }
       progress.printf("memory idle: %s MiB%n", idle);
-      InetSocketAddress echo = lab.echoOfOne();
+      InetSocketAddress echo = lab.mesh().echoOfOne();
       IdleConnections.Sockets sockets = () -> clientPod.call(SocketChannel::open);
       try (IdleConnections _ = IdleConnections.open(sockets, echo, FIRST_IDLE_CONNECTIONS)) {
         Pause.of(MEMORY_SETTLE);
@@ -183,7 +209,7 @@ public final class LoadBench {
   private void measureStart() throws IOException {
     List<Double> seconds = new ArrayList<>();
     for (int i = 0; i < STARTS; i++) {
-      seconds.add(lab.timeToReady().toMillis() / 1e3);
+      seconds.add(lab.mesh().timeToReady().toMillis() / 1e3);
     }
     progress.printf("start to ready: %s s%n", seconds);
     results.add(new Figure("start to ready", "s", Spread.of(seconds), new Target.AtMost(1.0)));

@@ -48,22 +48,53 @@ public final class MarkdownReport {
       """;
 
   private static void renderLoads(Results results, StringBuilder text) {
-    MeshPath path = results.path();
-    StringJoiner head =
-        new StringJoiner(" | ", "| load | ", " | CPU of " + path.all() + " daemons |\n");
-    StringJoiner rule = new StringJoiner("|", "|---|", "|---:|\n");
-    for (Arrangement arrangement : path.arrangements()) {
-      head.add(path.title(arrangement));
+    StringJoiner head = new StringJoiner(" | ", "| load | ", " |\n");
+    StringJoiner rule = new StringJoiner("|", "|---|", "|\n");
+    for (Arrangement arrangement : results.arrangements()) {
+      head.add(results.path().title(arrangement));
+      rule.add("---:");
+    }
+    for (Arrangement arrangement : withCpu(results)) {
+      head.add("CPU of " + results.path().title(arrangement));
       rule.add("---:");
     }
     text.append(head).append(rule);
     for (Load load : results.loads()) {
       StringJoiner row = new StringJoiner(" | ", "| " + load.name() + " | ", " |\n");
-      for (Arrangement arrangement : path.arrangements()) {
+      for (Arrangement arrangement : results.arrangements()) {
         row.add(cell(load, results.runs(load, arrangement)));
       }
-      row.add(cpuCell(load, results.runs(load, Arrangement.MESH)));
+      for (Arrangement arrangement : withCpu(results)) {
+        row.add(cpuCell(load, results.runs(load, arrangement)));
+      }
       text.append(row);
+    }
+    if (results.arrangements().contains(Arrangement.BESIDE)) {
+      renderBeside(results, text);
+    }
+  }
+
+  /** Those with something between the pods. */
+  private static List<Arrangement> withCpu(Results results) {
+    return results.arrangements().stream()
+        .filter(arrangement -> arrangement != Arrangement.DIRECT)
+        .toList();
+  }
+
+  private static void renderBeside(Results results, StringBuilder text) {
+    text.append(
+        """
+
+        | this build / the other | rate | CPU |
+        |---|---:|---:|
+        """);
+    for (Load load : results.loads()) {
+      text.append(
+          "| %s | %s | %s |%n"
+              .formatted(
+                  load.name(),
+                  spread(results.rateOverBeside(load)),
+                  spread(results.cpuOverBeside(load))));
     }
   }
 

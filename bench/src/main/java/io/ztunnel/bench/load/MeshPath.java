@@ -15,11 +15,15 @@ enum MeshPath {
     return switch (arrangement) {
       case DIRECT -> "direct";
       case TCP_HOP -> "one TCP hop";
-      case MESH ->
-          switch (this) {
-            case SINGLE -> "two daemons";
-            case DOUBLE -> "three daemons";
-          };
+      case MESH -> daemons();
+      case BESIDE -> daemons() + " of the other build";
+    };
+  }
+
+  private String daemons() {
+    return switch (this) {
+      case SINGLE -> "two daemons";
+      case DOUBLE -> "three daemons";
     };
   }
 

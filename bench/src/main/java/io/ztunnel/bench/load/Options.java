@@ -1,7 +1,9 @@
 package io.ztunnel.bench.load;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
@@ -16,6 +18,9 @@ import java.util.TreeSet;
  * @param runTime how long one run lasts
  * @param warmUp how long each load runs over the daemons before the first round
  * @param groups what is measured
+ * @param json where the results go as JSON too
+ * @param against such a file of an earlier call, to compare with
+ * @param beside the directory of another build, which is run in the same rounds
  */
 record Options(
     MeshPath path,
@@ -24,7 +29,8 @@ record Options(
     Duration warmUp,
     Set<String> groups,
     Optional<Path> json,
-    Optional<Path> against) {
+    Optional<Path> against,
+    Optional<Path> beside) {
 
   private static final int MAX_ROUNDS = 100;
 
@@ -40,6 +46,7 @@ record Options(
     Optional<String> only = Optional.empty();
     Optional<Path> json = Optional.empty();
     Optional<Path> against = Optional.empty();
+    Optional<Path> beside = Optional.empty();
     Iterator<String> rest = arguments.iterator();
     while (rest.hasNext()) {
       String option = rest.next();
@@ -50,11 +57,12 @@ record Options(
         case "--only" -> only = Optional.of(value(option, rest));
         case "--json" -> json = Optional.of(Path.of(value(option, rest)));
         case "--against" -> against = Optional.of(Path.of(value(option, rest)));
+        case "--beside" -> beside = Optional.of(directory(option, value(option, rest)));
         default ->
             throw new IllegalArgumentException(
                 option
                     + " (expected: --path PATH, --quick, --rounds N, --only"
-                    + " GROUP[,GROUP...], --json FILE or --against FILE)");
+                    + " GROUP[,GROUP...], --json FILE, --against FILE or --beside DIRECTORY)");
       }
     }
     return new Options(
@@ -64,7 +72,17 @@ record Options(
         Duration.ofSeconds(quick ? 4 : 10),
         only.isPresent() ? groups(path, only.get()) : path.groups(),
         json,
-        against);
+        against,
+        beside);
+  }
+
+  /** What each load is run over. */
+  List<Arrangement> arrangements() {
+    List<Arrangement> all = new ArrayList<>(path.arrangements());
+    if (beside.isPresent()) {
+      all.add(Arrangement.BESIDE);
+    }
+    return List.copyOf(all);
   }
 
   private static String value(String option, Iterator<String> rest) {
@@ -83,6 +101,16 @@ record Options(
     }
     throw new IllegalArgumentException(
         "%s: %s (expected: 1 to %d)".formatted(option, text, MAX_ROUNDS));
+  }
+
+  private static Path directory(String option, String text) {
+    Path directory = Path.of(text).toAbsolutePath();
+    if (!Files.isExecutable(directory.resolve("ztunnel"))) {
+      throw new IllegalArgumentException(
+          "%s: %s has no ztunnel that can be run (expected: a directory where one was built)"
+              .formatted(option, text));
+    }
+    return directory;
   }
 
   private static MeshPath path(String text) {

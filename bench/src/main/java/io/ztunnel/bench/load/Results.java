@@ -13,16 +13,27 @@ import java.util.function.ToDoubleFunction;
  */
 final class Results {
   private final MeshPath path;
+  private final List<Arrangement> arrangements;
   private final SequencedMap<Load, Map<Arrangement, List<Run>>> runs = new LinkedHashMap<>();
   private final List<Figure> otherFigures = new ArrayList<>();
 
-  Results(MeshPath path) {
+  /**
+   * @param path what is measured beside direct TCP
+   * @param arrangements what each load is run over
+   */
+  Results(MeshPath path, List<Arrangement> arrangements) {
     this.path = path;
+    this.arrangements = List.copyOf(arrangements);
   }
 
   /** What was measured beside direct TCP. */
   MeshPath path() {
     return path;
+  }
+
+  /** What each load is run over. */
+  List<Arrangement> arrangements() {
+    return arrangements;
   }
 
   void add(Load load, Arrangement arrangement, Run run) {
@@ -43,6 +54,21 @@ final class Results {
   /** The runs of one cell, one a round; empty if there are none. */
   List<Run> runs(Load load, Arrangement arrangement) {
     return runs.getOrDefault(load, Map.of()).getOrDefault(arrangement, List.of());
+  }
+
+  /** The rate of this build over that of the other, round by round. */
+  Spread rateOverBeside(Load load) {
+    return overBeside(load, Run::rate);
+  }
+
+  /** The CPU time per work of this build over that of the other, round by round. */
+  Spread cpuOverBeside(Load load) {
+    return overBeside(load, Run::cpuSecondsPerWork);
+  }
+
+  private Spread overBeside(Load load, ToDoubleFunction<Run> value) {
+    return Spread.ofRatios(
+        column(load, Arrangement.MESH, value), column(load, Arrangement.BESIDE, value));
   }
 
   /** What the work order asks for, as far as it was measured. */

@@ -45,13 +45,13 @@ final class StalledBench {
 
   private final Options options;
   private final PrintStream progress;
-  private final BenchLab lab;
+  private final BenchMesh mesh;
   private final Results results;
 
-  StalledBench(Options options, PrintStream progress, BenchLab lab, Results results) {
+  StalledBench(Options options, PrintStream progress, BenchMesh mesh, Results results) {
     this.options = options;
     this.progress = progress;
-    this.lab = lab;
+    this.mesh = mesh;
     this.results = results;
   }
 
@@ -67,9 +67,9 @@ final class StalledBench {
       return;
     }
     List<Double> ratios = new ArrayList<>();
-    try (BenchLab.Daemons _ = lab.startDaemons(ONE_OF_EACH);
-        NetworkNamespace clientPod = lab.client().open();
-        GivingServer _ = BenchLab.startGiving(lab.serverPods().getFirst());
+    try (BenchMesh.Daemons _ = mesh.startDaemons(ONE_OF_EACH);
+        NetworkNamespace clientPod = mesh.client().open();
+        GivingServer _ = BenchLab.startGiving(mesh.serverPods().getFirst());
         ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
       progress.printf("warm-up: %d connections, %d times%n", OTHERS, WARM_UPS);
       double _ = p99(clientPod, threads, Hundredth.RESTS, WARM_UPS);
@@ -103,7 +103,7 @@ final class StalledBench {
       for (int i = 0; i <= OTHERS; i++) {
         SocketChannel channel = clientPod.call(SocketChannel::open);
         open.add(channel);
-        Echo.connect(channel.socket(), lab.echoOfOne());
+        Echo.connect(channel.socket(), mesh.echoOfOne());
         take(channel.socket(), 1);
       }
       SocketChannel last = open.getLast();

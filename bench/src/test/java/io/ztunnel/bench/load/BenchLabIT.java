@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.TestInstance;
@@ -32,7 +33,7 @@ class BenchLabIT {
   @BeforeAll
   void startServers() throws IOException {
     Requirements.assumeLabWith("curl", "iperf3", "wrk", "nginx");
-    lab = new BenchLab(Path.of("no launcher is needed"), MeshPath.SINGLE);
+    lab = new BenchLab(Path.of("no launcher is needed"), Optional.empty(), MeshPath.SINGLE);
     lab.startServers();
   }
 
@@ -44,7 +45,9 @@ class BenchLabIT {
   }
 
   @ParameterizedTest
-  @EnumSource(mode = Mode.EXCLUDE, names = "MESH")
+  @EnumSource(
+      mode = Mode.EXCLUDE,
+      names = {"MESH", "BESIDE"})
   void everyKindOfLoadDoesItsWork(Arrangement arrangement) throws IOException {
     for (Load load : ONE_OF_EACH) {
       Run run = lab.run(load, arrangement, SHORT);

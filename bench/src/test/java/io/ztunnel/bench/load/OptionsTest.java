@@ -2,13 +2,17 @@ package io.ztunnel.bench.load;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -32,7 +36,8 @@ class OptionsTest {
             Duration.ofSeconds(4),
             Set.of("bulk", "start"),
             Optional.of(Path.of("new.json")),
-            Optional.of(Path.of("old.json"))),
+            Optional.of(Path.of("old.json")),
+            Optional.empty()),
         Options.parse(
             List.of(
                 "--quick",
@@ -54,6 +59,17 @@ class OptionsTest {
     assertEquals(Set.of("echo", "bulk"), options.groups());
   }
 
+  @Test
+  void anotherBuildIsRunBesideThisOne(@TempDir Path directory) throws IOException {
+    Path launcher = Files.createFile(directory.resolve("ztunnel"));
+    assertTrue(launcher.toFile().setExecutable(true));
+
+    Options options = Options.parse(List.of("--beside", directory.toString()));
+
+    assertEquals(Optional.of(directory), options.beside());
+    assertEquals(Arrangement.BESIDE, options.arrangements().getLast());
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
@@ -66,7 +82,8 @@ class OptionsTest {
           --only echo       | --only: echo (expected: some of bulk,conn,http,memory,start)
           --path double --only memory | --only: memory (expected: some of bulk,conn,echo,http,spread,stalled)
           --only bulk,htpp  | --only: htpp (expected: some of bulk,conn,http,memory,start)
-          --fast            | --fast (expected: --path PATH, --quick, --rounds N, --only GROUP[,GROUP...], --json FILE or --against FILE)
+          --beside /proc/self | --beside: /proc/self has no ztunnel that can be run (expected: a directory where one was built)
+          --fast            | --fast (expected: --path PATH, --quick, --rounds N, --only GROUP[,GROUP...], --json FILE, --against FILE or --beside DIRECTORY)
           """)
   void wrongOptionSaysWhatWasExpected(String line, String message) {
     var thrown =

@@ -10,6 +10,7 @@ import io.ztunnel.bench.load.Load.Expectation;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
@@ -24,11 +25,15 @@ class ResultsTest {
   }
 
   private static Results measured(MeshPath path) {
-    Results results = new Results(path);
+    return measured(path, path.arrangements());
+  }
+
+  private static Results measured(MeshPath path, List<Arrangement> arrangements) {
+    Results results = new Results(path, arrangements);
     results.add(BULK, Arrangement.DIRECT, new Run(20, 10, Double.NaN, Double.NaN, 0, 0));
     results.add(BULK, Arrangement.MESH, new Run(8, 4, Double.NaN, Double.NaN, 6, 0));
     results.add(HTTP, Arrangement.DIRECT, new Run(15_400, 77_000, 63, 120, 0, 0));
-    results.add(HTTP, Arrangement.TCP_HOP, new Run(9000, 45_000, 99, 200, 0, 0));
+    results.add(HTTP, Arrangement.TCP_HOP, new Run(9000, 45_000, 99, 200, 0.9, 0));
     results.add(HTTP, Arrangement.MESH, new Run(6930, 34_650, 145, 300, 1.3, 3));
     results.add(new Figure("memory idle", "MiB", new Spread(99, 98, 101), new Target.AtMost(100)));
     return results;
@@ -55,9 +60,11 @@ class ResultsTest {
     String text = MarkdownReport.render(measured(), Map.of());
 
     assertTrue(
-        text.contains("| bulk, 1 stream up | 20.0 Gbit/s |  | 8.00 Gbit/s | 1.50 s/GB |"), text);
+        text.contains("| bulk, 1 stream up | 20.0 Gbit/s |  | 8.00 Gbit/s |  | 1.50 s/GB |"), text);
     assertTrue(
-        text.contains("| 6930 /s; p50 145, p99 300 us; **3 failed** | 37.5 us/request |"), text);
+        text.contains(
+            "| 6930 /s; p50 145, p99 300 us; **3 failed** | 20.0 us/request | 37.5 us/request |"),
+        text);
     assertTrue(
         text.contains("| bulk, 1 stream up: CPU of both | 1.50 s/GB | <= 1.45 | **MISS** |"), text);
     assertTrue(text.contains("| memory idle | 99.0 [98.0-101] MiB | <= 100 | OK |"), text);
@@ -73,11 +80,26 @@ class ResultsTest {
 
     String text = MarkdownReport.render(results, Map.of());
 
-    assertTrue(text.contains("| load | direct | three daemons | CPU of all three daemons |"), text);
+    assertTrue(text.contains("| load | direct | three daemons | CPU of three daemons |"), text);
     assertTrue(text.contains("| bulk, 1 stream up | 20.0 Gbit/s | 8.00 Gbit/s |"), text);
     assertTrue(text.contains("| bulk, 1 stream up: CPU of all three | 1.50 s/GB |"), text);
     assertTrue(text.contains("| HTTP, c=512: p99 | 10.0 x direct | <= 15.0 | OK |"), text);
     assertFalse(text.contains("HTTP, c=512: rate"), text);
+  }
+
+  @Test
+  void anotherBuildIsComparedRoundByRound() {
+    Results results =
+        measured(
+            MeshPath.SINGLE, List.of(Arrangement.DIRECT, Arrangement.MESH, Arrangement.BESIDE));
+    results.add(BULK, Arrangement.BESIDE, new Run(10, 5, Double.NaN, Double.NaN, 5, 0));
+    results.add(HTTP, Arrangement.BESIDE, new Run(6300, 31_500, 150, 400, 1.3, 0));
+
+    String text = MarkdownReport.render(results, Map.of());
+
+    assertTrue(text.contains("| two daemons of the other build |"), text);
+    assertTrue(text.contains("| bulk, 1 stream up | 0.80 | 1.50 |"), text);
+    assertTrue(text.contains("| HTTP, c=1 | 1.10 | 0.91 |"), text);
   }
 
   @Test
