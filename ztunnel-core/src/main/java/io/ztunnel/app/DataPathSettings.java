@@ -9,6 +9,7 @@ import io.ztunnel.hbone.InnerLimit;
 import io.ztunnel.hbone.TlsSettings;
 import io.ztunnel.proxy.HalfClosedProbing;
 import io.ztunnel.proxy.ProxySettings;
+import io.ztunnel.proxy.SearchList;
 import io.ztunnel.redirection.SocketSettings;
 import io.ztunnel.redirection.Transport;
 import io.ztunnel.routing.GatewaySettings;
@@ -16,6 +17,7 @@ import io.ztunnel.routing.InboundSettings;
 import io.ztunnel.routing.ReservedPorts;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.util.List;
 import java.util.OptionalInt;
 
 /** The configuration as the leaves and the proxies want it. Stateless. */
@@ -153,6 +155,14 @@ final class DataPathSettings {
             resolver.timeout(),
             resolver.attempts(),
             resolver.edns0()));
+  }
+
+  /** For host names of workloads, which are looked up from the proxy's own namespace. */
+  static SearchList searchList(Config config) {
+    ResolverConfig resolver = config.dns().resolver();
+    boolean single = resolver.search().isEmpty() && !resolver.domain().isEmpty();
+    return new SearchList(
+        single ? List.of(resolver.domain()) : resolver.search(), resolver.ndots());
   }
 
   static TlsSettings tls(Config config) throws StartException {

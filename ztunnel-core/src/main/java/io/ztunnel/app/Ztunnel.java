@@ -129,7 +129,12 @@ final class Ztunnel implements AutoCloseable {
     this.mesh = new MeshState(control, config.node().name());
     this.certificateParts = new CertificateParts(config, control, controlPlanes);
     this.certificates = certificateParts.manager();
-    this.resolver = new HostResolver(datagramChannel(), config.sockets().ipv6(), System::nanoTime);
+    this.resolver =
+        new HostResolver(
+            datagramChannel(),
+            config.sockets().ipv6(),
+            DataPathSettings.searchList(config),
+            System::nanoTime);
     MeshRegistry registry = operations.registry();
     TrafficMetrics traffic =
         new TrafficMetrics(registry, config.metrics(), System::nanoTime, Ztunnel::tooManyLabelSets);

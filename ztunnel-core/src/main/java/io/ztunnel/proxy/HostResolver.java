@@ -15,6 +15,7 @@ import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.Promise;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -26,7 +27,8 @@ import org.jspecify.annotations.Nullable;
  * Resolves the host names of workloads that have one instead of addresses: {@code /etc/hosts}, then
  * the name servers and search domains of {@code /etc/resolv.conf}, from the proxy's own namespace.
  * Answers are kept for their time to live, in one cache. When that is up and name servers fail, or
- * take long, the last answer is used on ({@link LastAnswers}); a name that they deny has none.
+ * take long, the last answer is used on ({@link LastAnswers}); a name that they deny has none. It
+ * is denied only if all is denied that it may be short for.
  *
  * <p>Thread-safe; each event loop has its own resolver, made at its first question.
  */
@@ -40,17 +42,22 @@ public final class HostResolver implements AutoCloseable {
   private static final long PATIENCE_MILLIS = 200;
 
   private final Class<? extends DatagramChannel> channelType;
-  private final boolean ipv6;
+  private final ResolvedAddressTypes types;
+  private final SearchList searchList;
   private final DnsServerAddressStreamProvider nameServers;
   private final DnsCache cache;
   private final LastAnswers lastAnswers;
   private final Map<EventLoop, DnsNameResolver> resolvers = new ConcurrentHashMap<>();
 
   public HostResolver(
-      Class<? extends DatagramChannel> channelType, boolean ipv6, LongSupplier nanoClock) {
+      Class<? extends DatagramChannel> channelType,
+      boolean ipv6,
+      SearchList searchList,
+      LongSupplier nanoClock) {
     this(
         channelType,
         ipv6,
+        searchList,
         nanoClock,
         DnsServerAddressStreamProviders.platformDefault(),
         new DefaultDnsCache(MIN_TTL_SECONDS, MAX_TTL_SECONDS, NEGATIVE_TTL_SECONDS));
@@ -62,11 +69,13 @@ public final class HostResolver implements AutoCloseable {
   HostResolver(
       Class<? extends DatagramChannel> channelType,
       boolean ipv6,
+      SearchList searchList,
       LongSupplier nanoClock,
       DnsServerAddressStreamProvider nameServers,
       DnsCache cache) {
     this.channelType = channelType;
-    this.ipv6 = ipv6;
+    this.types = ipv6 ? ResolvedAddressTypes.IPV4_PREFERRED : ResolvedAddressTypes.IPV4_ONLY;
+    this.searchList = searchList;
     this.nameServers = nameServers;
     this.cache = cache;
     this.lastAnswers = new LastAnswers(nanoClock);
@@ -78,8 +87,7 @@ public final class HostResolver implements AutoCloseable {
     if (last != null) {
       return loop.newSucceededFuture(last);
     }
-    Future<List<InetAddress>> lookup =
-        resolvers.computeIfAbsent(loop, this::create).resolveAll(hostname);
+    Future<List<InetAddress>> lookup = lookUp(loop, hostname);
     if (lookup.isSuccess()) { // by the cache
       lastAnswers.onAnswer(hostname, lookup.getNow());
       return lookup;
@@ -97,6 +105,15 @@ public final class HostResolver implements AutoCloseable {
           onLookup(hostname, done, outcome);
         });
     return outcome;
+  }
+
+  private Future<List<InetAddress>> lookUp(EventLoop loop, String hostname) {
+    DnsNameResolver resolver = resolvers.computeIfAbsent(loop, this::create);
+    boolean inHostsFile = resolver.hostsFileEntriesResolver().address(hostname, types) != null;
+    List<String> names = inHostsFile ? List.of(hostname) : searchList.names(hostname);
+    Search search = new Search(resolver, names.iterator(), loop.newPromise());
+    search.next();
+    return search.found;
   }
 
   private void onLookup(
@@ -133,14 +150,50 @@ public final class HostResolver implements AutoCloseable {
         .datagramChannelType(channelType)
         .nameServerProvider(nameServers)
         .resolveCache(cache)
+        .searchDomains(List.of())
         .queryTimeoutMillis(QUERY_TIMEOUT_MILLIS)
-        .resolvedAddressTypes(
-            ipv6 ? ResolvedAddressTypes.IPV4_PREFERRED : ResolvedAddressTypes.IPV4_ONLY)
+        .resolvedAddressTypes(types)
         .build();
   }
 
   @Override
   public void close() {
     resolvers.values().forEach(DnsNameResolver::close);
+  }
+
+  /** The names that one may be short for, one after the other. Confined to the resolver's loop. */
+  private static final class Search {
+    private final DnsNameResolver resolver;
+    private final Iterator<String> names;
+    private final Promise<List<InetAddress>> found;
+    private @Nullable Throwable failure;
+
+    Search(DnsNameResolver resolver, Iterator<String> names, Promise<List<InetAddress>> found) {
+      this.resolver = resolver;
+      this.names = names;
+      this.found = found;
+    }
+
+    void next() {
+      resolver
+          .resolveAll(names.next())
+          .addListener((Future<List<InetAddress>> lookup) -> onEnded(lookup));
+    }
+
+    private void onEnded(Future<List<InetAddress>> lookup) {
+      if (lookup.isSuccess()) {
+        found.trySuccess(lookup.getNow());
+        return;
+      }
+      Throwable cause = lookup.cause();
+      if (failure == null || isDenial(failure)) { // whether the name is one is not known else
+        failure = cause;
+      }
+      if (names.hasNext() && !DnsNameResolver.isTransportOrTimeoutError(cause)) {
+        next();
+      } else {
+        found.tryFailure(failure);
+      }
+    }
   }
 }

@@ -24,6 +24,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Names whose answers are never in the cache, as if their time to live was always up. */
@@ -56,6 +57,7 @@ class HostResolverTest {
         new HostResolver(
             EpollDatagramChannel.class,
             false,
+            new SearchList(List.of("west.example", "east.example"), 2),
             nanos::get,
             new SingletonDnsServerAddressStreamProvider(server.address()),
             NoopDnsCache.INSTANCE);
@@ -70,8 +72,12 @@ class HostResolverTest {
   }
 
   private Future<List<InetAddress>> resolve() {
+    return resolve(NAME);
+  }
+
+  private Future<List<InetAddress>> resolve(String name) {
     Future<List<InetAddress>> answer =
-        loop.submit(() -> resolver.resolve(loop, NAME)).syncUninterruptibly().getNow();
+        loop.submit(() -> resolver.resolve(loop, name)).syncUninterruptibly().getNow();
     assertTrue(answer.awaitUninterruptibly(10, TimeUnit.SECONDS), "neither answer nor failure");
     return answer;
   }
@@ -115,6 +121,34 @@ class HostResolverTest {
     assertInstanceOf(UnknownHostException.class, resolve().cause());
     nowTheName(Name.FAILS);
     assertInstanceOf(UnknownHostException.class, resolve().cause());
+  }
+
+  @ParameterizedTest
+  @CsvSource({"gateway.example.com, gateway.example.com.", "gateway, gateway.west.example."})
+  void aNameIsNotDeniedIfNameServersFailAtSomethingThatItMayBeShortFor(String name, String whole) {
+    server.on(whole, "10.0.0.1", 60);
+    assertEquals(FIRST, resolve(name).getNow());
+    server.onFailure(whole); // and all else that it may be short for does not exist
+    assertEquals(FIRST, resolve(name).getNow());
+
+    nanos.addAndGet(LastAnswers.PAUSE_NANOS);
+    server.onUnknown(whole);
+    assertInstanceOf(UnknownHostException.class, resolve(name).cause());
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          gateway         | gateway.west.example gateway.east.example gateway
+          gateway.a       | gateway.a.west.example gateway.a.east.example gateway.a
+          gateway.a.com   | gateway.a.com gateway.a.com.west.example gateway.a.com.east.example
+          gateway.a.com.  | gateway.a.com.
+          """)
+  void namesWithEnoughDotsAreTriedAsTheyAreFirst(String name, String tried) {
+    SearchList list = new SearchList(List.of("west.example", "east.example"), 2);
+    assertEquals(List.of(tried.split(" ")), list.names(name));
   }
 
   @Test

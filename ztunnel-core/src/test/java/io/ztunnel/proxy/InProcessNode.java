@@ -56,7 +56,7 @@ final class InProcessNode implements AutoCloseable {
   private final EventLoopGroup loops =
       new MultiThreadIoEventLoopGroup(1, Transport.EPOLL.ioHandlerFactory());
   private final HostResolver resolver =
-      new HostResolver(EpollDatagramChannel.class, true, System::nanoTime);
+      new HostResolver(EpollDatagramChannel.class, true, SearchList.NONE, System::nanoTime);
   private final MeshRegistry registry = new MeshRegistry();
   private final TrafficMetrics metrics =
       new TrafficMetrics(registry, SeriesBounds.DEFAULT, System::nanoTime, () -> {});
