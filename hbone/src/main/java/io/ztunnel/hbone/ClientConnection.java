@@ -107,6 +107,7 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
   private @Nullable Channel channel;
   private @Nullable TlsPeer peer;
   private @Nullable PeerTrust trust;
+  private @Nullable OuterTunnelEndedException outerEnd;
   private @Nullable Future<?> tlsTimer;
   private @Nullable Future<?> idleTimer;
   private long handshakeDeadlineNanos;
@@ -282,6 +283,9 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
 
   /** What a CONNECT without an answer is told when the connection is lost. */
   HboneFailure failureOfLoss(String reason) {
+    if (outerEnd != null) {
+      return outerEnd.asFailure(key.address());
+    }
     // With TLS 1.3 the server judges our certificate after our side of the handshake is done.
     return !peerSettingsSeen && reason.startsWith(TlsErrors.ALERT_PREFIX)
         ? new HboneFailure.TlsFailed(key.address(), reason)
@@ -430,6 +434,11 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
 
   @Override
   public void onHandshakeTimeout() {}
+
+  @Override
+  public void onOuterEnded(OuterTunnelEndedException end) {
+    outerEnd = end;
+  }
 
   @Override
   public void onEnded(String reason) {

@@ -90,7 +90,7 @@ public sealed interface HboneFailure {
 
   /**
    * The tunnel to a gateway, in which the tunnel that was asked for is to run, was not opened, or
-   * has ended before the TLS handshake within it was done.
+   * has ended before the answer from within it.
    */
   record OuterFailed(HboneFailure cause) implements HboneFailure {
     @Override

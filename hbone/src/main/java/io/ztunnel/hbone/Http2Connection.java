@@ -169,6 +169,7 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
   @SuppressWarnings("deprecation") // the interface of inbound handlers is not
   public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
     if (cause instanceof OuterTunnelEndedException outer) {
+      role.onOuterEnded(outer);
       end(TlsErrors.text(outer), outer.asLoss());
     } else {
       lost(TlsErrors.text(cause));

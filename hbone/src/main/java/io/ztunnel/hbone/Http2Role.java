@@ -47,6 +47,9 @@ sealed interface Http2Role permits ClientConnection, ServerConnection {
   /** The peer did not send its SETTINGS in time; the connection ends next. */
   void onHandshakeTimeout();
 
+  /** The tunnel under the connection has ended; the connection ends next. */
+  default void onOuterEnded(OuterTunnelEndedException end) {}
+
   /** The connection is over, and all streams were told. Called once. */
   void onEnded(String reason);
 }

@@ -26,7 +26,7 @@ final class OuterTunnelEndedException extends IOException {
     };
   }
 
-  /** What it means for a handshake in the tunnel, to which the gateway had agreed before. */
+  /** What it means for a handshake, or a CONNECT without an answer, in the tunnel. */
   HboneFailure asFailure(InetSocketAddress gateway) {
     return new HboneFailure.OuterFailed(
         switch (termination) {

@@ -20,6 +20,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Tunnels within tunnels through a gateway that passes bytes on, real sockets and real TLS. */
 @ExtendWith(LeakExtension.class)
@@ -261,6 +263,37 @@ class NestedTunnelsTest {
             });
     Opened opened = begin(peer(Loopback.SERVER));
     mesh.await("the outer tunnel stands", () -> !accepted.isEmpty());
+    mesh.run(() -> outer[0].close("gateway gone"));
+    mesh.await("an answer", opened::isDone);
+    HboneFailure.OuterFailed failure =
+        assertInstanceOf(HboneFailure.OuterFailed.class, opened.failure());
+    assertInstanceOf(HboneFailure.Http2Failed.class, failure.cause());
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1})
+  void aGatewayThatIsLostBeforeTheInnerAnswerIsTheOuterTunnelsFailure(int kept) {
+    List<InboundConnect> asked = new ArrayList<>();
+    backendAddress =
+        mesh.serve(
+            mesh.serverTls(pki.workload(Loopback.SERVER)),
+            HboneSettings.defaults(),
+            () ->
+                new EchoHandler() {
+                  @Override
+                  public void onConnect(InboundConnect connect) {
+                    asked.add(connect); // and no answer
+                  }
+                });
+    HboneServerConnection[] outer = gatewayIs(gateway);
+    HbonePool keeping =
+        mesh.pool(
+            mesh.clientTls(pki.workload(Loopback.CLIENT)),
+            TestSettings.nested(HboneSettings.defaults(), kept, Duration.ofMinutes(1)));
+    Opened opened = new Opened();
+    mesh.run(
+        () -> keeping.openNested(peer(Loopback.SERVER), OUTER, OUTER.fromNetwork("n"), opened));
+    mesh.await("the inner CONNECT is there", () -> !asked.isEmpty());
     mesh.run(() -> outer[0].close("gateway gone"));
     mesh.await("an answer", opened::isDone);
     HboneFailure.OuterFailed failure =

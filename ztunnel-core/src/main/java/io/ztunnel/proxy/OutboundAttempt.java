@@ -91,6 +91,9 @@ final class OutboundAttempt implements TunnelOpening {
   /** It was so slow that another was begun beside it. */
   private boolean overtaken;
 
+  /** The connection to the gateway was there and has gone. */
+  private boolean cutOff;
+
   OutboundAttempt(
       PodProxy proxy, EventLoop loop, InetSocketAddress source, Workload local, Race race) {
     this.proxy = proxy;
@@ -119,6 +122,13 @@ final class OutboundAttempt implements TunnelOpening {
   /** Whether another endpoint or gateway could be tried in its place. */
   boolean hasOthers() {
     return hop != null && hop.otherEndpoints() > 0;
+  }
+
+  /**
+   * Whether it lost its connection to the gateway: that one may be old, and the gateway in order.
+   */
+  boolean isCutOff() {
+    return cutOff;
   }
 
   /** How far it has come. */
@@ -388,6 +398,7 @@ final class OutboundAttempt implements TunnelOpening {
 
   private void onNestedFailed(Route.DoubleHbone route, HboneFailure failure) {
     if (isAwaited()) {
+      cutOff = failure instanceof HboneFailure.OuterFailed(HboneFailure.Http2Failed _);
       onFailure(
           Failures.ofNestedTunnel(failure, route.gateway().address()),
           Failures.faultOfNestedTunnel(failure));

@@ -68,6 +68,9 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
   /** Workloads and addresses that failed this connection, by their keys; made at the first one. */
   private @Nullable Set<String> failed;
 
+  /** A gateway that had cut the connection off was dialled anew, for want of another one. */
+  private boolean dialledAnew;
+
   /** Replaced on the loop, read by any thread. */
   private volatile ConnectionSummary summary;
 
@@ -207,7 +210,9 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
     }
     if (!others.isEmpty()) {
       state = new State.Dialling(List.copyOf(others));
-    } else if (fault != EndpointFault.NO && mayRetry(loser)) {
+    } else if (fault != EndpointFault.NO
+        && (loser.hasOthers() || mayDialAnew(loser))
+        && mayRetry()) {
       ProxyLog.retrying(source, loser.requireHop(), failure);
       state = new State.Locating();
       attempt(loser.local());
@@ -223,7 +228,7 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
 
   @Override
   public void overtake(OutboundAttempt slow) {
-    if (attempts().size() == 1 && mayRetry(slow)) {
+    if (attempts().size() == 1 && slow.hasOthers() && mayRetry()) {
       ProxyLog.overtaking(source, slow.requireHop(), slow.progress());
       avoid(slow.toAvoid(EndpointFault.YES));
       attempt(slow.local());
@@ -237,9 +242,15 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
     failed.addAll(keys);
   }
 
-  private boolean mayRetry(OutboundAttempt attempt) {
-    return attempt.hasOthers()
-        && proxy.context().telemetry().nanoTime() - beganNanos < DEADLINE_NANOS
+  /** Whether the gateway is worth a new connection, although there is no other: once. */
+  private boolean mayDialAnew(OutboundAttempt attempt) {
+    boolean may = attempt.isCutOff() && !dialledAnew;
+    dialledAnew |= may;
+    return may;
+  }
+
+  private boolean mayRetry() {
+    return proxy.context().telemetry().nanoTime() - beganNanos < DEADLINE_NANOS
         && proxy.context().upstreams().retries().tryRetry();
   }
 

@@ -144,6 +144,12 @@ final class Gateway implements Closeable {
         .awaitUninterruptibly(DEADLINE.toMillis());
   }
 
+  /** Ends the connections that are there, with all tunnels, and takes new ones. */
+  void cut() {
+    loop.submit(() -> connections.forEach(connection -> connection.close("cut")))
+        .awaitUninterruptibly(DEADLINE.toMillis());
+  }
+
   /** What was asked of it, in order. */
   List<InboundConnect> connects() {
     return passing.connects();

@@ -30,16 +30,19 @@ import org.junit.jupiter.api.TestInstance;
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class GatewayFailoverIT {
   private static final int PORT = 8080;
-  private static final String PORTS = "80: 8080, 81: 8081";
+  private static final String PORTS = "80: 8080, 81: 8081, 82: 8082";
   private static final int HBONE = 15008;
+
+  /** Whose packets a test drops. */
+  private static final int DARK_PORT = 8082;
 
   private static final List<String> NETWORKS =
       List.of(
           "both", "dead", "dark", "falls", "wrong", "slow", "late", "lost", "drained", "away",
-          "named", "several", "mute");
+          "named", "several", "mute", "cut");
 
   /** Those whose gateways have no addresses in the mesh, but one name. */
-  private static final Set<String> NAMED = Set.of("named", "several", "mute");
+  private static final Set<String> NAMED = Set.of("named", "several", "mute", "cut");
 
   /** Inner connections of a service through one gateway (ZTUNNEL_INNER_CONNECTIONS). */
   private static final int KEPT_BY_ONE_THREAD = 8;
@@ -84,6 +87,7 @@ class GatewayFailoverIT {
     eastern.workload(backend);
     scene.app(server, PORT, App.ECHO_TWICE);
     scene.app(server, PORT + 1, App.ECHO_AT_THE_END);
+    scene.app(server, DARK_PORT, App.ECHO_TWICE);
     west = western.daemon(near, Map.of(), client);
     Daemon _ = eastern.daemon(far, Map.of(), server);
   }
@@ -200,6 +204,14 @@ class GatewayFailoverIT {
         gateway.exec(
             Duration.ofSeconds(10), "iptables", action, "INPUT", "-p", "tcp", "-j", "DROP");
     assertEquals(0, output.exitStatus(), output::toString);
+  }
+
+  private boolean isDarkPortDialled() throws IOException {
+    String synSent = ":%04X 02 ".formatted(DARK_PORT); // proc(5)
+    return server
+        .exec(Duration.ofSeconds(10), "cat", "/proc/net/tcp", "/proc/net/tcp6")
+        .text()
+        .contains(synSent);
   }
 
   private String explained(String network) throws IOException {
@@ -447,6 +459,25 @@ class GatewayFailoverIT {
           call("several");
           return !back.connects().isEmpty();
         });
+  }
+
+  @Test
+  void theOnlyGatewayThatCutsAConnectionBeforeTheAnswerIsDialledAnew() throws Exception {
+    Pair cut = pair("cut");
+    Gateway gateway = run(cut.one());
+    names.put(name("cut"), List.of(cut.one().ipv4()));
+    call("cut");
+    Journal log = Journal.now(west);
+    server.dropPort(DARK_PORT);
+    try (Socket waiting = PodSockets.connect(client, InetAddress.ofLiteral(vip("cut")), 82)) {
+      Await.until("the application is dialled", this::isDarkPortDialled);
+      gateway.cut();
+      server.acceptPort(DARK_PORT);
+      PodSockets.say(waiting, "hi");
+      assertEquals("hihi", PodSockets.hear(waiting, 4));
+    }
+    log.awaitAny("gateway set aside", setAside(cut.one()));
+    log.awaitAny("gateway is used again", setAside(cut.one()));
   }
 
   @Test
