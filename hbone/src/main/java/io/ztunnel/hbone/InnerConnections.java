@@ -41,8 +41,14 @@ final class InnerConnections implements ClientConnection.Owner {
     /** How a connection is made by an outer tunnel that is asked for in this way. */
     ClientConnection.Way way(NestedPeer peer, ConnectRequest outer);
 
-    /** Takes room for one more connection; {@link InnerLimit#closed} gives it back. */
+    /**
+     * Takes room for a connection that somebody waits for, of one that carries nothing if there is
+     * none left; {@link InnerLimit#closed} gives it back.
+     */
     boolean admit();
+
+    /** Takes room for one more connection only if there is some. */
+    boolean admitSpare();
 
     /** There is no connection any more, nor one in the making, and nobody waits for one. */
     void onEmpty(InnerConnections empty);
@@ -113,8 +119,10 @@ final class InnerConnections implements ClientConnection.Owner {
     @Nullable Member chosen = choose();
     if (chosen == null) {
       waiting.add(new Waiting(request, outer));
-      if (dials.isEmpty() || usable.size() + dials.size() < wanted()) {
-        dial(outer, null);
+      if (dials.isEmpty()) {
+        dial(outer);
+      } else if (usable.size() + dials.size() < wanted()) {
+        dialSpare(outer, null);
       }
       return;
     }
@@ -148,12 +156,12 @@ final class InnerConnections implements ClientConnection.Owner {
       return;
     }
     if (usable.size() < wanted()) {
-      dial(outer, null);
+      dialSpare(outer, null);
       return;
     }
     for (Member each : usable) {
       if (now - each.bornNanos() > settings.nested().refresh().toNanos()) {
-        dial(outer, each.connection());
+        dialSpare(outer, each.connection());
         return;
       }
     }
@@ -163,25 +171,43 @@ final class InnerConnections implements ClientConnection.Owner {
     return settings.nested().connections();
   }
 
-  private void dial(ConnectRequest outer, @Nullable ClientConnection replaces) {
-    if (!home.admit()) {
+  /** Makes one that somebody waits for. */
+  private void dial(ConnectRequest outer) {
+    if (home.admit()) {
+      triesForRoom = 0;
+      begin(outer, new Dial(null));
+    } else {
       onNoRoom();
-      return;
     }
-    triesForRoom = 0;
+  }
+
+  /** Makes one more; where there is no room those that are there do, and none is closed for it. */
+  private void dialSpare(ConnectRequest outer, @Nullable ClientConnection replaces) {
+    if (home.admitSpare()) {
+      begin(outer, new Dial(replaces));
+    } else {
+      backOff();
+    }
+  }
+
+  private void begin(ConnectRequest outer, Dial dial) {
     ClientConnection connection = new ClientConnection(loop, key, settings, this, observer);
-    dials.put(connection, new Dial(replaces));
+    dials.put(connection, dial);
     // Not from inside open: what the connector has ready may fail at once.
     loop.execute(() -> connection.dialThrough(home.way(peer, outer)));
   }
 
   /** The process may have no more connections: who waits does so a little longer, for others. */
   private void onNoRoom() {
-    failedLately = true;
-    failedAtNanos = loop.ticker().nanoTime();
+    backOff();
     if (!waiting.isEmpty() && roomTimer == null) {
       roomTimer = loop.schedule(this::tryForRoom, ROOM_MILLIS, TimeUnit.MILLISECONDS);
     }
+  }
+
+  private void backOff() {
+    failedLately = true;
+    failedAtNanos = loop.ticker().nanoTime();
   }
 
   private void tryForRoom() {
@@ -212,8 +238,20 @@ final class InnerConnections implements ClientConnection.Owner {
     return false;
   }
 
-  /** Hands out what waits. */
+  /** Hands out what waits, and makes a connection for what is left. */
   private void serve(Share share) {
+    handOut(share);
+    @Nullable Waiting first = waiting.peek();
+    if (first == null) {
+      triesForRoom = 0;
+    } else if (dials.isEmpty()) {
+      dial(first.outer());
+    } else if (holdTimer == null) {
+      holdTimer = loop.schedule(this::holdNoLonger, HOLD_MILLIS, TimeUnit.MILLISECONDS);
+    }
+  }
+
+  private void handOut(Share share) {
     waiting.removeIf(each -> !each.request().isWaiting());
     int toCome = share == Share.ALL ? 0 : dials.size();
     int left = (waiting.size() + toCome) / (toCome + 1);
@@ -225,12 +263,6 @@ final class InnerConnections implements ClientConnection.Owner {
       }
       use(chosen, next.request());
       left--;
-    }
-    @Nullable Waiting first = waiting.peek();
-    if (first != null && dials.isEmpty()) {
-      dial(first.outer(), null);
-    } else if (first != null && holdTimer == null) {
-      holdTimer = loop.schedule(this::holdNoLonger, HOLD_MILLIS, TimeUnit.MILLISECONDS);
     }
   }
 
@@ -306,13 +338,13 @@ final class InnerConnections implements ClientConnection.Owner {
   public void onDialFailed(ClientConnection connection, HboneFailure failure) {
     dials.remove(connection);
     settings.nested().limit().closed();
-    failedLately = true;
-    failedAtNanos = loop.ticker().nanoTime();
+    backOff();
     doomed.remove(connection);
-    if (closing || (usable.isEmpty() && dials.isEmpty())) {
+    if (closing) {
       failWaiting(failure);
     } else if (dials.isEmpty()) {
-      serve(Share.ALL);
+      handOut(Share.ALL);
+      failWaiting(failure); // not dialled again and again for those that are too many
     }
     leaveIfEmpty();
   }

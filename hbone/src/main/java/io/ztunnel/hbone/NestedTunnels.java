@@ -125,6 +125,11 @@ final class NestedTunnels implements InnerConnections.Home {
     return false;
   }
 
+  @Override
+  public boolean admitSpare() {
+    return !closed && limit.tryOpen(this);
+  }
+
   /** Somebody else needs a connection, and there may be no more. Any thread. */
   void makeRoom() {
     if (askedForRoom.compareAndSet(false, true)) {

@@ -290,6 +290,27 @@ class InnerConnectionsTest {
   }
 
   @Test
+  void atTheLimitNothingIsClosedToHaveMoreThanAreNeeded() {
+    HbonePool pool = limited(8, new InnerLimit(2));
+    for (int i = 0; i < 20; i++) {
+      exchange(open(pool));
+    }
+    assertEquals(2, gateway.connects().size());
+  }
+
+  @Test
+  void whoFindsAllConnectionsFullIsToldWhenNoOtherCanBeMade() {
+    HboneSettings single = TestSettings.pool(1, LONG, Duration.ofSeconds(5));
+    HbonePool pool = mesh.pool(clientTls, TestSettings.nested(single, 1, LONG));
+    Opened lasting = open(pool);
+    addresses.replaceAll(_ -> new InetSocketAddress(InetAddress.getLoopbackAddress(), 1));
+    assertInstanceOf(HboneFailure.OuterFailed.class, open(pool).failure());
+    assertEquals(2, gateway.connects().size(), "asked once for it");
+    exchange(lasting);
+    exchange(open(pool));
+  }
+
+  @Test
   void atTheLimitIdleConnectionsOfAnotherPoolMakeRoom() {
     InnerLimit limit = new InnerLimit(1);
     exchange(open(limited(8, limit)));
