@@ -158,8 +158,8 @@ public final class CaServer implements AutoCloseable {
     server = listen(tls, port);
   }
 
-  /** From now on certificates come from this authority, with these roots to trust. */
-  public void signBy(TestPki other, X509Certificate... trusted) {
+  /** All that is issued after this comes from this authority, with these roots to trust. */
+  public synchronized void signBy(TestPki other, X509Certificate... trusted) {
     authority = other;
     roots = List.of(trusted);
   }
@@ -289,7 +289,7 @@ public final class CaServer implements AutoCloseable {
     }
   }
 
-  private List<String> chain(String identity, String csr, @Nullable Fault fault)
+  private synchronized List<String> chain(String identity, String csr, @Nullable Fault fault)
       throws IOException, GeneralSecurityException {
     if (fault == Fault.EMPTY_CHAIN) {
       return List.of();

@@ -3,6 +3,7 @@ package io.ztunnel.bench.lab;
 import io.ztunnel.redirection.CniAgent;
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.NetworkNamespace;
+import java.io.Closeable;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.file.Files;
@@ -20,7 +21,7 @@ import org.jspecify.annotations.Nullable;
  * namespace, and the CNI agent that tells it about pods. A proxy in dedicated mode and a gateway
  * run in their pod's namespace and have no agent. For one thread.
  */
-public final class Daemon implements AutoCloseable {
+public final class Daemon implements Closeable {
   private static final int ADMIN_PORT = 15000;
   private static final int STATS_PORT = 15020;
   private static final int READINESS_PORT = 15021;
@@ -29,6 +30,9 @@ public final class Daemon implements AutoCloseable {
   private static final Duration STOP_DEADLINE = Duration.ofSeconds(20);
   private static final Duration HTTP_DEADLINE = Duration.ofSeconds(10);
   private static final Duration POLL = Duration.ofMillis(5);
+
+  /** After it, another look tells more: whether the daemon still runs, for one. */
+  private static final Duration READINESS_DEADLINE = Duration.ofSeconds(1);
 
   private final Lab.Node node;
   private final String name;
@@ -338,7 +342,7 @@ public final class Daemon implements AutoCloseable {
 
   private boolean isReady() {
     try {
-      return NodeHttp.get(namespace, READINESS_PORT, "/healthz/ready", HTTP_DEADLINE).status()
+      return NodeHttp.get(namespace, READINESS_PORT, "/healthz/ready", READINESS_DEADLINE).status()
           == 200;
     } catch (IOException e) {
       return false; // does not listen yet
@@ -408,10 +412,15 @@ public final class Daemon implements AutoCloseable {
     return lines.isEmpty() ? "it wrote nothing" : lines.getLast();
   }
 
+  /** Tells the daemon to end; several do so side by side. */
+  public void tellToEnd() {
+    process.destroy();
+  }
+
   /** Ends the daemon as its supervisor would; fails if it does not go by itself in time. */
   @Override
   public void close() throws IOException {
-    process.destroy();
+    tellToEnd();
     try {
       if (!process.waitFor(STOP_DEADLINE.toSeconds(), TimeUnit.SECONDS)) {
         throw new IOException("%s did not end in %s".formatted(name(), STOP_DEADLINE));

@@ -27,8 +27,6 @@ final class ScaleLab implements AutoCloseable {
   private static final int ECHO_PORT = 7007;
   private static final int CONNECTIONS_PER_SECOND = 100;
   private static final int CHANGES_PER_SECOND = 2_000;
-  private static final Duration QUIET = Duration.ofSeconds(10);
-  private static final Duration AFTERMATH = Duration.ofSeconds(2);
   private static final Duration JCMD_DEADLINE = Duration.ofMinutes(1);
 
   private final Lab lab;
@@ -123,19 +121,19 @@ final class ScaleLab implements AutoCloseable {
         Probes probes = new Probes(throughDaemon, aside);
 
         probes.begin();
-        Pause.of(QUIET);
+        Pause.of(options.quiet());
         probes.end(Phase.QUIET);
 
         String _ = control.ask("prepare", "prepared");
-        Pause.of(AFTERMATH);
+        Pause.of(options.aftermath());
         probes.begin();
         String nonce = control.ask("push", "pushing ").split(" ", 2)[0];
         String _ = control.await("acknowledged " + nonce);
         progress.printf("the push is acknowledged after %.2f s%n", probes.seconds());
-        Pause.of(AFTERMATH);
+        Pause.of(options.aftermath());
         probes.end(Phase.PUSH);
 
-        Pause.of(AFTERMATH);
+        Pause.of(options.aftermath());
         probes.begin();
         String[] changed =
             control
@@ -149,7 +147,7 @@ final class ScaleLab implements AutoCloseable {
 
         try (ControlPlaneProcess next =
             startControlPlane(workloads, 1, Integer.parseInt(changed[1]))) {
-          Pause.of(AFTERMATH);
+          Pause.of(options.aftermath());
           probes.begin();
           control.close();
           int _ = next.listen(port);
@@ -158,7 +156,7 @@ final class ScaleLab implements AutoCloseable {
           progress.printf(
               "the restart is over after %.2f s (versions echoed, bytes sent: %s)%n",
               probes.seconds(), subscribed);
-          Pause.of(AFTERMATH);
+          Pause.of(options.aftermath());
           probes.end(Phase.RESTART);
           long peak = ProcessUsage.peakResidentBytes(daemon.pid());
           return new ScaleRound(

@@ -13,9 +13,19 @@ import java.util.Optional;
  * @param sizes numbers of workloads
  * @param settle when memory is looked at after the start
  * @param changing how long changes go on
+ * @param quiet how long it is measured while nothing happens
+ * @param aftermath what is left between phases, for what comes later than its cause
  */
 record ScaleOptions(
-    List<Integer> sizes, int rounds, Duration settle, Duration changing, Optional<Path> json) {
+    List<Integer> sizes,
+    int rounds,
+    Duration settle,
+    Duration changing,
+    Duration quiet,
+    Duration aftermath,
+    Optional<Path> json) {
+  private static final Duration QUIET = Duration.ofSeconds(10);
+  private static final Duration AFTERMATH = Duration.ofSeconds(2);
   private static final List<Integer> REAL_SIZES = List.of(50_000, 200_000);
   private static final int MAX_ROUNDS = 100;
   private static final int MAX_WORKLOADS = 1_000_000;
@@ -55,6 +65,8 @@ record ScaleOptions(
         rounds > 0 ? rounds : quick ? 1 : 3,
         quick ? Duration.ofSeconds(15) : Duration.ofMinutes(1),
         Duration.ofSeconds(quick ? 5 : 20),
+        QUIET,
+        AFTERMATH,
         json);
   }
 

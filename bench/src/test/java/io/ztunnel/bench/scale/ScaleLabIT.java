@@ -24,7 +24,13 @@ class ScaleLabIT {
   private static final int WORKLOADS = 2_000;
   private static final ScaleOptions SHORT =
       new ScaleOptions(
-          List.of(WORKLOADS), 1, Duration.ofSeconds(1), Duration.ofSeconds(1), Optional.empty());
+          List.of(WORKLOADS),
+          1,
+          Duration.ofSeconds(1),
+          Duration.ofSeconds(1),
+          Duration.ofSeconds(1),
+          Duration.ofMillis(300),
+          Optional.empty());
 
   @Test
   @Timeout(value = 3, unit = TimeUnit.MINUTES)

@@ -20,6 +20,8 @@ class ScaleOptionsTest {
             3,
             Duration.ofMinutes(1),
             Duration.ofSeconds(20),
+            Duration.ofSeconds(10),
+            Duration.ofSeconds(2),
             Optional.empty()),
         ScaleOptions.parse(List.of()));
   }
@@ -32,6 +34,8 @@ class ScaleOptionsTest {
             2,
             Duration.ofSeconds(15),
             Duration.ofSeconds(5),
+            Duration.ofSeconds(10),
+            Duration.ofSeconds(2),
             Optional.of(Path.of("new.json"))),
         ScaleOptions.parse(
             List.of("--quick", "--rounds", "2", "--sizes", "1000,2000", "--json", "new.json")));

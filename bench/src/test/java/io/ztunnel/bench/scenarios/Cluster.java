@@ -112,7 +112,7 @@ final class Cluster {
       throws IOException {
     Daemon daemon =
         Daemon.start(scene.lab(), node, Scene.LAUNCHER, meshFile(), variables(environment));
-    scene.closeLater(daemon::close);
+    scene.closeLater(daemon);
     return Scene.announce(daemon, pods);
   }
 
@@ -127,7 +127,7 @@ final class Cluster {
             Scene.LAUNCHER,
             meshFile(),
             variables(environment));
-    scene.closeLater(daemon::close);
+    scene.closeLater(daemon);
     return daemon;
   }
 

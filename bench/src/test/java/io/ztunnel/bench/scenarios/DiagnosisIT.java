@@ -52,7 +52,7 @@ class DiagnosisIT {
         Entry.policy("only-8080", "WorkloadSelector", "Allow", "{destinationPorts: [8080]}"));
     scene.app(server, PORT, App.ECHO_TWICE);
     daemon = Daemon.start(scene.lab(), node, Scene.LAUNCHER, scene.meshFile(), Map.of());
-    scene.closeLater(daemon::close);
+    scene.closeLater(daemon);
     daemon.add(client, "shop", "client");
     daemon.add(server, "shop", "server");
     whileStarting = Http.ask(node, Http.READINESS, "GET /readyz?verbose").toString();

@@ -53,7 +53,7 @@ class OperationsIT {
     scene.app(seldom, PORT, App.ECHO_TWICE);
     scene.app(server, PORT, App.ECHO_TWICE);
     Daemon starting = Daemon.start(scene.lab(), node, Scene.LAUNCHER, scene.meshFile(), Map.of());
-    scene.closeLater(starting::close);
+    scene.closeLater(starting);
     starting.add(client, "shop", "client");
     readinessBeforeTheSnapshot = Http.ask(node, Http.READINESS, "GET /healthz/ready").toString();
     starting.finishSnapshot();

@@ -67,7 +67,7 @@ final class Scene implements Closeable {
   Daemon daemon(Lab.Node node, Map<String, String> environment, Lab.Pod... pods)
       throws IOException {
     Daemon daemon = Daemon.start(lab, node, LAUNCHER, meshFile(), environment);
-    closeLater(daemon::close);
+    closeLater(daemon);
     return announce(daemon, pods);
   }
 
@@ -75,7 +75,7 @@ final class Scene implements Closeable {
   Daemon daemon(String name, Lab.Node node, Map<String, String> environment, Lab.Pod... pods)
       throws IOException {
     Daemon daemon = Daemon.start(lab, node, name, LAUNCHER, meshFile(), environment);
-    closeLater(daemon::close);
+    closeLater(daemon);
     return announce(daemon, pods);
   }
 
@@ -92,7 +92,7 @@ final class Scene implements Closeable {
     Daemon daemon =
         Daemon.startDedicated(
             lab, pod, "shop", pod.name(), LAUNCHER, meshFile(), Map.of("PACKET_MARK", "1337"));
-    closeLater(daemon::close);
+    closeLater(daemon);
     return daemon;
   }
 
@@ -100,7 +100,7 @@ final class Scene implements Closeable {
   Daemon gateway(Lab.Pod pod, Map<String, String> environment) throws IOException {
     Daemon daemon =
         Daemon.startGateway(lab, pod, "shop", pod.name(), LAUNCHER, meshFile(), environment);
-    closeLater(daemon::close);
+    closeLater(daemon);
     return daemon;
   }
 
@@ -118,6 +118,11 @@ final class Scene implements Closeable {
 
   @Override
   public void close() throws IOException {
+    for (Closeable part : parts) {
+      if (part instanceof Daemon daemon) {
+        daemon.tellToEnd();
+      }
+    }
     parts.addLast(lab::close);
     @Nullable IOException failure = null;
     for (Closeable part : parts) {
