@@ -54,14 +54,18 @@ abstract sealed class PeerVerifier extends X509ExtendedTrustManager
   /** Checks the chain of a client. */
   final void checkClientChain(X509Certificate[] chain, String authType)
       throws CertificateException {
-    trust.roots().pkix().checkClientTrusted(chain, authType);
+    for (TrustRoots roots : trust.anchors(chain[0])) {
+      roots.pkix().checkClientTrusted(chain, authType);
+    }
     checkNotRevoked(chain);
   }
 
   /** Checks the chain of a server. */
   final void checkServerChain(X509Certificate[] chain, String authType)
       throws CertificateException {
-    trust.roots().pkix().checkServerTrusted(chain, authType);
+    for (TrustRoots roots : trust.anchors(chain[0])) {
+      roots.pkix().checkServerTrusted(chain, authType);
+    }
     checkNotRevoked(chain);
   }
 

@@ -3,6 +3,7 @@ package io.ztunnel.hbone;
 import java.io.IOException;
 import java.security.GeneralSecurityException;
 import java.security.KeyStore;
+import java.security.cert.CertificateException;
 import java.security.cert.X509Certificate;
 import java.util.List;
 import javax.net.ssl.TrustManager;
@@ -18,6 +19,30 @@ import javax.net.ssl.X509TrustManager;
 public final class TrustRoots {
   private record Anchors(List<X509Certificate> roots, X509TrustManager pkix) {}
 
+  /** The JDK's has no word for it. */
+  private static final class Nobody implements X509TrustManager {
+    @Override
+    public void checkClientTrusted(X509Certificate[] chain, String authType)
+        throws CertificateException {
+      refuse();
+    }
+
+    @Override
+    public void checkServerTrusted(X509Certificate[] chain, String authType)
+        throws CertificateException {
+      refuse();
+    }
+
+    private static void refuse() throws CertificateException {
+      throw new CertificateException("no root of the peer's trust domain is known yet");
+    }
+
+    @Override
+    public X509Certificate[] getAcceptedIssuers() {
+      return new X509Certificate[0];
+    }
+  }
+
   /** Replaced as a whole by the owner, read by handshakes on any event loop. */
   private volatile Anchors anchors;
 
@@ -26,7 +51,16 @@ public final class TrustRoots {
    * @throws IllegalArgumentException if there is none, or the JDK takes one for no root
    */
   public TrustRoots(List<X509Certificate> roots) {
-    this.anchors = anchors(roots);
+    this(anchors(roots));
+  }
+
+  private TrustRoots(Anchors anchors) {
+    this.anchors = anchors;
+  }
+
+  /** No roots yet: nobody is believed until they are replaced. */
+  public static TrustRoots none() {
+    return new TrustRoots(new Anchors(List.of(), new Nobody()));
   }
 
   /** The roots of now. */

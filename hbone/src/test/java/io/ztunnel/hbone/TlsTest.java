@@ -9,10 +9,12 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.net.InetSocketAddress;
+import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.bouncycastle.asn1.x509.KeyPurposeId;
@@ -225,6 +227,83 @@ class TlsTest {
               .material();
       Opened opened = open(address, clientKey, tls(provider), Loopback.SERVER);
       assertEquals(domain.equals("other.domain"), opened.failure == null, domain);
+    }
+  }
+
+  private static final String FOREIGN = "spiffe://other.domain/ns/default/sa/peer";
+
+  /** Both roots speak for all trust domains, but for one that has a root of its own. */
+  private PeerTrust withRootsOf(TrustRoots other, TestPki second) {
+    List<X509Certificate> both = List.of(pki.rootCertificate(), second.rootCertificate());
+    return new PeerTrust(new TrustRoots(both), Map.of("other.domain", other), Revocations.NONE);
+  }
+
+  private static TrustRoots only(TestPki pki) {
+    return new TrustRoots(List.of(pki.rootCertificate()));
+  }
+
+  /** How a server with this certificate fares that may have either identity. */
+  private Opened openTrusting(PeerTrust trust, TlsSettings.Provider provider, KeyMaterial shown) {
+    TlsSettings settings = new TlsSettings(provider, false, false, Set.of("cluster.local"));
+    ClientTls client = ClientTls.create(pki.workload(Loopback.CLIENT), trust, settings);
+    try {
+      PeerKey key =
+          new PeerKey(
+              Loopback.CLIENT,
+              List.of(Loopback.SERVER, FOREIGN),
+              serve(shown, settings),
+              null,
+              "uid");
+      return mesh.open(mesh.pool(client, HboneSettings.defaults()), key);
+    } finally {
+      client.close();
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(TlsSettings.Provider.class)
+  void aTrustDomainWithRootsOfItsOwnIsSpokenForByNoOther(TlsSettings.Provider provider) {
+    TestPki second = TestPki.root("second");
+    PeerTrust trust = withRootsOf(only(second), second);
+    KeyMaterial right = second.leaf(FOREIGN).trusting(pki.rootCertificate()).material();
+    assertNull(openTrusting(trust, provider, right).failure);
+    String unknown = "peer certificate signed by an unknown root";
+    KeyMaterial ours = pki.workload(FOREIGN);
+    assertEquals(unknown, openTrusting(trust, provider, ours).failure().message());
+    KeyMaterial both =
+        second.leaf(Loopback.SERVER, FOREIGN).trusting(pki.rootCertificate()).material();
+    assertNull(openTrusting(trust, provider, both).failure, "each name has a root");
+    KeyMaterial half = pki.leaf(Loopback.SERVER, FOREIGN).material();
+    assertEquals(unknown, openTrusting(trust, provider, half).failure().message());
+    assertNull(openTrusting(trust, provider, pki.workload(Loopback.SERVER)).failure);
+  }
+
+  @Test
+  void aTrustDomainWhoseRootsAreNotThereYetIsNotBelieved() {
+    PeerTrust trust = withRootsOf(TrustRoots.none(), TestPki.root("second"));
+    assertEquals(
+        "no root of the peer's trust domain is known yet",
+        openTrusting(trust, BORINGSSL, pki.workload(FOREIGN)).failure().message());
+    assertNull(openTrusting(trust, BORINGSSL, pki.workload(Loopback.SERVER)).failure);
+  }
+
+  @ParameterizedTest
+  @EnumSource(TlsSettings.Provider.class)
+  void clientsOfATrustDomainWithRootsOfItsOwnMustLeadToThem(TlsSettings.Provider provider) {
+    TestPki second = TestPki.root("second");
+    TlsSettings aliased = new TlsSettings(provider, false, false, Set.of("other.domain"));
+    ServerTls server =
+        ServerTls.create(pki.workload(Loopback.SERVER), withRootsOf(only(second), second), aliased);
+    try {
+      InetSocketAddress address = mesh.serve(server, HboneSettings.defaults(), EchoHandler::new);
+      KeyMaterial right = second.leaf(FOREIGN).trusting(pki.rootCertificate()).material();
+      assertNull(open(address, right, tls(provider), Loopback.SERVER).failure);
+      KeyMaterial wrong = pki.workload(FOREIGN);
+      String refusal =
+          open(address, wrong, tls(provider), Loopback.SERVER).failure().message();
+      assertTrue(refusal.startsWith("peer sent TLS alert: "), refusal);
+    } finally {
+      server.close();
     }
   }
 

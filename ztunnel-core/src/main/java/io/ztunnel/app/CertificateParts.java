@@ -1,6 +1,7 @@
 package io.ztunnel.app;
 
 import io.netty.util.concurrent.EventExecutor;
+import io.ztunnel.hbone.TrustRoots;
 import io.ztunnel.identity.CaClient;
 import io.ztunnel.identity.CertificateAuthority;
 import io.ztunnel.identity.CertificateFiles;
@@ -9,6 +10,7 @@ import io.ztunnel.identity.FileWatch;
 import io.ztunnel.identity.NoAuthority;
 import io.ztunnel.identity.RevocationFile;
 import io.ztunnel.identity.RevokedCertificates;
+import io.ztunnel.identity.RootsFile;
 import io.ztunnel.identity.TrialAuthority;
 import io.ztunnel.log.Log;
 import io.ztunnel.xds.ControlPlaneChannels;
@@ -16,6 +18,8 @@ import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.SplittableRandom;
 import org.jspecify.annotations.Nullable;
 
@@ -53,9 +57,19 @@ final class CertificateParts implements AutoCloseable {
             control,
             inFiles == null ? signer : inFiles,
             DataPathSettings.tls(config),
+            rootsOfPeers(),
             new RevokedCertificates(control),
             Clock.systemUTC(),
             new SplittableRandom());
+  }
+
+  private Map<String, TrustRoots> rootsOfPeers() {
+    Map<String, TrustRoots> roots = new HashMap<>();
+    config
+        .security()
+        .trustDomainRoots()
+        .forEach((domain, path) -> roots.put(domain, RootsFile.open(domain, path, files)));
+    return roots;
   }
 
   private CertificateAuthority signer(ControlPlaneChannels channels) throws StartException {

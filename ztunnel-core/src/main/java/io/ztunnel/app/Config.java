@@ -298,6 +298,8 @@ public record Config(
    * @param revocationList a CRL file, may be null
    * @param policyDecisionsAtInfo whether policy decisions are logged at info instead of debug
    * @param trustDomainAliases other trust domains whose clients are let in
+   * @param trustDomainRoots files with the roots of trust domains whose peers are believed by no
+   *     other root
    */
   public record Security(
       TlsProvider tlsProvider,
@@ -305,9 +307,11 @@ public record Config(
       boolean postQuantumOnly,
       @Nullable Path revocationList,
       boolean policyDecisionsAtInfo,
-      Set<String> trustDomainAliases) {
+      Set<String> trustDomainAliases,
+      Map<String, Path> trustDomainRoots) {
     public Security {
       trustDomainAliases = Set.copyOf(trustDomainAliases);
+      trustDomainRoots = Map.copyOf(trustDomainRoots);
     }
   }
 

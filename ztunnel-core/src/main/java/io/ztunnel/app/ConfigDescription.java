@@ -10,6 +10,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 import org.yaml.snakeyaml.DumperOptions;
 import org.yaml.snakeyaml.Yaml;
@@ -215,6 +216,12 @@ public final class ConfigDescription {
     fields.put("tlsProvider", name(config.security().tlsProvider()));
     fields.put(
         "trustDomainAliases", config.security().trustDomainAliases().stream().sorted().toList());
+    Map<String, @Nullable Object> roots = new TreeMap<>();
+    config
+        .security()
+        .trustDomainRoots()
+        .forEach((domain, path) -> roots.put(domain, path.toString()));
+    fields.put("trustDomainRoots", roots);
     fields.put(
         "fakeCaDir",
         config.ca().trialDirectory() == null ? null : config.ca().trialDirectory().toString());

@@ -8,6 +8,7 @@ import io.ztunnel.routing.TlsPassthrough;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -350,20 +351,45 @@ final class ConfigReader {
         env.text("COMPLIANCE_POLICY", "").equals("pqc"),
         crl == null ? null : Path.of(crl),
         env.text("AUTHZ_POLICY_INFO_LOGGING", "").equals("true"),
-        env.parsed("ZTUNNEL_TRUST_DOMAIN_ALIASES", Set.of(), ConfigReader::trustDomains));
+        env.parsed("ZTUNNEL_TRUST_DOMAIN_ALIASES", Set.of(), ConfigReader::trustDomains),
+        env.parsed("ZTUNNEL_TRUST_DOMAIN_ROOTS", Map.of(), ConfigReader::trustDomainRoots));
   }
 
   /** Names with commas between them (SPIFFE ID, 2.1: lower case letters, digits, dots, dashes). */
   private static Set<String> trustDomains(String value) {
     Set<String> domains = new LinkedHashSet<>();
-    for (String domain : value.isEmpty() ? new String[0] : value.split(",", -1)) {
-      String name = domain.strip();
-      if (!name.matches("[a-z0-9._-]{1,255}")) {
+    for (String domain : pieces(value)) {
+      if (!isTrustDomain(domain)) {
         throw new IllegalArgumentException("expected: names of trust domains, commas between them");
       }
-      domains.add(name);
+      domains.add(domain);
     }
     return domains;
+  }
+
+  private static Map<String, Path> trustDomainRoots(String value) {
+    Map<String, Path> roots = new TreeMap<>();
+    for (String piece : pieces(value)) {
+      String[] sides = piece.split("=", 2);
+      if (sides.length < 2
+          || !isTrustDomain(sides[0])
+          || sides[1].isEmpty()
+          || roots.put(sides[0], Path.of(sides[1])) != null) {
+        throw new IllegalArgumentException(
+            "expected: name=file for each trust domain once, commas between them");
+      }
+    }
+    return roots;
+  }
+
+  private static List<String> pieces(String value) {
+    return value.isEmpty()
+        ? List.of()
+        : Arrays.stream(value.split(",", -1)).map(String::strip).toList();
+  }
+
+  private static boolean isTrustDomain(String name) {
+    return name.matches("[a-z0-9._-]{1,255}");
   }
 
   private SeriesBounds metrics() {

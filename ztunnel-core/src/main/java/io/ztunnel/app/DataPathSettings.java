@@ -15,10 +15,13 @@ import io.ztunnel.redirection.Transport;
 import io.ztunnel.routing.GatewaySettings;
 import io.ztunnel.routing.InboundSettings;
 import io.ztunnel.routing.ReservedPorts;
+import io.ztunnel.routing.TrustDomainAliases;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.util.HashSet;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.Set;
 
 /** The configuration as the leaves and the proxies want it. Stateless. */
 final class DataPathSettings {
@@ -49,6 +52,7 @@ final class DataPathSettings {
   static ProxySettings proxy(Config config) {
     return new ProxySettings(
         config.node().network(),
+        aliases(config.security()),
         new ReservedPorts(config.listeners().illegalPorts()),
         config.listeners().socks5() != null,
         config.sockets().originalSource() != Config.OriginalSource.NEVER,
@@ -62,6 +66,13 @@ final class DataPathSettings {
         config.engine().terminationDeadline(),
         config.engine().handoverWait(),
         hbone(config));
+  }
+
+  /** Without roots of its own a trust domain stands for no peer that is dialled. */
+  private static TrustDomainAliases aliases(Config.Security security) {
+    Set<String> domains = new HashSet<>(security.trustDomainAliases());
+    domains.retainAll(security.trustDomainRoots().keySet());
+    return new TrustDomainAliases(domains);
   }
 
   static SocketSettings sockets(Config config) {

@@ -73,6 +73,7 @@ public final class CertificateManager implements AutoCloseable {
   private final EventExecutor control;
   private final CertificateAuthority authority;
   private final TlsSettings settings;
+  private final Map<String, TrustRoots> rootsOfPeers;
   private final RevokedCertificates revoked;
   private final Clock clock;
   private final RandomGenerator random;
@@ -88,18 +89,22 @@ public final class CertificateManager implements AutoCloseable {
   /**
    * @param control the control thread
    * @param authority closed together with this
+   * @param rootsOfPeers by trust domain: those of its roots alone, instead of what came with our
+   *     certificates
    * @param revoked which peers are not believed although their roots are
    */
   public CertificateManager(
       EventExecutor control,
       CertificateAuthority authority,
       TlsSettings settings,
+      Map<String, TrustRoots> rootsOfPeers,
       RevokedCertificates revoked,
       Clock clock,
       RandomGenerator random) {
     this.control = control;
     this.authority = authority;
     this.settings = settings;
+    this.rootsOfPeers = Map.copyOf(rootsOfPeers);
     this.revoked = revoked;
     this.clock = clock;
     this.random = random;
@@ -336,7 +341,8 @@ public final class CertificateManager implements AutoCloseable {
       }
       WorkloadTls tls;
       try {
-        PeerTrust trust = new PeerTrust(rootsWith(identity.trustDomain(), material), revoked);
+        PeerTrust trust =
+            new PeerTrust(rootsWith(identity.trustDomain(), material), rootsOfPeers, revoked);
         tls =
             new WorkloadTls(
                 material,

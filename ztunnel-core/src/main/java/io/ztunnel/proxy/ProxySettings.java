@@ -6,6 +6,7 @@ import io.ztunnel.routing.InboundSettings;
 import io.ztunnel.routing.OutboundRouter;
 import io.ztunnel.routing.OutboundSettings;
 import io.ztunnel.routing.ReservedPorts;
+import io.ztunnel.routing.TrustDomainAliases;
 import java.time.Duration;
 import java.util.concurrent.ThreadLocalRandom;
 
@@ -13,6 +14,7 @@ import java.util.concurrent.ThreadLocalRandom;
  * What the data path needs to know of the configuration. Immutable.
  *
  * @param network the network of this node; empty in a mesh of one network
+ * @param aliases of the trust domain, for peers in other clusters
  * @param reservedPorts ports of the proxy itself, to which nothing is forwarded
  * @param socks5 whether to listen for SOCKS5 on the pod's loopback
  * @param keepSource whether the upstream may see the client's own address, where the sockets can
@@ -26,6 +28,7 @@ import java.util.concurrent.ThreadLocalRandom;
  */
 public record ProxySettings(
     String network,
+    TrustDomainAliases aliases,
     ReservedPorts reservedPorts,
     boolean socks5,
     boolean keepSource,
@@ -52,7 +55,8 @@ public record ProxySettings(
   /** What decides where connections go that local applications open. Any thread. */
   public OutboundRouter outboundRouter() {
     return new OutboundRouter(
-        new OutboundSettings(network, HBONE_PORT, reservedPorts), ThreadLocalRandom::current);
+        new OutboundSettings(network, HBONE_PORT, reservedPorts, aliases),
+        ThreadLocalRandom::current);
   }
 
   /** What decides where connections to local applications end. Any thread. */

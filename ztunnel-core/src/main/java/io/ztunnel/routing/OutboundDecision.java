@@ -125,7 +125,7 @@ final class OutboundDecision {
             case TCP -> new Route.DirectTcp(hop(upstream, picked, application, List.of()), service);
             case HBONE -> {
               InetSocketAddress proxy = new InetSocketAddress(picked.ip(), settings.hbonePort());
-              Hop hop = hop(upstream, picked, proxy, acceptedIdentities(upstream));
+              Hop hop = hop(upstream, picked, proxy, acceptedHere(upstream));
               yield new Route.Hbone(hop, IpText.of(application), service);
             }
           };
@@ -138,7 +138,7 @@ final class OutboundDecision {
         waypoint,
         picked -> {
           InetSocketAddress address = new InetSocketAddress(picked.ip(), waypoint.port());
-          Hop hop = hop(waypoint, picked, address, acceptedIdentities(waypoint));
+          Hop hop = hop(waypoint, picked, address, acceptedHere(waypoint));
           return new Route.Hbone(hop, IpText.of(target), service);
         });
   }
@@ -158,7 +158,9 @@ final class OutboundDecision {
     // The gateway knows the service by its own port: ports behind it are translated over there.
     String authority = addressed.hostname() + ":" + target.getPort();
     List<String> inner =
-        upstream.service() == null ? List.of() : upstream.service().peers().identities();
+        upstream.service() == null
+            ? List.of()
+            : underAliases(upstream.service().peers().identities());
     return withAddress(
         chosen,
         picked -> {
@@ -166,7 +168,7 @@ final class OutboundDecision {
               new Hop(
                   chosen.workload(),
                   new InetSocketAddress(picked.ip(), chosen.port()),
-                  acceptedIdentities(chosen),
+                  underAliases(acceptedIdentities(chosen)),
                   chosen.otherEndpoints() + upstream.otherEndpoints() + picked.others(),
                   picked.keys());
           return new Route.DoubleHbone(
@@ -250,6 +252,19 @@ final class OutboundDecision {
         acceptedIdentities,
         upstream.otherEndpoints() + picked.others(),
         picked.keys());
+  }
+
+  /** Those of a peer in this network. */
+  private List<String> acceptedHere(Upstream.Chosen upstream) {
+    List<String> accepted = acceptedIdentities(upstream);
+    return upstream.workload().clusterId().equals(source.clusterId())
+        ? accepted
+        : underAliases(accepted);
+  }
+
+  /** As told, and as they may be in another cluster. */
+  private List<String> underAliases(List<String> identities) {
+    return settings.aliases().with(identities, source.identity().trustDomain());
   }
 
   /** Those of the service, and the workload's own. */

@@ -118,7 +118,7 @@ class ConfigTest {
         config.ca());
     assertEquals(new LocalMesh.None(), config.localMesh());
     assertEquals(
-        new Config.Security(TlsProvider.AUTO, false, false, null, false, Set.of()),
+        new Config.Security(TlsProvider.AUTO, false, false, null, false, Set.of(), Map.of()),
         config.security());
     assertEquals(
         new Config.Engine(2, Transport.EPOLL, Duration.ofSeconds(5), Duration.ofMillis(3750)),
@@ -192,6 +192,15 @@ class ConfigTest {
                 "east.example, west.example",
                 c -> c.security().trustDomainAliases(),
                 Set.of("east.example", "west.example")),
+            new Setting(
+                "ZTUNNEL_TRUST_DOMAIN_ROOTS",
+                "east.example=/roots/east.pem, west.example=west.pem",
+                c -> c.security().trustDomainRoots(),
+                Map.of(
+                    "east.example",
+                    Path.of("/roots/east.pem"),
+                    "west.example",
+                    Path.of("west.pem"))),
             new Setting(
                 "ZTUNNEL_HBONE_ANSWER_TIMEOUT",
                 "4s",
@@ -746,6 +755,7 @@ class ConfigTest {
             "transport",
             "tlsProvider",
             "trustDomainAliases",
+            "trustDomainRoots",
             "fakeCaDir",
             "connectTimeout",
             "handshakeTimeout",

@@ -31,6 +31,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -57,7 +58,13 @@ class CertificateManagerTest {
 
   private CertificateManager manager(RandomGenerator random) {
     return new CertificateManager(
-        time.loop(), authority, TLS, new RevokedCertificates(time.loop()), time.clock(), random);
+        time.loop(),
+        authority,
+        TLS,
+        Map.of(),
+        new RevokedCertificates(time.loop()),
+        time.clock(),
+        random);
   }
 
   private Future<WorkloadTls> fetch(SpiffeId identity) {

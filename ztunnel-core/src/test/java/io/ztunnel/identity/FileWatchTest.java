@@ -9,13 +9,17 @@ import io.netty.util.concurrent.DefaultEventExecutor;
 import io.netty.util.concurrent.EventExecutor;
 import io.ztunnel.hbone.KeyMaterial;
 import io.ztunnel.hbone.TestPki;
+import io.ztunnel.hbone.TrustRoots;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.security.cert.X509Certificate;
+import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -164,6 +168,31 @@ class FileWatchTest {
     Files.writeString(file, root.crl(workload.leaf()));
     awaitTold("the list");
     assertTrue(isRevoked());
+  }
+
+  @Test
+  void rootsOfATrustDomainFollowTheirFile() throws Exception {
+    TestPki second = TestPki.root("second");
+    Path file = volume("garbage");
+    TrustRoots roots = RootsFile.open("east.example", file, watch);
+    assertEquals(List.of(), roots.roots());
+    swap(TestPki.pem(List.of(root.rootCertificate())), "..2");
+    awaitRoots(roots, root);
+    swap(TestPki.pem(List.of(root.rootCertificate(), second.rootCertificate())), "..3");
+    awaitRoots(roots, root, second);
+    swap("", "..4");
+    Files.delete(file);
+    Thread.sleep(1_000); // that it is not taken over
+    assertEquals(List.of(root.rootCertificate(), second.rootCertificate()), roots.roots());
+  }
+
+  private static void awaitRoots(TrustRoots roots, TestPki... expected)
+      throws InterruptedException {
+    List<X509Certificate> all = Stream.of(expected).map(TestPki::rootCertificate).toList();
+    for (int i = 0; i < 250 && !roots.roots().equals(all); i++) {
+      Thread.sleep(20);
+    }
+    assertEquals(all, roots.roots());
   }
 
   @Test

@@ -27,6 +27,7 @@ import io.ztunnel.redirection.SocketSettings;
 import io.ztunnel.redirection.Transport;
 import io.ztunnel.routing.InboundSettings;
 import io.ztunnel.routing.ReservedPorts;
+import io.ztunnel.routing.TrustDomainAliases;
 import io.ztunnel.telemetry.ConnectionTelemetry;
 import io.ztunnel.telemetry.Denials;
 import java.io.IOException;
@@ -35,6 +36,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.SplittableRandom;
@@ -74,6 +76,7 @@ final class InProcessNode implements AutoCloseable {
             control,
             TrialAuthority.open(directory, Duration.ofHours(1), Clock.systemUTC()),
             new TlsSettings(TlsSettings.Provider.JDK, false, false),
+            Map.of(),
             new RevokedCertificates(control),
             Clock.systemUTC(),
             new SplittableRandom());
@@ -114,6 +117,7 @@ final class InProcessNode implements AutoCloseable {
     ProxySettings settings =
         new ProxySettings(
             "",
+            TrustDomainAliases.NONE,
             new ReservedPorts(Set.copyOf(PORTS)),
             false,
             true,

@@ -538,6 +538,70 @@ final class OutboundRouterTest {
     }
   }
 
+  /** Who may answer in another cluster, and who in this one. */
+  @ParameterizedTest
+  @CsvSource({
+    "here, 10.1.0.1:80, spiffe://td/ns/ns/sa/dst",
+    "there, 10.1.0.1:80, spiffe://td/ns/ns/sa/dst spiffe://other/ns/ns/sa/dst",
+    "there, 10.0.0.2:80, spiffe://td/ns/ns/sa/dst spiffe://other/ns/ns/sa/dst",
+  })
+  void peersInAnotherClusterMayBeOfAnAliasOfTheTrustDomain(
+      String cluster, String target, String accepted) {
+    MeshView view =
+        TestMesh.view(
+            mesh(
+                """
+                - {uid: dst, name: dst, namespace: ns, serviceAccount: dst, trustDomain: td, network: n1,
+                   %sworkloadIps: [10.0.0.2], protocol: HBONE, services: {ns/svc: {}}}
+                """
+                    .formatted(cluster.equals("here") ? "" : "clusterId: there, "),
+                service("", "80: 8080")));
+    RouteResult result =
+        router("other").route(call(view, target), view, _ -> false, RouteTrace.OFF);
+    if (result instanceof Route.Hbone hbone) {
+      assertEquals(List.of(accepted.split(" ")), hbone.hop().acceptedIdentities());
+    } else {
+      throw new AssertionError(text(result));
+    }
+  }
+
+  @Test
+  void gatewaysAndThoseBehindThemMayBeOfAnAliasOfTheTrustDomain() {
+    String gateways =
+        """
+        - {uid: far, namespace: ns, network: n2, workloadIps: [], protocol: HBONE,
+           services: {ns/svc: {}}, networkGateway: {destination: n2/192.0.2.1, hboneMtlsPort: 15008}}
+        - {uid: gw, namespace: gw, serviceAccount: one, trustDomain: td, network: n2,
+           workloadIps: [192.0.2.1], services: {}}
+        """;
+    MeshView view =
+        TestMesh.view(
+            mesh(
+                gateways,
+                service(
+                    "subjectAltNames: [spiffe://td/ns/ns/sa/a, spiffe://third/ns/ns/sa/b]",
+                    "80: 8080")));
+    RouteResult result =
+        router("other", "more").route(call(view, "10.1.0.1:80"), view, _ -> false, RouteTrace.OFF);
+    if (result instanceof Route.DoubleHbone twice) {
+      assertEquals(
+          List.of(
+              "spiffe://td/ns/gw/sa/one",
+              "spiffe://more/ns/gw/sa/one",
+              "spiffe://other/ns/gw/sa/one"),
+          twice.gateway().acceptedIdentities());
+      assertEquals(
+          List.of(
+              "spiffe://td/ns/ns/sa/a",
+              "spiffe://third/ns/ns/sa/b",
+              "spiffe://more/ns/ns/sa/a",
+              "spiffe://other/ns/ns/sa/a"),
+          twice.innerIdentities());
+    } else {
+      throw new AssertionError(text(result));
+    }
+  }
+
   private static final String GATEWAYS =
       """
       - {uid: far, namespace: ns, network: n2, workloadIps: [], protocol: HBONE,
@@ -863,9 +927,13 @@ final class OutboundRouterTest {
         TestMesh.workload(view, "source"), TestMesh.ip("10.0.0.1"), TestMesh.socket(target));
   }
 
-  private static OutboundRouter router() {
+  private static OutboundRouter router(String... aliases) {
     return new OutboundRouter(
-        new OutboundSettings("n1", 15008, new ReservedPorts(Set.of(15001, 15006, 15008))),
+        new OutboundSettings(
+            "n1",
+            15008,
+            new ReservedPorts(Set.of(15001, 15006, 15008)),
+            new TrustDomainAliases(Set.of(aliases))),
         () -> RANDOM);
   }
 

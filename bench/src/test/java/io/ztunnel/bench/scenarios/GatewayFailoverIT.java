@@ -210,7 +210,7 @@ class GatewayFailoverIT {
     String synSent = ":%04X 02 ".formatted(DARK_PORT); // proc(5)
     return server
         .exec(Duration.ofSeconds(10), "cat", "/proc/net/tcp", "/proc/net/tcp6")
-        .text()
+        .out()
         .contains(synSent);
   }
 
