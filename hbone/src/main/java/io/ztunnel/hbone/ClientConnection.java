@@ -1,26 +1,18 @@
 package io.ztunnel.hbone;
 
 import io.netty.buffer.PooledByteBufAllocator;
-import io.netty.channel.Channel;
-import io.netty.channel.ChannelHandler;
-import io.netty.channel.ChannelHandlerContext;
-import io.netty.channel.ChannelInboundHandlerAdapter;
-import io.netty.channel.ConnectTimeoutException;
 import io.netty.channel.EventLoop;
 import io.netty.handler.codec.http2.DefaultHttp2Headers;
 import io.netty.handler.codec.http2.Http2CodecUtil;
 import io.netty.handler.codec.http2.Http2Error;
 import io.netty.handler.codec.http2.Http2Headers;
-import io.netty.handler.ssl.SslHandler;
 import io.netty.util.concurrent.Future;
-import java.net.SocketTimeoutException;
 import java.security.cert.X509Certificate;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The client's side of one connection, from the dial to its end.
+ * The client's side of one connection, from the dial ({@link ClientDial}) to its end.
  *
  * <pre>
  *   DIALING --TLS done--> USABLE --stopUsing, GOAWAY, retire--> RETIRED --last stream gone--> OVER
@@ -28,7 +20,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Confined to the pool's event loop.
  */
-final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
+final class ClientConnection implements Http2Role, ClientDial.Owner {
   /** How a connection comes to its peer when that is through a tunnel to a gateway. */
   interface Way extends Connector {
     /** How far the tunnel has come; behind it, if it stands. */
@@ -85,9 +77,6 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
   /** What is in a PING that is not the keep-alive's, which counts from 1. */
   private static final long OWN_PING = -1;
 
-  private static final HboneFailure CLOSED_TLS =
-      new HboneFailure.IdentityUnavailable("the TLS context is closed");
-
   private enum Stage {
     DIALING,
     USABLE,
@@ -103,19 +92,15 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
 
   private Stage stage = Stage.DIALING;
   private @Nullable Way way;
-  private @Nullable Future<Channel> connecting;
-  private @Nullable Channel channel;
+  private @Nullable ClientDial dial;
   private @Nullable TlsPeer peer;
   private @Nullable PeerTrust trust;
   private @Nullable OuterTunnelEndedException outerEnd;
-  private @Nullable Future<?> tlsTimer;
   private @Nullable Future<?> idleTimer;
-  private long handshakeDeadlineNanos;
   private long idleSinceNanos;
   private int nextStreamId = 1;
   private boolean peerSettingsSeen;
   private boolean goAwaySent;
-  private boolean askedForTlsAgain;
 
   ClientConnection(
       EventLoop loop, PeerKey key, HboneSettings settings, Owner owner, HboneObserver observer) {
@@ -124,7 +109,6 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
     this.settings = settings;
     this.owner = owner;
     this.connection = new Http2Connection(settings, observer, this);
-    this.handshakeDeadlineNanos = loop.ticker().nanoTime() + settings.handshakeTimeout().toNanos();
   }
 
   EventLoop loop() {
@@ -169,18 +153,17 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
 
   /** How far it has come, or the CONNECTs on it. */
   TunnelProgress progress() {
-    if (connecting == null) {
-      return TunnelProgress.CERTIFICATE;
-    }
-    if (stage != Stage.DIALING) {
-      return isSilent()
-          ? TunnelProgress.SILENT
-          : way == null ? TunnelProgress.UNANSWERED : TunnelProgress.INNER_UNANSWERED;
-    }
-    if (way == null) {
-      return TunnelProgress.DIALLING;
-    }
-    return connecting.isDone() ? TunnelProgress.INNER_HANDSHAKE : way.progress();
+    return switch (dial == null ? ClientDial.Stage.CERTIFICATE : dial.stage()) {
+      case CERTIFICATE -> TunnelProgress.CERTIFICATE;
+      case CONNECTING -> way == null ? TunnelProgress.DIALLING : way.progress();
+      case SECURING -> way == null ? TunnelProgress.DIALLING : TunnelProgress.INNER_HANDSHAKE;
+      case SECURED, FAILED -> {
+        if (isSilent()) {
+          yield TunnelProgress.SILENT;
+        }
+        yield way == null ? TunnelProgress.UNANSWERED : TunnelProgress.INNER_UNANSWERED;
+      }
+    };
   }
 
   /** Asks who is reached first, the peer or the gateway, for a sign of life. */
@@ -209,21 +192,17 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
 
   /** Connects with what the pool's owner provides. */
   void dial(Connector connector) {
-    onDone(
-        connector.tls(loop, key),
-        tls -> {
-          if (!tls.isSuccess()) {
-            failDial(new HboneFailure.IdentityUnavailable(message(tls.cause())));
-          } else if (tls.getNow().isClosed() && !askedForTlsAgain) {
-            // Replaced by a newer certificate between its look-up and now.
-            askedForTlsAgain = true;
-            dial(connector);
-          } else if (tls.getNow().isClosed()) {
-            failDial(CLOSED_TLS);
-          } else {
-            connect(connector, tls.getNow());
-          }
-        });
+    if (stage == Stage.DIALING) { // else the pool was closed
+      dial =
+          new ClientDial(
+              loop,
+              key,
+              settings,
+              way == null ? PooledByteBufAllocator.DEFAULT : HeadRoomBuffers.INSTANCE,
+              http2(),
+              this);
+      dial.begin(connector);
+    }
   }
 
   /** Sends a CONNECT. */
@@ -262,7 +241,12 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
   /** Ends the connection, its tunnels, and a dial under way. */
   void close(String reason) {
     switch (stage) {
-      case DIALING -> failDial(new HboneFailure.PoolClosed());
+      case DIALING -> {
+        if (dial != null) {
+          dial.cancel();
+        }
+        onDialFailed(new HboneFailure.PoolClosed());
+      }
       case USABLE, RETIRED -> connection.close(reason);
       case OVER -> {}
     }
@@ -296,35 +280,23 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
     connection.countNotice();
   }
 
-  // TlsHandshake.Outcome
+  // ClientDial.Owner
 
   @Override
-  public void onSecured(TlsPeer secured) {
-    if (stage != Stage.DIALING) {
-      return; // given up in the same turn
-    }
+  public void onSecured(TlsPeer secured, PeerTrust believed, long handshakeNanosLeft) {
     peer = secured;
-    @Nullable X509Certificate revoked = revoked();
-    if (revoked != null) { // since it was verified in this handshake
-      onTlsFailed(new RevokedPeerException(revoked));
-      return;
-    }
-    cancelTlsTimer();
+    trust = believed;
     stage = Stage.USABLE;
-    connection.start(Math.max(0, handshakeDeadlineNanos - loop.ticker().nanoTime()));
+    connection.start(handshakeNanosLeft);
   }
 
   @Override
-  public void onTlsFailed(Throwable cause) {
-    if (cause instanceof OuterTunnelEndedException outer) {
-      failDial(outer.asFailure(key.address()));
-      return;
-    }
-    HboneFailure failure = TlsErrors.failure(key.address(), cause);
-    if (failure instanceof HboneFailure.PeerRevoked && stage == Stage.DIALING) {
+  public void onDialFailed(HboneFailure failure) {
+    stage = Stage.OVER;
+    if (failure instanceof HboneFailure.PeerRevoked) {
       connection.observer().onPeerRevoked(side());
     }
-    failDial(failure);
+    owner.onDialFailed(this, failure);
   }
 
   // Http2Role
@@ -458,64 +430,6 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
     return "connection to " + key.address() + " for " + key.workloadUid();
   }
 
-  private void connect(Connector connector, ClientTls tls) {
-    if (stage != Stage.DIALING) {
-      return; // the pool was closed
-    }
-    Future<Channel> begun = connector.connect(loop, key, new Secure(tls));
-    connecting = begun;
-    onDone(
-        begun,
-        connected -> {
-          if (!connected.isSuccess()) {
-            failDial(connectFailed(connected.cause()));
-          } else if (stage == Stage.DIALING) {
-            channel = connected.getNow();
-          } else {
-            connected.getNow().close();
-          }
-        });
-  }
-
-  private HboneFailure connectFailed(Throwable cause) {
-    if (cause instanceof NoOuterTunnelException outer) {
-      return new HboneFailure.OuterFailed(outer.failure());
-    }
-    boolean timedOut =
-        cause instanceof ConnectTimeoutException || cause instanceof SocketTimeoutException;
-    return new HboneFailure.ConnectFailed(key.address(), message(cause), timedOut);
-  }
-
-  private void onTlsTimeout() {
-    failDial(
-        new HboneFailure.HandshakeTimedOut(
-            key.address(),
-            "TLS handshake not done within " + settings.handshakeTimeout().toMillis() + " ms"));
-  }
-
-  private void failDial(HboneFailure failure) {
-    if (stage != Stage.DIALING) {
-      return;
-    }
-    stage = Stage.OVER;
-    cancelTlsTimer();
-    if (connecting != null) {
-      connecting.cancel(false); // nobody waits for it any more
-    }
-    Channel open = channel;
-    if (open != null) {
-      open.close();
-    }
-    owner.onDialFailed(this, failure);
-  }
-
-  private void cancelTlsTimer() {
-    if (tlsTimer != null) {
-      tlsTimer.cancel(false);
-      tlsTimer = null;
-    }
-  }
-
   private void closeIfUnused() {
     if (stage == Stage.RETIRED && connection.streams().isEmpty()) {
       if (goAwaySent) {
@@ -568,70 +482,6 @@ final class ClientConnection implements Http2Role, TlsHandshake.Outcome {
   private static void set(Http2Headers headers, CharSequence name, @Nullable String value) {
     if (value != null) {
       headers.set(name, value);
-    }
-  }
-
-  private static String message(Throwable cause) {
-    String message = cause.getMessage();
-    return message == null ? cause.getClass().getSimpleName() : message;
-  }
-
-  /** Runs the action on the loop when the future is done, at once if it is. */
-  private <T> void onDone(Future<T> future, Consumer<Future<T>> action) {
-    if (future.isDone()) {
-      action.accept(future);
-      return;
-    }
-    future.addListener(
-        _ -> {
-          if (loop.inEventLoop()) {
-            action.accept(future);
-          } else {
-            loop.execute(() -> action.accept(future));
-          }
-        });
-  }
-
-  /** Puts TLS into the pipeline before the channel connects, and goes. */
-  private final class Secure extends ChannelInboundHandlerAdapter {
-    private final ClientTls tls;
-
-    Secure(ClientTls tls) {
-      this.tls = tls;
-      trust = tls.trust();
-    }
-
-    @Override
-    public void handlerAdded(ChannelHandlerContext ctx) {
-      Channel added = ctx.channel();
-      channel = added;
-      added
-          .config()
-          .setAllocator(way == null ? PooledByteBufAllocator.DEFAULT : HeadRoomBuffers.INSTANCE);
-      added.config().setWriteBufferWaterMark(Http2Connection.WATER_MARK);
-      SslHandler handler;
-      try {
-        handler = tls.newHandler(added.alloc(), key.acceptedIdentities());
-      } catch (IllegalStateException e) {
-        failDial(CLOSED_TLS); // closed in this very moment
-        added.close();
-        return;
-      }
-      ChannelHandler handshake = new TlsHandshake(http2(), ClientConnection.this);
-      ctx.pipeline().addLast("tls", handler);
-      ctx.pipeline().addLast("tls-handshake", handshake);
-    }
-
-    @Override
-    public void channelActive(ChannelHandlerContext ctx) {
-      handshakeDeadlineNanos = loop.ticker().nanoTime() + settings.handshakeTimeout().toNanos();
-      tlsTimer =
-          loop.schedule(
-              ClientConnection.this::onTlsTimeout,
-              settings.handshakeTimeout().toNanos(),
-              TimeUnit.NANOSECONDS);
-      ctx.fireChannelActive();
-      ctx.pipeline().remove(this);
     }
   }
 }

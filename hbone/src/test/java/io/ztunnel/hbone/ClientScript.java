@@ -22,7 +22,10 @@ final class ClientScript extends FrameScript implements ClientConnection.Owner {
     pool = new HbonePool(channel.eventLoop(), settings, new NoWay(), HboneObserver.NONE);
     connection = new ClientConnection(channel.eventLoop(), key, settings, this, HboneObserver.NONE);
     channel.pipeline().addLast(connection.http2());
-    connection.onSecured(new TlsPeer(List.of(), List.of()));
+    connection.onSecured(
+        new TlsPeer(List.of(), List.of()),
+        new PeerTrust(TrustRoots.none(), Revocations.NONE),
+        settings.handshakeTimeout().toNanos());
   }
 
   /** A connection after both prefaces, with what the client sent read away. */

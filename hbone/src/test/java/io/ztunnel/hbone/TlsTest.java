@@ -299,8 +299,7 @@ class TlsTest {
       KeyMaterial right = second.leaf(FOREIGN).trusting(pki.rootCertificate()).material();
       assertNull(open(address, right, tls(provider), Loopback.SERVER).failure);
       KeyMaterial wrong = pki.workload(FOREIGN);
-      String refusal =
-          open(address, wrong, tls(provider), Loopback.SERVER).failure().message();
+      String refusal = open(address, wrong, tls(provider), Loopback.SERVER).failure().message();
       assertTrue(refusal.startsWith("peer sent TLS alert: "), refusal);
     } finally {
       server.close();
