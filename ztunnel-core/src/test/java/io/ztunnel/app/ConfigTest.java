@@ -644,6 +644,10 @@ class ConfigTest {
           HTTP2_FRAME_SIZE                | 1_000    | expected: a whole number from 16384 to 16777215
           HTTP2_FRAME_SIZE                | 99       | expected: a whole number from 16384 to 16777215
           POOL_MAX_STREAMS_PER_CONNECTION | 65536    | expected: a whole number from 1 to 65535
+          ZTUNNEL_TRUST_DOMAIN_ALIASES    | A        | expected: names of trust domains, commas between them
+          ZTUNNEL_TRUST_DOMAIN_ROOTS      | a        | expected: name=file for each trust domain once, commas between them
+          ZTUNNEL_TRUST_DOMAIN_ROOTS      | a=       | expected: name=file for each trust domain once, commas between them
+          ZTUNNEL_TRUST_DOMAIN_ROOTS      | a=b,a=c  | expected: name=file for each trust domain once, commas between them
           POOL_MAX_STREAMS_PER_CONNECTION | ''       | expected: a whole number from 1 to 65535
           PACKET_MARK                     | -1       | expected: a whole number from 0 to 4294967295
           SECRET_TTL                      | soon     | expected: a duration such as 30s, 5m or 1h30m
