@@ -139,6 +139,7 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
 
   boolean hasRoom() {
     return stage == Stage.USABLE
+        && connection.isRunning() // else it ends in this turn: who is told asks again from within
         && streams()
             < Math.min(
                 settings.maxStreamsPerConnection(),

@@ -262,6 +262,11 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     }
   }
 
+  /** False as soon as the connection ends, before its streams and its owner are told. */
+  boolean isRunning() {
+    return state == State.RUNNING;
+  }
+
   /** Whether the peer has left a PING unanswered for this long, and said nothing else. */
   boolean isSilent(long nanos) {
     return state == State.RUNNING && parts().keepAlive().isUnanswered(nanos, lastReadNanos);

@@ -222,9 +222,9 @@ final class InnerConnections implements ClientConnection.Owner {
   }
 
   private void failWaiting(HboneFailure failure) {
-    for (@Nullable Waiting next = waiting.poll(); next != null; next = waiting.poll()) {
-      next.request().fail(failure);
-    }
+    List<Waiting> told = List.copyOf(waiting);
+    waiting.clear(); // first: who is told may ask again from within
+    told.forEach(each -> each.request().fail(failure));
   }
 
   /** Closes a connection that carries nothing; false if there is none. */

@@ -18,6 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Inner connections that are kept: three backends, of which the gateway takes one after another.
@@ -229,6 +230,32 @@ class InnerConnectionsTest {
     for (Opened opened : all) {
       assertInstanceOf(HboneFailure.OuterFailed.class, opened.failure());
     }
+  }
+
+  @Test
+  void whoAsksAgainWhenNoConnectionCouldBeMadeIsNotToldOfThatFailureAgain() {
+    List<InetSocketAddress> alive = List.copyOf(addresses);
+    addresses.replaceAll(_ -> new InetSocketAddress(InetAddress.getLoopbackAddress(), 1));
+    HbonePool pool = pool(1, LONG);
+    Opened again = new Opened();
+    TunnelOpening persistent =
+        new TunnelOpening() {
+          @Override
+          public TunnelListener onOpened(Tunnel tunnel, TlsPeer of, @Nullable String baggage) {
+            throw new AssertionError("there was nobody");
+          }
+
+          @Override
+          public void onFailed(HboneFailure failure) {
+            addresses.clear();
+            addresses.addAll(alive);
+            PendingTunnel _ = pool.openNested(peer, OUTER, OUTER, again);
+          }
+        };
+    mesh.run(() -> pool.openNested(peer, OUTER, OUTER, persistent));
+    mesh.await("an answer", again::isDone);
+    assertNull(again.failure);
+    exchange(again);
   }
 
   @Test

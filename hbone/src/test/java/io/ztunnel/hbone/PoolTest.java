@@ -25,6 +25,7 @@ import java.util.Queue;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.jspecify.annotations.Nullable;
 
 class PoolTest {
   private final Loopback mesh = new Loopback();
@@ -278,6 +279,29 @@ class PoolTest {
     assertInstanceOf(HboneFailure.Http2Failed.class, lost);
     assertInstanceOf(HboneFailure.Http2Failed.class, lost);
     assertEquals(new HboneFailure.StreamReset(2), mesh.open(pool, key("uid")).failure());
+    assertEquals(2, mesh.accepted.get());
+  }
+
+  @Test
+  void whoAsksAgainInTheTurnInWhichItsConnectionIsLostGetsANewOne() {
+    answers.add(NettyPeer.CLOSE);
+    HbonePool pool = pool(100);
+    Opened again = new Opened();
+    TunnelOpening persistent =
+        new TunnelOpening() {
+          @Override
+          public TunnelListener onOpened(Tunnel tunnel, TlsPeer peer, @Nullable String baggage) {
+            throw new AssertionError("the connection was to be lost");
+          }
+
+          @Override
+          public void onFailed(HboneFailure failure) {
+            PendingTunnel _ = pool.open(key("uid"), Loopback.connect("b:1"), again);
+          }
+        };
+    mesh.run(() -> pool.open(key("uid"), Loopback.connect("a:1"), persistent));
+    mesh.await("an answer", again::isDone);
+    assertNull(again.failure);
     assertEquals(2, mesh.accepted.get());
   }
 
