@@ -70,6 +70,9 @@ final class NettyPeer extends ChannelInboundHandlerAdapter {
 
   static final Answer CLOSE = (peer, _) -> peer.context().close();
 
+  /** Closes the socket without a word of TLS or HTTP/2. */
+  static final Answer VANISH = (peer, _) -> peer.context().pipeline().firstContext().close();
+
   final List<String> events = new ArrayList<>();
   private final Answer answer;
   private @Nullable ChannelHandlerContext ctx;

@@ -23,9 +23,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
-import org.jspecify.annotations.Nullable;
 
 class PoolTest {
   private final Loopback mesh = new Loopback();
@@ -284,7 +284,7 @@ class PoolTest {
 
   @Test
   void whoAsksAgainInTheTurnInWhichItsConnectionIsLostGetsANewOne() {
-    answers.add(NettyPeer.CLOSE);
+    answers.add(NettyPeer.VANISH);
     HbonePool pool = pool(100);
     Opened again = new Opened();
     TunnelOpening persistent =
