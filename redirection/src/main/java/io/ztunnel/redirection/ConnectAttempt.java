@@ -29,6 +29,7 @@ final class ConnectAttempt {
   private final Channel channel;
   private final InetSocketAddress destination;
   private final @Nullable InetAddress source;
+  private final SocketOptions options;
   private final Promise<Channel> promise;
 
   /** The source is null if the kernel is to choose. */
@@ -37,11 +38,13 @@ final class ConnectAttempt {
       Channel channel,
       InetSocketAddress destination,
       @Nullable InetAddress source,
+      SocketOptions options,
       Promise<Channel> promise) {
     this.loop = loop;
     this.channel = channel;
     this.destination = destination;
     this.source = source;
+    this.options = options;
     this.promise = promise;
   }
 
@@ -96,7 +99,12 @@ final class ConnectAttempt {
     if (!connected.isSuccess()) {
       channel.close();
       promise.tryFailure(connected.cause());
-    } else if (!promise.trySuccess(channel)) {
+      return;
+    }
+    if (source != null) {
+      options.restoredMark(channel);
+    }
+    if (!promise.trySuccess(channel)) {
       channel.close(); // cancelled meanwhile
     }
   }

@@ -130,17 +130,20 @@ public final class SocketFactory {
       EventLoop boss, EventLoopGroup workers, ListenerSettings listener, ChannelHandler accepted) {
     Promise<ServerChannel> promise = boss.newPromise();
     Acceptor acceptor = new Acceptor(workers, options, accepted, listener.keepalive());
-    runOn(boss, promise, () -> listen(boss, listener.address(), acceptor, promise));
+    runOn(boss, promise, () -> listen(boss, listener, acceptor, promise));
     return promise;
   }
 
   private void listen(
-      EventLoop boss, ListenAddress where, Acceptor acceptor, Promise<ServerChannel> promise) {
+      EventLoop boss,
+      ListenerSettings listener,
+      Acceptor acceptor,
+      Promise<ServerChannel> promise) {
     assert boss.inEventLoop();
-    InetSocketAddress address = bindAddress(where);
+    InetSocketAddress address = bindAddress(listener.address());
     ServerChannel channel;
     try {
-      channel = openServerChannel(address);
+      channel = openServerChannel(address, listener.marking());
     } catch (IOException e) {
       promise.tryFailure(bindFailure(address, e));
       return;
@@ -203,12 +206,16 @@ public final class SocketFactory {
     }
   }
 
-  private ServerChannel openServerChannel(InetSocketAddress address) throws IOException {
+  private ServerChannel openServerChannel(
+      InetSocketAddress address, ListenerSettings.Marking marking) throws IOException {
     SocketProtocolFamily family = family(address.getAddress());
     ServerChannel channel = open(() -> transport.openServerChannel(family));
     try {
       options.reusePort(channel);
-      options.listenerMark(channel);
+      switch (marking) {
+        case MARKED -> options.listenerMark(channel);
+        case UNMARKED -> {}
+      }
       options.transparency(channel);
       channel.config().setOption(ChannelOption.SO_BACKLOG, BACKLOG);
       return channel;
@@ -232,7 +239,7 @@ public final class SocketFactory {
    *
    * @param source the address that the destination is to see, or null for the kernel's choice. It
    *     need not be of this machine; if it cannot be had, the connection goes without, and a
-   *     warning is logged.
+   *     warning is logged. The destination is then an application of this namespace.
    */
   public Future<Channel> connect(
       EventLoop loop,
@@ -256,7 +263,8 @@ public final class SocketFactory {
             promise.tryFailure(e);
             return;
           }
-          new ConnectAttempt(loop, channel, target, foreign, promise).start(handler, timeout);
+          new ConnectAttempt(loop, channel, target, foreign, options, promise)
+              .start(handler, timeout);
         });
     return promise;
   }

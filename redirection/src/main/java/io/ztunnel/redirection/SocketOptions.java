@@ -32,6 +32,14 @@ final class SocketOptions {
   private static final int IPPROTO_TCP = 6;
   private static final int SOL_IPV6 = 41;
 
+  /** The proxy's packets, to Istio's rules in a pod: this in these bits. */
+  private static final int PROXY_MARK = 0x539;
+
+  private static final int MARK_BITS = 0xfff;
+
+  /** What those rules make of the mark of a packet whose connection is to return to the proxy. */
+  private static final int RESTORED_MARK = 0x111;
+
   private static final ChannelOption<Integer> MARK =
       new IntegerUnixChannelOption("SO_MARK", Libc.SOL_SOCKET, Libc.SO_MARK);
   private static final ChannelOption<Integer> ERROR =
@@ -86,6 +94,18 @@ final class SocketOptions {
   /** Sets the packet mark of a connection, if there is one to set. */
   void mark(Channel channel) throws IOException {
     mark(channel, settings.mark());
+  }
+
+  /**
+   * Gives a connection to an application, once it stands, the mark that the rules of redirection
+   * give to each of its packets from the second on: the kernel looks up a route again for every
+   * packet whose mark they change. The first one has to have the proxy's.
+   */
+  void restoredMark(Channel channel) {
+    OptionalInt mark = settings.mark();
+    if (mark.isPresent() && (mark.getAsInt() & MARK_BITS) == PROXY_MARK) {
+      boolean _ = attempt(channel, MARK, RESTORED_MARK); // without, it is slower
+    }
   }
 
   /** Sets the packet mark of a listener, if there is one to set; what it accepts inherits it. */

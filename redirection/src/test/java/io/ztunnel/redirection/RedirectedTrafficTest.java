@@ -144,6 +144,8 @@ class RedirectedTrafficTest {
                     TIMEOUT));
         Loops.on(inbound.eventLoop(), () -> inbound.pipeline().addLast(new Relay(upstream)));
         inbound.config().setAutoRead(true);
+        // What the rules make of each packet's mark anyway; see SocketOptions.restoredMark.
+        assertEquals(0x111, upstream.config().getOption(MARK));
         try (Socket application = server.accept()) {
           assertEquals(sender.getLocalAddress(), application.getInetAddress());
           assertEquals(
@@ -254,6 +256,28 @@ class RedirectedTrafficTest {
         assertEquals(1337, channel.config().getOption(MARK));
         channel.close();
       }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("families")
+  void applicationIsServedByAnUnmarkedListenerToo(Transport transport, boolean ipv6)
+      throws Exception {
+    try (Loops loops = new Loops(transport);
+        NetworkNamespace namespace = captured.open();
+        TestListener accepted =
+            TestListener.open(
+                factory(transport, namespace),
+                loops,
+                ListenerSettings.wildcard(15001).withoutMark());
+        Socket application = Peer.connect(captured, address(plain, ipv6), 8080)) {
+      Channel channel = accepted.next();
+      assertEquals(0, channel.config().getOption(MARK));
+      assertEquals(new InetSocketAddress(address(plain, ipv6), 8080), original(channel));
+      Loops.on(channel.eventLoop(), () -> channel.pipeline().addLast(new Relay(channel)));
+      channel.config().setAutoRead(true);
+      Peer.say(application, "hello");
+      assertEquals("hello", Peer.hear(application, 5));
     }
   }
 

@@ -174,7 +174,7 @@ public final class PodProxy implements WorkloadProxy {
       wanted.add(
           new PodListeners.Wanted(
               "outbound",
-              ListenerSettings.wildcard(ProxySettings.OUTBOUND_PORT).withKeepalive(),
+              ListenerSettings.wildcard(ProxySettings.OUTBOUND_PORT).withKeepalive().withoutMark(),
               channel -> OutboundConnection.install(this, channel)));
       if (context.settings().socks5()) {
         wanted.add(
