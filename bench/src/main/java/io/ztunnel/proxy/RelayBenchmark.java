@@ -11,6 +11,7 @@ import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.epoll.EpollServerSocketChannel;
 import io.netty.channel.epoll.EpollSocketChannel;
+import io.ztunnel.hbone.SocketReads;
 import io.ztunnel.redirection.Transport;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -78,7 +79,7 @@ public class RelayBenchmark {
         .group(group)
         .channel(EpollServerSocketChannel.class)
         .childOption(ChannelOption.ALLOCATOR, PooledByteBufAllocator.DEFAULT)
-        .childOption(ChannelOption.RECVBUF_ALLOCATOR, new HeadRoomAllocator())
+        .childOption(ChannelOption.RECVBUF_ALLOCATOR, SocketReads.ofPayload())
         .childOption(ChannelOption.TCP_NODELAY, true)
         .childOption(ChannelOption.AUTO_READ, false)
         .childOption(ChannelOption.ALLOW_HALF_CLOSURE, true)
@@ -102,7 +103,7 @@ public class RelayBenchmark {
             .group(accepted.eventLoop())
             .channel(EpollSocketChannel.class)
             .option(ChannelOption.ALLOCATOR, PooledByteBufAllocator.DEFAULT)
-            .option(ChannelOption.RECVBUF_ALLOCATOR, new HeadRoomAllocator())
+            .option(ChannelOption.RECVBUF_ALLOCATOR, SocketReads.ofPayload())
             .option(ChannelOption.TCP_NODELAY, true)
             .option(ChannelOption.AUTO_READ, false)
             .option(ChannelOption.ALLOW_HALF_CLOSURE, true)

@@ -75,6 +75,7 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
   /** Waits for the certificate, then shakes hands. */
   void begin(Future<ServerTls> tls) {
     channel.config().setAllocator(PooledByteBufAllocator.DEFAULT);
+    channel.config().setRecvByteBufAllocator(SocketReads.ofRecords());
     // HTTP/2 over TLS has no use for half a connection: a client that ends its half has left.
     channel.config().setOption(ChannelOption.ALLOW_HALF_CLOSURE, false);
     channel.config().setWriteBufferWaterMark(Http2Connection.WATER_MARK);

@@ -10,6 +10,7 @@ import io.netty.util.concurrent.Promise;
 import io.netty.util.concurrent.ScheduledFuture;
 import io.ztunnel.dns.DnsServer;
 import io.ztunnel.hbone.HbonePool;
+import io.ztunnel.hbone.SocketReads;
 import io.ztunnel.mesh.MeshChange;
 import io.ztunnel.mesh.Registration;
 import io.ztunnel.mesh.Workload;
@@ -209,7 +210,7 @@ public final class PodProxy implements WorkloadProxy {
   /** Options of every socket that a relay will hold. */
   static void prepare(Channel channel) {
     channel.config().setOption(ChannelOption.ALLOCATOR, PooledByteBufAllocator.DEFAULT);
-    channel.config().setOption(ChannelOption.RECVBUF_ALLOCATOR, new HeadRoomAllocator());
+    channel.config().setOption(ChannelOption.RECVBUF_ALLOCATOR, SocketReads.ofPayload());
     channel.config().setOption(ChannelOption.ALLOW_HALF_CLOSURE, true);
     channel.config().setOption(ChannelOption.AUTO_READ, false);
   }

@@ -7,6 +7,7 @@ import io.netty.channel.ChannelHandler;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelOption;
+import io.netty.channel.ChannelOutboundBuffer;
 import io.netty.channel.socket.ChannelInputShutdownEvent;
 import io.netty.channel.socket.DuplexChannel;
 import io.ztunnel.redirection.SocketFactory;
@@ -131,10 +132,16 @@ final class TcpLeg extends Leg {
 
   @Override
   void flush() {
-    if (channel.isWritable()) {
+    if (channel.isWritable() || isAllTaken()) {
       writePack();
     }
     channel.flush();
+  }
+
+  /** Whether nothing that was flushed before waits for the socket still. */
+  private boolean isAllTaken() {
+    @Nullable ChannelOutboundBuffer queued = channel.unsafe().outboundBuffer();
+    return queued != null && queued.size() == 0;
   }
 
   @Override

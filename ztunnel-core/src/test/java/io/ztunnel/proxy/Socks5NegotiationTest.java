@@ -14,6 +14,7 @@ import io.netty.util.NetUtil;
 import io.netty.util.concurrent.DefaultPromise;
 import io.netty.util.concurrent.ImmediateEventExecutor;
 import io.netty.util.concurrent.Promise;
+import io.ztunnel.hbone.SocketReads;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.UnknownHostException;
@@ -44,7 +45,7 @@ class Socks5NegotiationTest {
   private final EmbeddedChannel channel = new EmbeddedChannel();
 
   @SuppressWarnings("deprecation") // the interface's only way to make a handle
-  private final RecvByteBufAllocator.Handle reads = new HeadRoomAllocator().newHandle();
+  private final RecvByteBufAllocator.Handle reads = SocketReads.ofPayload().newHandle();
 
   @BeforeEach
   void begin() {

@@ -6,6 +6,7 @@ import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoop;
 import io.netty.channel.epoll.EpollServerSocketChannel;
+import io.ztunnel.hbone.SocketReads;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -26,7 +27,7 @@ record TcpPair(Socket app, TcpLeg leg) implements AutoCloseable {
             .channel(EpollServerSocketChannel.class)
             .childOption(ChannelOption.AUTO_READ, false)
             .childOption(ChannelOption.ALLOW_HALF_CLOSURE, true)
-            .childOption(ChannelOption.RECVBUF_ALLOCATOR, new HeadRoomAllocator())
+            .childOption(ChannelOption.RECVBUF_ALLOCATOR, SocketReads.ofPayload())
             .childHandler(
                 new ChannelInitializer<>() {
                   @Override

@@ -1,21 +1,38 @@
-package io.ztunnel.proxy;
+package io.ztunnel.hbone;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.PooledByteBufAllocator;
+import io.netty.channel.ChannelConfig;
 import io.netty.channel.RecvByteBufAllocator;
-import io.ztunnel.hbone.Tunnel;
+import io.netty.channel.embedded.EmbeddedChannel;
+import io.netty.util.concurrent.FastThreadLocal;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.SplittableRandom;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
-class HeadRoomAllocatorTest {
+class SocketReadsTest {
   private static final int SMALLEST = 2 << 10;
-  private static final int LARGEST = 64 << 10;
+  private static final int LARGEST = 256 << 10;
+
+  private static final ChannelConfig CONFIG = new EmbeddedChannel().config();
 
   @SuppressWarnings("deprecation") // the interface's only way to make a handle
-  private final RecvByteBufAllocator.Handle handle = new HeadRoomAllocator().newHandle();
+  private final RecvByteBufAllocator.Handle handle = SocketReads.ofPayload().newHandle();
+
+  /** What other tests read on this thread is of another turn. */
+  @BeforeEach
+  void beginTurn() {
+    FastThreadLocal.removeAll();
+    handle.reset(CONFIG);
+  }
 
   /** What the next buffer takes, head-room included. */
   private int size() {
@@ -58,7 +75,7 @@ class HeadRoomAllocatorTest {
 
   @Test
   void aReadThatFillsItsBufferMakesTheNextFourTimesAsLarge() {
-    for (int expected : new int[] {SMALLEST, 8 << 10, 32 << 10, LARGEST, LARGEST}) {
+    for (int expected : new int[] {SMALLEST, 8 << 10, 32 << 10, 128 << 10, LARGEST, LARGEST}) {
       assertEquals(expected, read(Integer.MAX_VALUE));
     }
   }
@@ -71,10 +88,12 @@ class HeadRoomAllocatorTest {
 
   @Test
   void eightSmallReadsInARowMakeItSmaller() {
-    readFull(3);
+    readFull(4);
     readSmall(7);
     assertEquals(LARGEST, size());
     readSmall(1);
+    assertEquals(64 << 10, size());
+    readSmall(8);
     assertEquals(16 << 10, size());
     readSmall(8);
     assertEquals(4 << 10, size());
@@ -86,7 +105,7 @@ class HeadRoomAllocatorTest {
 
   @Test
   void aLargerReadBetweenStartsTheCountAgain() {
-    readFull(3);
+    readFull(4);
     readSmall(7);
     int _ = read(LARGEST / 4);
     readSmall(7);
@@ -95,7 +114,7 @@ class HeadRoomAllocatorTest {
 
   @Test
   void readsThatFindNothingDoNotCount() {
-    readFull(3);
+    readFull(4);
     for (int i = 0; i < 20; i++) {
       int _ = read(i % 2 == 0 ? 0 : -1);
     }
@@ -115,12 +134,63 @@ class HeadRoomAllocatorTest {
   @Test
   @SuppressWarnings("deprecation") // the interface's only way to make a handle
   void channelsDoNotShareTheirSize() {
-    HeadRoomAllocator allocator = new HeadRoomAllocator();
+    SocketReads allocator = SocketReads.ofPayload();
     RecvByteBufAllocator.Handle busy = allocator.newHandle();
     RecvByteBufAllocator.Handle quiet = allocator.newHandle();
     busy.attemptedBytesRead(100);
     busy.lastBytesRead(100);
     assertEquals(SMALLEST - Tunnel.HEAD_ROOM_BYTES, quiet.guess());
     assertEquals((8 << 10) - Tunnel.HEAD_ROOM_BYTES, busy.guess());
+  }
+
+  @Test
+  @SuppressWarnings("deprecation") // the interface's only way to make a handle
+  void readsOfRecordsTakeWholeOnes() {
+    RecvByteBufAllocator.Handle records = SocketReads.ofRecords().newHandle();
+    for (int i = 0; i < 5; i++) {
+      ByteBuf buffer = records.allocate(PooledByteBufAllocator.DEFAULT);
+      records.attemptedBytesRead(buffer.writableBytes());
+      records.lastBytesRead(buffer.writableBytes());
+      buffer.release();
+    }
+    assertEquals(LARGEST, records.guess());
+    assertEquals(0, records.guess() % (16 << 10));
+  }
+
+  /** One turn of the loop, in which each of these sockets has more than it reads. */
+  @SuppressWarnings("deprecation") // the interface's only way to make a handle
+  private static List<Integer> turn(List<RecvByteBufAllocator.Handle> busy) {
+    List<Integer> sizes = new ArrayList<>();
+    for (RecvByteBufAllocator.Handle each : busy) {
+      each.reset(CONFIG);
+      ByteBuf buffer = each.allocate(PooledByteBufAllocator.DEFAULT);
+      sizes.add(buffer.capacity());
+      each.attemptedBytesRead(buffer.writableBytes());
+      each.lastBytesRead(buffer.writableBytes());
+      each.incMessagesRead(1);
+      assertFalse(each.continueReading());
+      buffer.release();
+    }
+    return sizes;
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, 256", "2, 128", "3, 85", "4, 64", "40, 64"})
+  @SuppressWarnings("deprecation") // the interface's only way to make a handle
+  void socketsThatAreBusyAtOnceShareATurn(int sockets, int expectedKib) {
+    List<RecvByteBufAllocator.Handle> busy = new ArrayList<>();
+    for (int i = 0; i < sockets; i++) {
+      busy.add(SocketReads.ofPayload().newHandle());
+    }
+    for (int i = 0; i < 5; i++) {
+      List<Integer> _ = turn(busy);
+    }
+    for (int size : turn(busy)) {
+      assertEquals(expectedKib, size / 1024);
+    }
+    List<RecvByteBufAllocator.Handle> last = busy.subList(0, 1);
+    List<Integer> _ = turn(last);
+    List<Integer> _ = turn(last);
+    assertEquals(List.of(LARGEST), turn(last), "alone again");
   }
 }
