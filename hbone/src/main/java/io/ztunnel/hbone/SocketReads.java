@@ -43,7 +43,7 @@ public final class SocketReads extends DefaultMaxMessagesRecvByteBufAllocator {
   }
 
   /**
-   * For the socket under a tunnel. TLS decodes into a buffer as large as what was read, which must
+   * For the server's end of a tunnel. TLS decodes into a buffer as large as what was read, which must
    * have room for whole records of 16 KiB: with a few bytes less the rest goes on by itself, as a
    * tiny write.
    */
