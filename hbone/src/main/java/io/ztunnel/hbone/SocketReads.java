@@ -43,9 +43,9 @@ public final class SocketReads extends DefaultMaxMessagesRecvByteBufAllocator {
   }
 
   /**
-   * For the server's end of a tunnel. TLS decodes into a buffer as large as what was read, which must
-   * have room for whole records of 16 KiB: with a few bytes less the rest goes on by itself, as a
-   * tiny write.
+   * For the server's end of a tunnel. TLS decodes into a buffer as large as what was read, which
+   * must have room for whole records of 16 KiB: with a few bytes less the rest goes on by itself,
+   * as a tiny write.
    */
   static SocketReads ofRecords() {
     return new SocketReads(0);
