@@ -13,38 +13,46 @@ import io.ztunnel.xds.Resource;
 import io.ztunnel.xds.ResourceBatch;
 import io.ztunnel.xds.ResourceException;
 import io.ztunnel.xds.ResourceWatcher;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Brings workloads and services from the control plane into the mesh. Decodes on the {@code xds}
  * thread and applies on the control thread.
  *
- * <p>A response becomes visible as a whole. A large one is made in slices, so that the control
- * thread does other things in between.
+ * <p>A response becomes visible as a whole. A large one is made in slices, while others of it are
+ * decoded, and the control thread does other things in between.
  */
 final class AddressWatcher implements ResourceWatcher {
-  /** How many changes the control thread makes at once: a few milliseconds. */
+  /** How much the control thread does at once: a few milliseconds. */
   private static final int SLICE = 1_000;
 
   private final MeshState mesh;
   private final EventExecutor control;
   private final @Nullable String node;
+  private final boolean whole;
   private final ResourceDecoder decoder = new ResourceDecoder();
 
   /**
    * A watcher.
    *
    * @param node the name of this node; null: every workload is local
+   * @param whole whether the control plane tells of the whole mesh, unasked: then nobody else
+   *     changes the mesh while a response comes, and its changes are prepared meanwhile
    */
-  AddressWatcher(MeshState mesh, EventExecutor control, @Nullable String node) {
+  AddressWatcher(MeshState mesh, EventExecutor control, @Nullable String node, boolean whole) {
     this.mesh = mesh;
     this.control = control;
     this.node = node;
+    this.whole = whole;
   }
 
   @Override
@@ -84,30 +92,40 @@ final class AddressWatcher implements ResourceWatcher {
     return node == null || workload.node().equals(node);
   }
 
-  /** The changes of one response. Confined to the xds thread, then to the control thread. */
+  /**
+   * The changes of one response. Taken on the xds thread; made on the control thread, which owns
+   * what says so.
+   */
   private final class Batch implements ResourceBatch {
-    private final List<Service> services = new ArrayList<>();
     private final List<String> removed = new ArrayList<>();
-    private final List<Workload> workloads = new ArrayList<>();
-
-    /** Of a response that is made in slices. */
     private final CompletableFuture<Void> done = new CompletableFuture<>();
 
-    /** How many of its changes are made. */
-    private int made;
+    /** What is decoded and not handed over. */
+    private List<Addressable> decoded = new ArrayList<>();
+
+    /** Whether anything was handed over. */
+    private boolean sliced;
+
+    /** What is handed over and not made, in order. Control thread. */
+    private final Queue<Consumer<MeshUpdate>> slices = new ArrayDeque<>();
+
+    /** Whether all slices are there. Control thread. */
+    private boolean complete;
+
+    /** Whether {@link #makeSlice} will be called. Control thread. */
+    private boolean making;
 
     @Override
     public void put(Resource resource) throws ResourceException {
-      Addressable address;
       try {
-        address =
-            decoder.address(resource.bytes(), resource.payloadOffset(), resource.payloadLength());
+        decoded.add(
+            decoder.address(resource.bytes(), resource.payloadOffset(), resource.payloadLength()));
       } catch (io.ztunnel.mesh.ResourceException e) {
         throw new ResourceException(String.valueOf(e.getMessage()), e);
       }
-      switch (address) {
-        case Service service -> services.add(service);
-        case Workload workload -> workloads.add(workload);
+      if (whole && decoded.size() == SLICE) {
+        handOver(decoded);
+        decoded = new ArrayList<>(SLICE);
       }
     }
 
@@ -118,57 +136,97 @@ final class AddressWatcher implements ResourceWatcher {
 
     @Override
     public CompletionStage<Void> apply() {
-      if (size() <= SLICE) {
+      decoder.endResponse();
+      if (!sliced && decoded.size() + removed.size() <= SLICE) {
         return CompletableFuture.runAsync(
-            () -> mesh.update(update -> change(update, 0, size())), control);
+            () ->
+                mesh.update(
+                    update -> {
+                      decoded.forEach(update::insert);
+                      removed.forEach(update::remove);
+                    }),
+            control);
       }
-      // Those of one service together, so that it is changed once and not by every slice.
-      workloads.sort(Comparator.comparingInt(Workload::deploymentHash));
-      control.execute(
-          () -> {
-            mesh.hold();
-            makeSlice();
-          });
+      forEachSlice(decoded, this::handOver);
+      forEachSlice(removed, names -> handOver(update -> names.forEach(update::remove)));
+      control.execute(() -> goOn(() -> complete = true));
       return done;
     }
 
-    private int size() {
-      return workloads.size() + services.size() + removed.size();
-    }
-
-    /** Makes a slice of the changes; the next one comes behind what others have to do. */
-    private void makeSlice() {
-      try {
-        int from = made;
-        made = Math.min(from + SLICE, size());
-        mesh.update(update -> change(update, from, made));
-        if (made < size()) {
-          control.execute(this::makeSlice);
-        } else {
-          mesh.show();
-          done.complete(null);
-        }
-      } catch (RuntimeException e) {
-        mesh.drop();
-        done.completeExceptionally(e);
+    @Override
+    public void drop() {
+      decoder.endResponse();
+      if (sliced) {
+        control.execute(() -> fail(new CancellationException("the response has no end")));
       }
     }
 
-    /** Workloads, then services, then removals, as one list. */
-    private void change(MeshUpdate update, int from, int to) {
-      part(workloads, from, to).forEach(update::insertWorkload);
-      int before = workloads.size();
-      part(services, from - before, to - before).forEach(update::insertService);
-      before += services.size();
-      part(removed, from - before, to - before).forEach(update::remove);
+    private <T> void forEachSlice(List<T> all, Consumer<List<T>> action) {
+      for (int from = 0; from < all.size(); from += SLICE) {
+        action.accept(all.subList(from, Math.min(from + SLICE, all.size())));
+      }
     }
 
-    private static <T> List<T> part(List<T> list, int from, int to) {
-      return list.subList(clamp(from, list), clamp(to, list));
+    private void handOver(List<Addressable> slice) {
+      handOver(update -> slice.forEach(update::insert));
     }
 
-    private static int clamp(int index, List<?> list) {
-      return Math.clamp(index, 0, list.size());
+    private void handOver(Consumer<MeshUpdate> slice) {
+      if (!sliced) {
+        sliced = true;
+        control.execute(mesh::hold);
+      }
+      control.execute(() -> goOn(() -> slices.add(slice)));
+    }
+
+    private void goOn(Runnable news) {
+      if (done.isDone()) {
+        return; // it has failed
+      }
+      news.run();
+      if (!making) {
+        makeMore();
+      }
+    }
+
+    /** The next slice comes behind what others have to do. */
+    private void makeMore() {
+      making = complete || !slices.isEmpty();
+      if (making) {
+        try {
+          control.execute(this::makeSlice);
+        } catch (RejectedExecutionException e) {
+          fail(e);
+        }
+      }
+    }
+
+    private void makeSlice() {
+      if (done.isDone()) {
+        return; // it has failed
+      }
+      try {
+        Consumer<MeshUpdate> slice = slices.poll();
+        if (slice != null) {
+          mesh.update(slice);
+        } else if (!mesh.settle(SLICE)) {
+          mesh.show();
+          done.complete(null);
+          return;
+        }
+      } catch (RuntimeException e) {
+        fail(e);
+        return;
+      }
+      makeMore();
+    }
+
+    /** Nothing of it will be in effect. Control thread. */
+    private void fail(RuntimeException cause) {
+      if (done.completeExceptionally(cause)) {
+        mesh.drop();
+        slices.clear();
+      }
     }
   }
 }

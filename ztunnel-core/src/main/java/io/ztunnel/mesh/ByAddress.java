@@ -42,6 +42,13 @@ enum ByAddress implements Trie.Kind<Resident> {
     return workloads(set.find(hash(address), resident -> isAt(resident, address)));
   }
 
+  /** Who has the only address of this workload; null also if that is not of IPv4. */
+  static @Nullable Resident like(Trie.Editor<Resident> set, Workload workload) {
+    return workload.onlyV4() == 0
+        ? null
+        : set.find(KIND.hash(workload), resident -> KIND.sameKey(resident, workload));
+  }
+
   static void add(Trie.Editor<Resident> set, NetworkAddress address, Workload workload) {
     List<Workload> more = new ArrayList<>(present(set, address));
     more.add(workload);

@@ -180,14 +180,22 @@ public final class EndpointSet {
       named.put(endpoint.workloadUid(), endpoint);
     }
 
-    void remove(String uid) {
-      Workload before = workload(uid);
+    /** Removes the endpoint with the uid of this workload, if there is one. */
+    void remove(Workload workload) {
+      Workload before = workloads.find(workload.uidHash(), workload::hasUidOf);
       if (before != null) {
         workloads.remove(before);
         if (!preferences.isEmpty()) {
           inPlace(before, group -> group.remove(before));
         }
       }
+      if (named.size() > 0) {
+        named.remove(workload.uid());
+      }
+    }
+
+    /** Removes one that a local file named. */
+    void removeNamed(String uid) {
       named.remove(uid);
     }
 

@@ -54,7 +54,7 @@ public final class MeshState {
     assert control.inEventLoop();
     if (held != null) {
       changes.accept(held);
-      held.settle();
+      held.endStep();
       return;
     }
     MeshUpdate update = new MeshUpdate(view, localNode);
@@ -72,6 +72,17 @@ public final class MeshState {
     if (held == null) {
       held = new MeshUpdate(view, localNode);
     }
+  }
+
+  /**
+   * Does a part of what else {@link #show()} has to do.
+   *
+   * @param most limit of the endpoints that are put into services
+   * @return whether anything was left to do
+   */
+  public boolean settle(int most) {
+    assert control.inEventLoop();
+    return held != null && held.settle(most);
   }
 
   /** Makes visible what waits since {@link #hold}. Control thread. */

@@ -21,18 +21,34 @@ public final class MeshUpdate {
 
   private final MeshView before;
   private final @Nullable String localNode;
-  private final Set<String> touchedWorkloads = new LinkedHashSet<>();
+  private final Set<Touched> touchedWorkloads = new LinkedHashSet<>();
   private final Set<String> touchedPolicies = new LinkedHashSet<>();
 
   private final List<WorkloadChange> changes = new ArrayList<>();
 
-  /** The last word on each endpoint of each service. */
-  private final Map<NamespacedHostname, Map<String, Optional<Workload>>> endpoints =
-      new LinkedHashMap<>();
+  /** What becomes of the endpoints of each service, in order. */
+  private final Map<NamespacedHostname, List<EndpointChange>> endpoints = new LinkedHashMap<>();
 
   private WorkloadIndex.Editor workloads;
   private ServiceIndex.Editor services;
   private PolicyIndex.Editor policies;
+
+  /**
+   * A workload that this step has inserted or removed; equal to others of the same uid.
+   *
+   * @param before what was there before the step
+   */
+  private record Touched(Workload workload, @Nullable Workload before) {
+    @Override
+    public boolean equals(@Nullable Object other) {
+      return other instanceof Touched that && workload.hasUidOf(that.workload);
+    }
+
+    @Override
+    public int hashCode() {
+      return workload.uidHash();
+    }
+  }
 
   MeshUpdate(MeshView before, @Nullable String localNode) {
     this.before = before;
@@ -43,23 +59,41 @@ public final class MeshUpdate {
   }
 
   /**
-   * Adds a workload in place of one with the same uid, and its endpoints in place of that one's.
+   * Adds a workload in place of one with the same uid, and its endpoints in place of that one's. An
+   * equal one stays as it is.
    */
   public void insertWorkload(Workload workload) {
-    String uid = workload.uid();
-    removeEndpoints(uid, workloads.get(uid));
+    Workload old = workloads.get(workload);
+    if (old != null) {
+      if (workloads.isSettled(old) && old.equals(workload)) {
+        return;
+      }
+      for (NamespacedHostname key : old.services()) {
+        if (!workload.services().contains(key)) {
+          change(key, new EndpointChange(old, EndpointChange.Kind.GONE));
+        }
+      }
+    }
     workloads.insert(workload);
-    touchedWorkloads.add(uid);
-    Optional<Workload> endpoint = Optional.of(workload);
-    workload.services().forEach(key -> change(key, uid, endpoint));
+    touchedWorkloads.add(new Touched(workload, old));
+    EndpointChange present = new EndpointChange(workload, EndpointChange.Kind.PRESENT);
+    for (NamespacedHostname key : workload.services()) {
+      change(key, present);
+    }
   }
 
   /** Removes a workload and its endpoints; false when there is none of this uid. */
   public boolean removeWorkload(String uid) {
     Workload workload = workloads.remove(uid);
-    removeEndpoints(uid, workload);
-    touchedWorkloads.add(uid);
-    return workload != null;
+    if (workload == null) {
+      return false;
+    }
+    touchedWorkloads.add(new Touched(workload, workload));
+    EndpointChange gone = new EndpointChange(workload, EndpointChange.Kind.GONE);
+    for (NamespacedHostname key : workload.services()) {
+      change(key, gone);
+    }
+    return true;
   }
 
   /** Adds a service in place of one with the same key, whose endpoints it keeps. */
@@ -117,7 +151,8 @@ public final class MeshUpdate {
 
   /** Removes everything, endpoints without a service included. */
   public void clear() {
-    before.workloads().forEach(workload -> touchedWorkloads.add(workload.uid()));
+    touchedWorkloads.clear();
+    before.workloads().forEach(workload -> touchedWorkloads.add(new Touched(workload, workload)));
     before.policies().byKey().forEach((key, _) -> touchedPolicies.add(key));
     endpoints.clear();
     changes.clear();
@@ -127,11 +162,9 @@ public final class MeshUpdate {
   }
 
   /** Ends a step: what is done here needs not be done at the end. */
-  void settle() {
-    endpoints.forEach(services::apply);
-    endpoints.clear();
-    for (String uid : touchedWorkloads) {
-      WorkloadChange change = compare(before.workload(uid), workloads.get(uid));
+  void endStep() {
+    for (Touched touched : touchedWorkloads) {
+      WorkloadChange change = compare(touched.before(), workloads.get(touched.workload()));
       if (change != null) {
         changes.add(change);
       }
@@ -139,8 +172,28 @@ public final class MeshUpdate {
     touchedWorkloads.clear();
   }
 
+  /**
+   * Puts endpoints into some of their services, which else is done at the end.
+   *
+   * @param most limit of the endpoints, but one service at least
+   * @return whether there was anything left to do
+   */
+  boolean settle(int most) {
+    boolean any = !endpoints.isEmpty();
+    int count = 0;
+    var rest = endpoints.entrySet().iterator();
+    while (rest.hasNext() && count < most) {
+      Map.Entry<NamespacedHostname, List<EndpointChange>> next = rest.next();
+      services.apply(next.getKey(), next.getValue());
+      count += next.getValue().size();
+      rest.remove();
+    }
+    return any;
+  }
+
   MeshChange finish() {
-    settle();
+    endStep();
+    boolean _ = settle(Integer.MAX_VALUE);
     MeshView after = new MeshView(workloads.index(), services.index(), policies.index());
     boolean policiesChanged =
         touchedPolicies.stream()
@@ -170,13 +223,7 @@ public final class MeshUpdate {
         : WorkloadChange.IdentityUse.UNUSED;
   }
 
-  private void removeEndpoints(String uid, @Nullable Workload workload) {
-    if (workload != null) {
-      workload.services().forEach(key -> change(key, uid, Optional.empty()));
-    }
-  }
-
-  private void change(NamespacedHostname key, String uid, Optional<Workload> endpoint) {
-    endpoints.computeIfAbsent(key, _ -> new LinkedHashMap<>()).put(uid, endpoint);
+  private void change(NamespacedHostname key, EndpointChange change) {
+    endpoints.computeIfAbsent(key, _ -> new ArrayList<>(1)).add(change);
   }
 }

@@ -13,6 +13,15 @@ import org.jspecify.annotations.Nullable;
 public final class ResourceDecoder {
   private final StringCache strings = new StringCache();
   private final Interner interner = new Interner();
+  private final PodReader pods = new PodReader();
+
+  /**
+   * A response has ended. Pods are read quicker after others like them; what it takes to know these
+   * is not held any longer.
+   */
+  public void endResponse() {
+    pods.forget();
+  }
 
   /** As below, of a whole array. */
   public Addressable address(byte[] message) throws ResourceException {
@@ -25,9 +34,17 @@ public final class ResourceDecoder {
    * @throws ResourceException when it cannot be used; the others are not concerned
    */
   public Addressable address(byte[] bytes, int offset, int length) throws ResourceException {
-    AddressProto address = new AddressProto();
-    read(bytes, offset, length, address::read);
-    return address.build(interner);
+    Workload pod = pods.read(bytes, offset, length);
+    if (pod != null) {
+      return pod;
+    }
+    AddressProto proto = new AddressProto();
+    read(bytes, offset, length, proto::read);
+    Addressable address = proto.build(interner);
+    if (address instanceof Workload workload) {
+      pods.learn(workload);
+    }
+    return address;
   }
 
   /**

@@ -2,8 +2,6 @@ package io.ztunnel.mesh;
 
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
@@ -101,11 +99,14 @@ final class ServiceIndex {
     /**
      * Adds a service in place of one with the same key, whose endpoints it takes over together with
      * those that waited for it. Endpoints withheld from the old one are looked at again, so a
-     * service that begins to allow all gets them at once.
+     * service that begins to allow all gets them at once. An equal one stays as it is.
      */
     void insert(Service service) {
       NamespacedHostname key = service.key();
       Service old = get(key);
+      if (old != null && isSettled(old) && old.withEndpoints(EndpointSet.EMPTY).equals(service)) {
+        return;
+      }
       EndpointSet waiting = orEmpty(staged.get(key));
       staged.remove(key);
       Sorting sorting = new Sorting(service, old, orEmpty(withheld.get(key)));
@@ -114,6 +115,18 @@ final class ServiceIndex {
       keep(withheld, key, sorting.refused.set());
       removeFromIndexes(old);
       addToIndexes(service.withEndpoints(sorting.accepted.set()));
+    }
+
+    /** Whether nothing would change if one that is here were inserted once more. */
+    private boolean isSettled(Service present) {
+      return !present.endpoints().hasNamed()
+          && present.cidrVips().isEmpty()
+          && isAlone(byHostname.get(present.hostname()))
+          && present.vips().stream().allMatch(vip -> isAlone(byVip.get(vip)));
+    }
+
+    private static boolean isAlone(@Nullable List<Service> services) {
+      return services != null && services.size() == 1;
     }
 
     /**
@@ -134,21 +147,29 @@ final class ServiceIndex {
       return old;
     }
 
-    /** Applies the last word on some endpoints of a service: the workload, or empty for none. */
+    /** Applies changes of the endpoints of a service, in order. */
     @SuppressWarnings("ReferenceEquality") // unchanged sets are the same object
-    void apply(NamespacedHostname key, Map<String, Optional<Workload>> changes) {
+    void apply(NamespacedHostname key, List<EndpointChange> changes) {
       Service service = get(key);
       if (service == null) {
         EndpointSet.Editor waiting =
             new EndpointSet.Editor(key, List.of(), orEmpty(staged.get(key)));
-        changes.forEach(
-            (uid, workload) -> workload.ifPresentOrElse(waiting::put, () -> waiting.remove(uid)));
+        for (EndpointChange change : changes) {
+          switch (change.kind()) {
+            case PRESENT -> waiting.put(change.workload());
+            case GONE -> waiting.remove(change.workload());
+          }
+        }
         keep(staged, key, waiting.set());
         return;
       }
       Sorting sorting = new Sorting(service, service, orEmpty(withheld.get(key)));
-      changes.forEach(
-          (uid, workload) -> workload.ifPresentOrElse(sorting::put, () -> sorting.remove(uid)));
+      for (EndpointChange change : changes) {
+        switch (change.kind()) {
+          case PRESENT -> sorting.put(change.workload());
+          case GONE -> sorting.remove(change.workload());
+        }
+      }
       keep(withheld, key, sorting.refused.set());
       EndpointSet after = sorting.accepted.set();
       if (after != service.endpoints()) {
@@ -188,7 +209,7 @@ final class ServiceIndex {
       void put(Workload workload) {
         boolean good = service.accepts(workload.status());
         (good ? accepted : refused).put(workload);
-        (good ? refused : accepted).remove(workload.uid());
+        (good ? refused : accepted).remove(workload);
       }
 
       void put(Endpoint endpoint) {
@@ -196,13 +217,14 @@ final class ServiceIndex {
         if (accepted.workload(uid) != null || refused.workload(uid) != null) {
           return; // what a workload says itself counts
         }
-        remove(uid);
+        accepted.removeNamed(uid);
+        refused.removeNamed(uid);
         (service.accepts(endpoint.status()) ? accepted : refused).put(endpoint);
       }
 
-      void remove(String uid) {
-        accepted.remove(uid);
-        refused.remove(uid);
+      void remove(Workload workload) {
+        accepted.remove(workload);
+        refused.remove(workload);
       }
     }
 

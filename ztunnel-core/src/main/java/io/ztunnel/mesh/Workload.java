@@ -46,6 +46,16 @@ public final class Workload implements Addressable, Resident {
     return new Builder(uid);
   }
 
+  /** One whose uid follows from its other pieces, and whose only address is this one of IPv4. */
+  static Workload pod(Profile profile, Location location, long nameTail, int v4) {
+    return new Workload(profile, location, nameTail, v4, null);
+  }
+
+  /** What it shares with its deployment. */
+  Profile profile() {
+    return profile;
+  }
+
   /** The key. */
   public String uid() {
     String own = ownUid();
@@ -265,11 +275,6 @@ public final class Workload implements Addressable, Resident {
     return own == null || own.contains(PodUid.POD);
   }
 
-  /** The same for all pods of a deployment: brings those together that serve the same services. */
-  public int deploymentHash() {
-    return profile.namePrefix().hashCode();
-  }
-
   /** Whether it stands for a gateway into its network; only its uid tells (Istio). */
   public boolean isNetworkGateway() {
     String own = ownUid();
@@ -300,13 +305,14 @@ public final class Workload implements Addressable, Resident {
         particulars);
   }
 
+  @SuppressWarnings("ReferenceEquality") // the same parts are the same objects, most often
   @Override
   public boolean equals(@Nullable Object other) {
     return other instanceof Workload that
         && nameTail == that.nameTail
         && v4 == that.v4
-        && location.equals(that.location)
-        && profile.equals(that.profile)
+        && (location == that.location || location.equals(that.location))
+        && (profile == that.profile || profile.equals(that.profile))
         && Objects.equals(particulars, that.particulars);
   }
 

@@ -129,16 +129,44 @@ final class WorkloadIndex {
       return byUid.find(uid.hashCode(), workload -> workload.hasUid(uid));
     }
 
+    /** The one with the uid of this. */
+    @Nullable Workload get(Workload like) {
+      return byUid.find(like.uidHash(), like::hasUidOf);
+    }
+
+    /** Whether nothing would change if one that is here were inserted once more. */
+    @SuppressWarnings("ReferenceEquality") // it stands for its address by itself
+    boolean isSettled(Workload present) {
+      return (!hasOwnAddress(present) || ByAddress.like(byAddress, present) == present)
+          && present.hostname().isEmpty()
+          && !present.isNetworkGateway()
+          && !isLocal(present);
+    }
+
     /** Adds a workload in place of one with the same uid. Its order of insertion is new. */
+    @SuppressWarnings("ReferenceEquality") // the one before stands for its address by itself
     void insert(Workload workload) {
-      Workload before = byUid.find(workload.uidHash(), workload::hasUidOf);
-      if (before != null) {
-        removeFromIndexes(before);
-      }
+      Workload before = get(workload);
       byUid.put(workload);
-      for (NetworkAddress address : addresses(workload)) {
-        ByAddress.add(byAddress, address, workload);
+      if (hasOwnAddress(workload)
+          && workload.onlyV4() != 0
+          && ByAddress.like(byAddress, workload) == before) {
+        byAddress.put(workload); // as with nearly all: the address is its own, now and before
+      } else {
+        if (before != null) {
+          removeAddresses(before);
+        }
+        for (NetworkAddress address : addresses(workload)) {
+          ByAddress.add(byAddress, address, workload);
+        }
       }
+      if (before != null) {
+        removeFromLists(before);
+      }
+      addToLists(workload);
+    }
+
+    private void addToLists(Workload workload) {
       if (!workload.hostname().isEmpty()) {
         Buckets.append(byHostname, hostname(workload), workload);
       }
@@ -157,14 +185,18 @@ final class WorkloadIndex {
         return null;
       }
       byUid.remove(workload);
-      removeFromIndexes(workload);
+      removeAddresses(workload);
+      removeFromLists(workload);
       return workload;
     }
 
-    private void removeFromIndexes(Workload workload) {
+    private void removeAddresses(Workload workload) {
       for (NetworkAddress address : addresses(workload)) {
         ByAddress.remove(byAddress, address, workload);
       }
+    }
+
+    private void removeFromLists(Workload workload) {
       Predicate<Workload> same = workload::hasUidOf;
       if (!workload.hostname().isEmpty()) {
         Buckets.remove(byHostname, hostname(workload), same);
@@ -207,9 +239,13 @@ final class WorkloadIndex {
     }
 
     /** A workload on its node's network does not own its addresses and is not found by them. */
+    private static boolean hasOwnAddress(Workload workload) {
+      return workload.networkMode() == NetworkMode.STANDARD && workload.hasIps();
+    }
+
     private static Set<NetworkAddress> addresses(Workload workload) {
       Set<NetworkAddress> addresses = new LinkedHashSet<>();
-      if (workload.networkMode() == NetworkMode.STANDARD) {
+      if (hasOwnAddress(workload)) {
         workload.ips().forEach(ip -> addresses.add(new NetworkAddress(workload.network(), ip)));
       }
       return addresses;

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.ztunnel.hbone.SpiffeId;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -11,6 +12,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
 import java.util.TreeMap;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.RepeatedTest;
 
@@ -40,21 +42,36 @@ final class RandomMeshTest {
   void answersAsTheModelDoes() {
     System.out.println("mesh: seed " + seed);
     for (int step = 0; step < STEPS; step++) {
-      int changes = 1 + random.nextInt(3);
-      state.update(
-          update -> {
-            for (int i = 0; i < changes; i++) {
-              change(update);
-            }
-          });
+      if (random.nextInt(4) == 0) {
+        state.hold();
+        for (int i = random.nextInt(4); i > 0; i--) {
+          changeSome();
+        }
+        for (int i = random.nextInt(3); i > 0; i--) {
+          boolean _ = state.settle(1);
+        }
+        state.show();
+      } else {
+        changeSome();
+      }
       compare("seed " + seed + " step " + step);
     }
+  }
+
+  private void changeSome() {
+    int changes = 1 + random.nextInt(3);
+    state.update(
+        update -> {
+          for (int i = 0; i < changes; i++) {
+            change(update);
+          }
+        });
   }
 
   private void change(MeshUpdate update) {
     switch (random.nextInt(6)) {
       case 0, 1, 2 -> {
-        Workload workload = workload();
+        Workload workload = again(workloads.values(), this::workload);
         update.insertWorkload(workload);
         forget(workload.uid());
         workloads.put(workload.uid(), workload);
@@ -73,7 +90,7 @@ final class RandomMeshTest {
         forget(uid);
       }
       case 4 -> {
-        Service service = service();
+        Service service = again(services.values(), this::service);
         update.insertService(service);
         services.remove(service.key());
         services.put(service.key(), service);
@@ -251,6 +268,13 @@ final class RandomMeshTest {
                     LoadBalancer.Mode.STANDARD,
                     pick(List.of(LoadBalancer.HealthPolicy.values()))))
         .build();
+  }
+
+  /** One that is there once more, or a new one. */
+  private <T> T again(Collection<T> present, Supplier<T> fresh) {
+    return random.nextInt(3) == 0 && !present.isEmpty()
+        ? pick(List.copyOf(present))
+        : fresh.get();
   }
 
   private String uid() {

@@ -110,6 +110,7 @@ final class ScaleLab implements AutoCloseable {
     ControlPlaneProcess control = startControlPlane(workloads, 0, 0);
     try {
       int port = control.listen(0);
+      startDaemon(port).close(); // so that the control plane is no JVM that starts, too
       long begin = System.nanoTime();
       try (Daemon daemon = startDaemon(port);
           ConnectionProbe throughDaemon = meshed.probe();
