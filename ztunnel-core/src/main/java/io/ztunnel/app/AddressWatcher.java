@@ -13,15 +13,11 @@ import io.ztunnel.xds.Resource;
 import io.ztunnel.xds.ResourceBatch;
 import io.ztunnel.xds.ResourceException;
 import io.ztunnel.xds.ResourceWatcher;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Queue;
-import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
-import java.util.concurrent.RejectedExecutionException;
-import java.util.function.Consumer;
+import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,7 +28,7 @@ import org.jspecify.annotations.Nullable;
  * decoded, and the control thread does other things in between.
  */
 final class AddressWatcher implements ResourceWatcher {
-  /** How much the control thread does at once: a few milliseconds. */
+  /** How much of a response the control thread does at once: a few milliseconds. */
   private static final int SLICE = 1_000;
 
   private final MeshState mesh;
@@ -92,28 +88,15 @@ final class AddressWatcher implements ResourceWatcher {
     return node == null || workload.node().equals(node);
   }
 
-  /**
-   * The changes of one response. Taken on the xds thread; made on the control thread, which owns
-   * what says so.
-   */
+  /** The changes of one response. Confined to the xds thread. */
   private final class Batch implements ResourceBatch {
     private final List<String> removed = new ArrayList<>();
-    private final CompletableFuture<Void> done = new CompletableFuture<>();
 
-    /** What is decoded and not handed over. */
+    /** What is not in a slice. */
     private List<Addressable> decoded = new ArrayList<>();
 
-    /** Whether anything was handed over. */
-    private boolean sliced;
-
-    /** What is handed over and not made, in order. Control thread. */
-    private final Queue<Consumer<MeshUpdate>> slices = new ArrayDeque<>();
-
-    /** Whether all slices are there. Control thread. */
-    private boolean complete;
-
-    /** Whether {@link #makeSlice} will be called. Control thread. */
-    private boolean making;
+    /** Null: the response is a small one so far. */
+    private @Nullable SlicedUpdate large;
 
     @Override
     public void put(Resource resource) throws ResourceException {
@@ -124,8 +107,7 @@ final class AddressWatcher implements ResourceWatcher {
         throw new ResourceException(String.valueOf(e.getMessage()), e);
       }
       if (whole && decoded.size() == SLICE) {
-        handOver(decoded);
-        decoded = new ArrayList<>(SLICE);
+        slice();
       }
     }
 
@@ -137,7 +119,7 @@ final class AddressWatcher implements ResourceWatcher {
     @Override
     public CompletionStage<Void> apply() {
       decoder.endResponse();
-      if (!sliced && decoded.size() + removed.size() <= SLICE) {
+      if (large == null && decoded.size() + removed.size() <= SLICE) {
         return CompletableFuture.runAsync(
             () ->
                 mesh.update(
@@ -147,85 +129,32 @@ final class AddressWatcher implements ResourceWatcher {
                     }),
             control);
       }
-      forEachSlice(decoded, this::handOver);
-      forEachSlice(removed, names -> handOver(update -> names.forEach(update::remove)));
-      control.execute(() -> goOn(() -> complete = true));
-      return done;
+      return slice().finish();
     }
 
     @Override
     public void drop() {
       decoder.endResponse();
-      if (sliced) {
-        control.execute(() -> fail(new CancellationException("the response has no end")));
+      if (large != null) {
+        large.drop();
       }
     }
 
-    private <T> void forEachSlice(List<T> all, Consumer<List<T>> action) {
+    /** Has all that is there made in slices. */
+    private SlicedUpdate slice() {
+      SlicedUpdate update = large == null ? new SlicedUpdate(mesh, control) : large;
+      large = update;
+      addSlices(update, decoded, MeshUpdate::insert);
+      addSlices(update, removed, MeshUpdate::remove);
+      decoded = new ArrayList<>();
+      return update;
+    }
+
+    private static <T> void addSlices(
+        SlicedUpdate update, List<T> all, BiConsumer<MeshUpdate, T> change) {
       for (int from = 0; from < all.size(); from += SLICE) {
-        action.accept(all.subList(from, Math.min(from + SLICE, all.size())));
-      }
-    }
-
-    private void handOver(List<Addressable> slice) {
-      handOver(update -> slice.forEach(update::insert));
-    }
-
-    private void handOver(Consumer<MeshUpdate> slice) {
-      if (!sliced) {
-        sliced = true;
-        control.execute(mesh::hold);
-      }
-      control.execute(() -> goOn(() -> slices.add(slice)));
-    }
-
-    private void goOn(Runnable news) {
-      if (done.isDone()) {
-        return; // it has failed
-      }
-      news.run();
-      if (!making) {
-        makeMore();
-      }
-    }
-
-    /** The next slice comes behind what others have to do. */
-    private void makeMore() {
-      making = complete || !slices.isEmpty();
-      if (making) {
-        try {
-          control.execute(this::makeSlice);
-        } catch (RejectedExecutionException e) {
-          fail(e);
-        }
-      }
-    }
-
-    private void makeSlice() {
-      if (done.isDone()) {
-        return; // it has failed
-      }
-      try {
-        Consumer<MeshUpdate> slice = slices.poll();
-        if (slice != null) {
-          mesh.update(slice);
-        } else if (!mesh.settle(SLICE)) {
-          mesh.show();
-          done.complete(null);
-          return;
-        }
-      } catch (RuntimeException e) {
-        fail(e);
-        return;
-      }
-      makeMore();
-    }
-
-    /** Nothing of it will be in effect. Control thread. */
-    private void fail(RuntimeException cause) {
-      if (done.completeExceptionally(cause)) {
-        mesh.drop();
-        slices.clear();
+        List<T> slice = all.subList(from, Math.min(from + SLICE, all.size()));
+        update.add(changes -> slice.forEach(one -> change.accept(changes, one)));
       }
     }
   }

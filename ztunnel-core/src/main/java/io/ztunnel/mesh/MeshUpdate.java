@@ -74,7 +74,7 @@ public final class MeshUpdate {
         }
       }
     }
-    workloads.insert(workload);
+    workloads.insert(workload, old);
     touchedWorkloads.add(new Touched(workload, old));
     EndpointChange present = new EndpointChange(workload, EndpointChange.Kind.PRESENT);
     for (NamespacedHostname key : workload.services()) {
@@ -224,6 +224,6 @@ public final class MeshUpdate {
   }
 
   private void change(NamespacedHostname key, EndpointChange change) {
-    endpoints.computeIfAbsent(key, _ -> new ArrayList<>(1)).add(change);
+    endpoints.computeIfAbsent(key, _ -> new ArrayList<>()).add(change);
   }
 }

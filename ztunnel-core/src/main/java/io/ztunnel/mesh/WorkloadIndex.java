@@ -143,10 +143,13 @@ final class WorkloadIndex {
           && !isLocal(present);
     }
 
-    /** Adds a workload in place of one with the same uid. Its order of insertion is new. */
+    /**
+     * Adds a workload. Its order of insertion is new.
+     *
+     * @param before the one with the same uid, in whose place it is
+     */
     @SuppressWarnings("ReferenceEquality") // the one before stands for its address by itself
-    void insert(Workload workload) {
-      Workload before = get(workload);
+    void insert(Workload workload, @Nullable Workload before) {
       byUid.put(workload);
       if (hasOwnAddress(workload)
           && workload.onlyV4() != 0

@@ -272,9 +272,7 @@ final class RandomMeshTest {
 
   /** One that is there once more, or a new one. */
   private <T> T again(Collection<T> present, Supplier<T> fresh) {
-    return random.nextInt(3) == 0 && !present.isEmpty()
-        ? pick(List.copyOf(present))
-        : fresh.get();
+    return random.nextInt(3) == 0 && !present.isEmpty() ? pick(List.copyOf(present)) : fresh.get();
   }
 
   private String uid() {

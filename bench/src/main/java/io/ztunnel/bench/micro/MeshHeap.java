@@ -53,6 +53,7 @@ public final class MeshHeap {
       total += nanos;
       longest = Math.max(longest, nanos);
     }
+    decoder.endResponse();
     long used = usedBytes() - before;
     long changes = changes(shape, state, decoder);
     if (state.view().workloadCount() != shape.workloads()) {
@@ -101,6 +102,7 @@ public final class MeshHeap {
           shape.workload((int) (Integer.toUnsignedLong(i * 0x9e3779b1) % shape.workloads()));
       long start = System.nanoTime();
       apply(state, decoder, List.of(workload));
+      decoder.endResponse();
       total += System.nanoTime() - start;
     }
     return total;
