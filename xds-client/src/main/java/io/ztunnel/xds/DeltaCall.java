@@ -2,7 +2,6 @@ package io.ztunnel.xds;
 
 import io.grpc.Status;
 import io.netty.buffer.ByteBuf;
-import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
@@ -68,7 +67,7 @@ final class DeltaCall implements ControlPlaneConnection.Owner {
 
   // Confined to the loop.
   private final StreamHandler handler = new StreamHandler();
-  private final Queue<ByteBuf> unsent = new ArrayDeque<>();
+  private final Queue<byte[]> unsent = new ArrayDeque<>();
   private Http2Headers headers = EmptyHttp2Headers.INSTANCE;
   private @Nullable Http2StreamChannel stream;
   private boolean ended;
@@ -125,13 +124,11 @@ final class DeltaCall implements ControlPlaneConnection.Owner {
     return connection.isOpen();
   }
 
-  /** Sends a request, and releases it, as soon as there is a stream. Any thread. */
-  void send(ByteBuf message) {
+  /** Sends a request, as soon as there is a stream. Any thread. */
+  void send(byte[] message) {
     connection.execute(
         () -> {
-          if (ended) {
-            message.release();
-          } else if (stream == null) {
+          if (stream == null) {
             unsent.add(message);
           } else {
             write(stream, message);
@@ -196,10 +193,10 @@ final class DeltaCall implements ControlPlaneConnection.Owner {
     opened.read();
   }
 
-  private static void write(Channel stream, ByteBuf message) {
-    ByteBuf prefix = stream.alloc().buffer(PREFIX_BYTES);
-    prefix.writeByte(0).writeInt(message.readableBytes()); // 0: not compressed
-    stream.writeAndFlush(new DefaultHttp2DataFrame(Unpooled.wrappedBuffer(prefix, message)));
+  private static void write(Channel stream, byte[] message) {
+    ByteBuf framed = stream.alloc().buffer(PREFIX_BYTES + message.length);
+    framed.writeByte(0).writeInt(message.length).writeBytes(message); // 0: not compressed
+    stream.writeAndFlush(new DefaultHttp2DataFrame(framed));
   }
 
   /** Ends the call and its connection; only the first end counts. */
@@ -208,7 +205,6 @@ final class DeltaCall implements ControlPlaneConnection.Owner {
       return;
     }
     ended = true;
-    unsent.forEach(ByteBuf::release);
     unsent.clear();
     connection.close();
     tell(() -> listener.onClose(status));

@@ -2,7 +2,6 @@ package io.ztunnel.xds;
 
 import io.grpc.Status;
 import io.netty.buffer.ByteBuf;
-import io.netty.buffer.Unpooled;
 import io.ztunnel.xds.proto.DeltaDiscoveryRequest;
 import java.io.IOException;
 import java.util.ArrayDeque;
@@ -150,7 +149,7 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
   /** Sends a request, if the stream has not ended. */
   void send(DeltaDiscoveryRequest request) {
     if (!ended) {
-      call.send(Unpooled.wrappedBuffer(request.toByteArray()));
+      call.send(request.toByteArray());
     }
   }
 
@@ -177,7 +176,6 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
     unread.forEach(ByteBuf::release);
     unread.clear();
     if (taking != null && !applying) {
-      taking.batch.drop();
       taking.type.held().distrust(); // what was read of it counts as held there
     }
   }

@@ -4,8 +4,8 @@ import java.util.concurrent.CompletionStage;
 
 /**
  * The changes of one response, in its order: first what is there, then what is gone. It is read
- * while it comes; if its end never comes, {@link #drop} is called in place of {@link #apply}, and
- * nothing of it may be in effect. Confined to the {@code xds} thread.
+ * while it comes; if its end never comes, the batch is dropped without {@link #apply}, and nothing
+ * of it may be in effect. Confined to the {@code xds} thread.
  */
 public interface ResourceBatch {
   /**
@@ -23,7 +23,4 @@ public interface ResourceBatch {
    * next one is not read before.
    */
   CompletionStage<Void> apply();
-
-  /** Lets go of all that was taken. */
-  default void drop() {}
 }

@@ -1,7 +1,5 @@
 package io.ztunnel.xds;
 
-import io.netty.buffer.ByteBuf;
-import io.netty.buffer.Unpooled;
 import io.ztunnel.xds.proto.DeltaDiscoveryRequest;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -45,11 +43,11 @@ final class TypeState {
   }
 
   /**
-   * The requests that begin a stream, as they are sent; whoever sends them releases them.
+   * The requests that begin a stream, as they are sent. Immutable but for the arrays.
    *
    * @param echoed of how many resources that are held they say the version
    */
-  record FirstRequests(List<ByteBuf> messages, int echoed) {
+  record FirstRequests(List<byte[]> messages, int echoed) {
     FirstRequests {
       messages = List.copyOf(messages);
     }
@@ -62,7 +60,7 @@ final class TypeState {
    * @param maxBytes limit of the names and versions of a request
    */
   FirstRequests firstRequests(XdsNode node, long maxBytes) {
-    EchoedVersions versions = new EchoedVersions(held.size(), maxBytes);
+    EchoedVersions versions = new EchoedVersions();
     int echoed = held.echo(maxBytes, versions::add);
     DeltaDiscoveryRequest.Builder first =
         DeltaDiscoveryRequest.newBuilder().setNode(node.toProto()).setTypeUrl(typeUrl());
@@ -85,9 +83,9 @@ final class TypeState {
         }
       }
     }
-    List<ByteBuf> messages = new ArrayList<>();
-    messages.add(versions.before(first.build()));
-    subscribe(left).forEach(request -> messages.add(Unpooled.wrappedBuffer(request.toByteArray())));
+    List<byte[]> messages = new ArrayList<>();
+    messages.add(versions.behind(first.build()));
+    subscribe(left).forEach(request -> messages.add(request.toByteArray()));
     return new FirstRequests(messages, echoed);
   }
 

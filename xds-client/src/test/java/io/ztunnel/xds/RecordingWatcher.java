@@ -15,7 +15,6 @@ import java.util.concurrent.atomic.AtomicInteger;
 final class RecordingWatcher implements ResourceWatcher {
   final Map<String, String> held = new ConcurrentSkipListMap<>();
   final AtomicInteger responses = new AtomicInteger();
-  final AtomicInteger dropped = new AtomicInteger();
 
   /** How many of the next batches cannot be applied. */
   final AtomicInteger failures = new AtomicInteger();
@@ -58,11 +57,6 @@ final class RecordingWatcher implements ResourceWatcher {
               responses.incrementAndGet();
             },
             applying);
-      }
-
-      @Override
-      public void drop() {
-        dropped.incrementAndGet();
       }
     };
   }

@@ -24,8 +24,8 @@ import org.jspecify.annotations.Nullable;
  * Brings workloads and services from the control plane into the mesh. Decodes on the {@code xds}
  * thread and applies on the control thread.
  *
- * <p>A response becomes visible as a whole. A large one is made in slices, while others of it are
- * decoded, and the control thread does other things in between.
+ * <p>A response becomes visible as a whole. A large one is made in slices, so that the control
+ * thread does other things in between.
  */
 final class AddressWatcher implements ResourceWatcher {
   /** How much of a response the control thread does at once: a few milliseconds. */
@@ -34,25 +34,22 @@ final class AddressWatcher implements ResourceWatcher {
   private final MeshState mesh;
   private final EventExecutor control;
   private final @Nullable String node;
-  private final boolean whole;
   private final ResourceDecoder decoder = new ResourceDecoder();
 
   /**
    * A watcher.
    *
    * @param node the name of this node; null: every workload is local
-   * @param whole whether the control plane tells of the whole mesh, unasked: then nobody else
-   *     changes the mesh while a response comes, and its changes are prepared meanwhile
    */
-  AddressWatcher(MeshState mesh, EventExecutor control, @Nullable String node, boolean whole) {
+  AddressWatcher(MeshState mesh, EventExecutor control, @Nullable String node) {
     this.mesh = mesh;
     this.control = control;
     this.node = node;
-    this.whole = whole;
   }
 
   @Override
   public ResourceBatch begin(long stream) {
+    decoder.endResponse(); // the last one may have had no end
     return new Batch();
   }
 
@@ -88,26 +85,18 @@ final class AddressWatcher implements ResourceWatcher {
     return node == null || workload.node().equals(node);
   }
 
-  /** The changes of one response. Confined to the xds thread. */
+  /** The changes of one response. Confined to the xds thread, then to the control thread. */
   private final class Batch implements ResourceBatch {
+    private final List<Addressable> present = new ArrayList<>();
     private final List<String> removed = new ArrayList<>();
-
-    /** What is not in a slice. */
-    private List<Addressable> decoded = new ArrayList<>();
-
-    /** Null: the response is a small one so far. */
-    private @Nullable SlicedUpdate large;
 
     @Override
     public void put(Resource resource) throws ResourceException {
       try {
-        decoded.add(
+        present.add(
             decoder.address(resource.bytes(), resource.payloadOffset(), resource.payloadLength()));
       } catch (io.ztunnel.mesh.ResourceException e) {
         throw new ResourceException(String.valueOf(e.getMessage()), e);
-      }
-      if (whole && decoded.size() == SLICE) {
-        slice();
       }
     }
 
@@ -119,35 +108,20 @@ final class AddressWatcher implements ResourceWatcher {
     @Override
     public CompletionStage<Void> apply() {
       decoder.endResponse();
-      if (large == null && decoded.size() + removed.size() <= SLICE) {
+      if (present.size() + removed.size() <= SLICE) {
         return CompletableFuture.runAsync(
             () ->
                 mesh.update(
                     update -> {
-                      decoded.forEach(update::insert);
+                      present.forEach(update::insert);
                       removed.forEach(update::remove);
                     }),
             control);
       }
-      return slice().finish();
-    }
-
-    @Override
-    public void drop() {
-      decoder.endResponse();
-      if (large != null) {
-        large.drop();
-      }
-    }
-
-    /** Has all that is there made in slices. */
-    private SlicedUpdate slice() {
-      SlicedUpdate update = large == null ? new SlicedUpdate(mesh, control) : large;
-      large = update;
-      addSlices(update, decoded, MeshUpdate::insert);
-      addSlices(update, removed, MeshUpdate::remove);
-      decoded = new ArrayList<>();
-      return update;
+      SlicedUpdate large = new SlicedUpdate(mesh, control);
+      addSlices(large, present, MeshUpdate::insert);
+      addSlices(large, removed, MeshUpdate::remove);
+      return large.finish();
     }
 
     private static <T> void addSlices(

@@ -58,7 +58,7 @@ final class MeshFeed implements AutoCloseable {
                         new Subscription(
                             ADDRESS,
                             onDemand ? Subscription.Mode.ON_DEMAND : Subscription.Mode.WILDCARD,
-                            new AddressWatcher(mesh, control, config.node().name(), !onDemand)),
+                            new AddressWatcher(mesh, control, config.node().name())),
                         new Subscription(
                             AUTHORIZATION,
                             Subscription.Mode.WILDCARD,

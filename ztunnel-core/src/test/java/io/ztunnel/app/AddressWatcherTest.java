@@ -40,7 +40,7 @@ class AddressWatcherTest {
 
   private final Control control = new Control();
   private final MeshState mesh = new MeshState(control, NODE);
-  private final AddressWatcher watcher = new AddressWatcher(mesh, control, NODE, true);
+  private final AddressWatcher watcher = new AddressWatcher(mesh, control, NODE);
 
   /** Written on the control thread, read when it has nothing to do. */
   private final List<MeshChange> told = new ArrayList<>();
@@ -241,12 +241,6 @@ class AddressWatcherTest {
   }
 
   @Test
-  void nothingRemainsOfALargeResponseThatHasNoEnd() throws Exception {
-    batch(wholeMesh()).drop();
-    assertOnlyTheNextIsInEffect();
-  }
-
-  @Test
   void nothingRemainsOfALargeResponseWithASliceThatThrows() throws Exception {
     ResourceBatch batch = batch(wholeMesh());
     control.refuses = true;
@@ -255,10 +249,6 @@ class AddressWatcherTest {
         assertThrows(ExecutionException.class, () -> applied.get(30, TimeUnit.SECONDS));
     assertInstanceOf(RejectedExecutionException.class, failed.getCause());
     control.refuses = false;
-    assertOnlyTheNextIsInEffect();
-  }
-
-  private void assertOnlyTheNextIsInEffect() throws Exception {
     apply(batch(List.of(workload(1, NODE))));
     assertEquals(1, mesh.view().workloadCount());
     assertEquals(1, told.size());
@@ -274,21 +264,6 @@ class AddressWatcherTest {
     assertSame(workload, mesh.view().workload(pod(7)));
     assertSame(service, known(7));
     assertEquals(List.of(), told.getLast().workloads());
-  }
-
-  @Test
-  void onDemandNothingIsPreparedBeforeAResponseIsComplete() throws Exception {
-    AddressWatcher onDemand = new AddressWatcher(mesh, control, NODE, false);
-    ResourceBatch large = onDemand.begin(1);
-    for (Entry entry : wholeMesh()) {
-      large.put(entry.received(MeshFeed.ADDRESS));
-    }
-    ResourceBatch released = onDemand.begin(1);
-    released.remove(pod(1));
-    apply(released);
-    assertEquals(1, told.size(), "it is visible at once");
-    apply(large);
-    assertEquals(MANY, mesh.view().workloadCount());
   }
 
   @Test
