@@ -9,23 +9,38 @@ import io.netty.channel.IoRegistration;
 import io.netty.channel.epoll.EpollIoHandler;
 import io.netty.channel.epoll.EpollIoOps;
 import io.netty.util.concurrent.ThreadAwareExecutor;
+import java.io.UncheckedIOException;
+import java.util.ArrayDeque;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
- * Netty's epoll, which keeps a socket that waits for nothing in the kernel's set. Confined to its
- * event loop's thread as any {@link IoHandler}.
+ * Netty's epoll, but for what the kernel is told. Confined to its event loop's thread as any {@link
+ * IoHandler}.
  *
- * <p>A half-closed connection whose reader is paused waits for nothing. Netty 4.2.18 takes it out
- * of the set then, but forgets that it did: when a write has to wait later, {@code epoll_ctl} knows
- * no such socket, and the connection breaks with bytes unsent (netty/netty#16689 brought this in).
- * Here such a socket stays, armed for one event at most: the kernel reports an error or a hang-up
- * whether asked or not, and would do so without end.
+ * <p>What a socket waits for changes several times in one turn of the loop, when it is connected or
+ * its peer has ended: the kernel is told once, before it is asked for events. Only the first
+ * submission goes to it at once, because it may fail.
+ *
+ * <p>A socket that waits for nothing stays in the kernel's set. A half-closed connection whose
+ * reader is paused waits for nothing. Netty 4.2.18 takes it out of the set then, but forgets that
+ * it did: when a write has to wait later, {@code epoll_ctl} knows no such socket, and the
+ * connection breaks with bytes unsent (netty/netty#16689 brought this in). Here such a socket
+ * stays, armed for one event at most: the kernel reports an error or a hang-up whether asked or
+ * not, and would do so without end.
  */
 final class ArmedEpollHandler implements IoHandler {
+  private static final Logger LOG = LoggerFactory.getLogger(ArmedEpollHandler.class);
+
   private static final EpollIoOps ONE_ERROR_AT_MOST = EpollIoOps.valueOf(1 << 30); // EPOLLONESHOT
 
   private final IoHandler epoll;
 
-  private ArmedEpollHandler(IoHandler epoll) {
+  /** What the kernel has not been told yet; those that are cancelled meanwhile included. */
+  private final ArrayDeque<Registration> changed = new ArrayDeque<>();
+
+  ArmedEpollHandler(IoHandler epoll) {
     this.epoll = epoll;
   }
 
@@ -51,6 +66,9 @@ final class ArmedEpollHandler implements IoHandler {
 
   @Override
   public int run(IoHandlerContext context) {
+    for (Registration next = changed.poll(); next != null; next = changed.poll()) {
+      next.tell();
+    }
     return epoll.run(context);
   }
 
@@ -66,7 +84,7 @@ final class ArmedEpollHandler implements IoHandler {
 
   @Override
   public IoRegistration register(IoHandle handle) throws Exception {
-    return new Registration(epoll.register(handle));
+    return new Registration(handle, epoll.register(handle));
   }
 
   @Override
@@ -79,42 +97,79 @@ final class ArmedEpollHandler implements IoHandler {
     return epoll.isCompatible(handleType);
   }
 
-  /** Any thread. */
-  private static final class Registration implements IoRegistration {
-    private final IoRegistration epoll;
+  private final class Registration implements IoRegistration {
+    private final IoHandle handle;
+    private final IoRegistration registration;
 
     /**
-     * Whether it is in the kernel's set. Before that, a socket may be one that is not connected.
+     * What the kernel knows; null before the first submission. Until then, a socket may be one that
+     * is not connected.
      */
-    private volatile boolean added;
+    private @Nullable EpollIoOps told;
 
-    Registration(IoRegistration epoll) {
-      this.epoll = epoll;
+    /** What it is to know, while this is among the changed. */
+    private @Nullable EpollIoOps wanted;
+
+    Registration(IoHandle handle, IoRegistration registration) {
+      this.handle = handle;
+      this.registration = registration;
     }
 
     @Override
     @SuppressWarnings("TypeParameterUnusedInFormals") // Netty's signature
     public <T> T attachment() {
-      return epoll.attachment();
+      return registration.attachment();
     }
 
     @Override
     public long submit(IoOps ops) {
-      if (!ops.equals(EpollIoOps.NONE)) {
-        added = true;
-        return epoll.submit(ops);
+      EpollIoOps next = (EpollIoOps) ops;
+      if (told == null) {
+        long value = registration.submit(next);
+        told = next.equals(EpollIoOps.NONE) ? null : next;
+        return value;
       }
-      return epoll.submit(added ? ONE_ERROR_AT_MOST : ops);
+      if (!registration.isValid()) {
+        return -1;
+      }
+      if (wanted == null) {
+        changed.add(this);
+      }
+      wanted = next.equals(EpollIoOps.NONE) ? ONE_ERROR_AT_MOST : next;
+      return next.value();
+    }
+
+    private void tell() {
+      EpollIoOps next = wanted;
+      wanted = null;
+      if (next == null || next.equals(told)) {
+        return;
+      }
+      told = next;
+      try {
+        registration.submit(next); // -1 if it was cancelled
+      } catch (UncheckedIOException e) {
+        LOG.error("a connection is closed, epoll does not take it: {}", e.getMessage());
+        close();
+      }
+    }
+
+    private void close() {
+      try {
+        handle.close();
+      } catch (Exception e) {
+        LOG.error("cannot close: {}", e.getMessage());
+      }
     }
 
     @Override
     public boolean isValid() {
-      return epoll.isValid();
+      return registration.isValid();
     }
 
     @Override
     public boolean cancel() {
-      return epoll.cancel();
+      return registration.cancel();
     }
   }
 }

@@ -282,8 +282,7 @@ public final class SocketFactory {
     }
     Channel channel = open(() -> transport.openChannel(family(address)));
     try {
-      options.mark(channel);
-      options.noDelay(channel);
+      options.mark(channel); // and TCP_NODELAY is on: Netty opens every connection so
       options.keepalive(channel);
       options.userTimeout(channel);
       if (source != null) {

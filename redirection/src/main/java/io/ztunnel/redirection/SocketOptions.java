@@ -119,10 +119,6 @@ final class SocketOptions {
     }
   }
 
-  void noDelay(Channel channel) throws IOException {
-    require(channel, ChannelOption.TCP_NODELAY, true);
-  }
-
   /**
    * Sets on a listener what the connections it accepts are to have. False if the transport cannot:
    * then {@link #accepted} is for each of them.

@@ -264,6 +264,7 @@ final class TcpLeg extends Leg {
     @Override
     public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
       if (event == ChannelInputShutdownEvent.INSTANCE) {
+        pause(); // else epoll tells of the end once more
         if (relay == null) {
           earlyEnd = true;
         } else {
