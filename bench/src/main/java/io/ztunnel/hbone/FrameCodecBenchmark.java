@@ -42,7 +42,10 @@ public class FrameCodecBenchmark {
   private final ByteBufAllocator alloc = PooledByteBufAllocator.DEFAULT;
   private final EmbeddedChannel channel = new EmbeddedChannel(new ChannelInboundHandlerAdapter());
   private final FrameWriter writer =
-      new FrameWriter(channel.pipeline().firstContext(), new FloodGuard(Ticker.systemTicker()));
+      new FrameWriter(
+          channel.pipeline().firstContext(),
+          new FloodGuard(Ticker.systemTicker()),
+          () -> false);
   private final FrameReader reader = new FrameReader(alloc, new Discard(), MAX_FRAME_BYTES);
   private ByteBuf frame = alloc.directBuffer();
 

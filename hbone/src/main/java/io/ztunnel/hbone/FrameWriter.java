@@ -9,6 +9,8 @@ import io.netty.handler.codec.http2.Http2Headers;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,7 +19,9 @@ import org.jspecify.annotations.Nullable;
  * <p>Large payloads go out as they are, their frame header written in place where the buffer has
  * room for it. Everything small is gathered, so that a TLS record is not spent on every frame. What
  * was written in one turn of the loop is flushed by one task at its end, or at once when the
- * channel's buffer is full.
+ * channel's buffer is full. Where many share the connection, small frames wait for one turn more,
+ * in which the loop does not sleep: what others have to say by then goes with them, and a packet
+ * for each is what costs most.
  *
  * <p>Confined to its connection's event loop.
  */
@@ -40,6 +44,9 @@ final class FrameWriter {
   private final ChannelHandlerContext ctx;
   private final FloodGuard floods;
 
+  /** Whether others are likely to have something to send too. */
+  private final BooleanSupplier shared;
+
   /** Values that differ on every request would only push the useful ones out of the table. */
   private final DefaultHttp2HeadersEncoder encoder =
       new DefaultHttp2HeadersEncoder(
@@ -50,12 +57,17 @@ final class FrameWriter {
   private @Nullable ByteBuf gathered;
   private @Nullable List<Runnable> onGatheredWritten;
   private boolean flushScheduled;
+
+  /** Whether a payload is unflushed that is worth a packet of its own. */
+  private boolean urgent;
+
   private boolean closed;
   private int unreadControlBytes;
 
-  FrameWriter(ChannelHandlerContext ctx, FloodGuard floods) {
+  FrameWriter(ChannelHandlerContext ctx, FloodGuard floods, BooleanSupplier shared) {
     this.ctx = ctx;
     this.floods = floods;
+    this.shared = shared;
   }
 
   /** SETTINGS_MAX_FRAME_SIZE of the peer. */
@@ -177,6 +189,7 @@ final class FrameWriter {
     }
     writeGathered();
     write(payload, onWritten == null ? null : List.of(onWritten));
+    urgent = true;
     scheduleFlush();
     if (!ctx.channel().isWritable()) {
       flush();
@@ -185,6 +198,7 @@ final class FrameWriter {
 
   /** Sends everything now. */
   void flush() {
+    urgent = false;
     writeGathered();
     ctx.flush();
   }
@@ -253,11 +267,19 @@ final class FrameWriter {
   private void scheduleFlush() {
     if (!flushScheduled) {
       flushScheduled = true;
-      ctx.executor().execute(this::flushAtEndOfTurn);
+      ctx.executor().execute(this::onEndOfTurn);
     }
   }
 
-  private void flushAtEndOfTurn() {
+  private void onEndOfTurn() {
+    if (urgent || !shared.getAsBoolean()) {
+      flushAsScheduled();
+    } else {
+      ctx.executor().schedule(this::flushAsScheduled, 0, TimeUnit.NANOSECONDS);
+    }
+  }
+
+  private void flushAsScheduled() {
     flushScheduled = false;
     flush();
   }

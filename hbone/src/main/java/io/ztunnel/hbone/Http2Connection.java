@@ -76,7 +76,9 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
   public void handlerAdded(ChannelHandlerContext ctx) {
     EventLoop loop = ctx.channel().eventLoop();
     FloodGuard floods = new FloodGuard(loop.ticker());
-    FrameWriter writer = new FrameWriter(ctx, floods);
+    // Within a tunnel the outer connection is the one that waits.
+    boolean isInner = ctx.channel() instanceof TunnelChannel;
+    FrameWriter writer = new FrameWriter(ctx, floods, () -> !isInner && streams.count() > 1);
     SendScheduler scheduler = new SendScheduler(writer);
     ConnectionCredit credit =
         new ConnectionCredit(
