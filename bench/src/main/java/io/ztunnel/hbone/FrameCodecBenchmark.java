@@ -43,9 +43,7 @@ public class FrameCodecBenchmark {
   private final EmbeddedChannel channel = new EmbeddedChannel(new ChannelInboundHandlerAdapter());
   private final FrameWriter writer =
       new FrameWriter(
-          channel.pipeline().firstContext(),
-          new FloodGuard(Ticker.systemTicker()),
-          () -> false);
+          channel.pipeline().firstContext(), new FloodGuard(Ticker.systemTicker()), () -> false);
   private final FrameReader reader = new FrameReader(alloc, new Discard(), MAX_FRAME_BYTES);
   private ByteBuf frame = alloc.directBuffer();
 

@@ -50,8 +50,7 @@ class FrameFlushTest {
   private static void write(FrameWriter writer, String size) {
     if (size.equals("large")) {
       ByteBuf payload = Unpooled.buffer(Tunnel.HEAD_ROOM_BYTES + LARGE_BYTES);
-      writer.data(
-          1, payload.setIndex(Tunnel.HEAD_ROOM_BYTES, payload.capacity()), false, null);
+      writer.data(1, payload.setIndex(Tunnel.HEAD_ROOM_BYTES, payload.capacity()), false, null);
     } else {
       writer.ping(PING_BYTES, false);
     }
