@@ -467,7 +467,7 @@ public final class Lab implements AutoCloseable {
     return matcher.matches() && ProcessHandle.of(Long.parseLong(matcher.group(1))).isEmpty();
   }
 
-  /** Ends what a dead lab still runs: a namespace lives as long as a program in it. */
+  /** Ends what still runs in a namespace of a lab: it lives as long as a program in it. */
   private static void endPrograms(String namespace) throws IOException {
     LabCommand.run(SETUP_DEADLINE, "", List.of("ip", "netns", "pids", namespace))
         .lines()
@@ -501,6 +501,7 @@ public final class Lab implements AutoCloseable {
       awaitEnd(process);
     }
     for (String namespace : namespaces.reversed()) {
+      endPrograms(namespace); // what a program left behind, such as workers started while it ended
       deleteNamespace(namespace);
     }
     deleteTree(directory);

@@ -108,6 +108,18 @@ class LabTest {
   }
 
   @Test
+  void whatAProgramLeftBehindEndsWithTheLab() throws Exception {
+    Lab lab = Lab.create("orphan");
+    Path output = lab.directory().resolve("out");
+    Process parent = lab.addNode().spawn(output, "sh", "-c", "sleep 60 > /dev/null 2>&1 & echo $!");
+    assertTrue(parent.waitFor(5, TimeUnit.SECONDS));
+    ProcessHandle orphan =
+        ProcessHandle.of(Long.parseLong(Files.readString(output).strip())).orElseThrow();
+    lab.close();
+    ProcessHandle _ = orphan.onExit().get(5, TimeUnit.SECONDS);
+  }
+
+  @Test
   void whatADeadProcessLeftGoesWithTheNextLab() throws Exception {
     Process gone = new ProcessBuilder("true").start();
     gone.waitFor();
