@@ -21,7 +21,6 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -37,7 +36,6 @@ import org.jspecify.annotations.Nullable;
 public final class CertificateFiles implements CertificateAuthority {
   private static final Log LOG = Log.target("ztunnel::identity::files");
 
-  private static final long FIRST_LOAD_SECONDS = 10;
   private static final int MAX_SETS = 1_000;
   private static final int MAX_FILE_BYTES = 1 << 20;
 
@@ -75,8 +73,7 @@ public final class CertificateFiles implements CertificateAuthority {
   public static CertificateFiles open(
       Path directory, CertificateAuthority others, FileWatch watch, Clock clock) {
     CertificateFiles files = new CertificateFiles(directory, others, clock);
-    watch.watch(directory, files::load); // first, so that no change is missed
-    watch.thread().submit(files::load).awaitUninterruptibly(FIRST_LOAD_SECONDS, TimeUnit.SECONDS);
+    watch.load(directory, files::load);
     if (!Files.isDirectory(directory)) {
       LOG.at(LogLevel.WARN, "no certificates in files yet")
           .string("directory", directory.toString())

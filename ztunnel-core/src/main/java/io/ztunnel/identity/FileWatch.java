@@ -30,6 +30,8 @@ public final class FileWatch implements AutoCloseable {
 
   private static final Duration PERIOD = Duration.ofMillis(250);
 
+  private static final long FIRST_LOAD_SECONDS = 10;
+
   /** Sub-directories are looked into this deep: the files of a mounted volume and their sets. */
   private static final int DEPTH = 2;
 
@@ -58,6 +60,15 @@ public final class FileWatch implements AutoCloseable {
   void watch(Path path, Runnable action) {
     List<String> now = state(path);
     files.execute(() -> watched.add(new Watched(path, action, now)));
+  }
+
+  /**
+   * Runs the action now and at each change, as {@link #watch} does. Waits ten seconds at most for
+   * the first run.
+   */
+  void load(Path path, Runnable action) {
+    watch(path, action); // first, so that no change is missed
+    files.submit(action).awaitUninterruptibly(FIRST_LOAD_SECONDS, TimeUnit.SECONDS);
   }
 
   private void look() {

@@ -8,7 +8,6 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,8 +22,6 @@ public final class RevocationFile {
 
   /** A list of a million certificates is a third of this. */
   private static final int MAX_BYTES = 128 << 20;
-
-  private static final long FIRST_LOAD_SECONDS = 10;
 
   private final Path path;
   private final RevokedCertificates target;
@@ -41,8 +38,7 @@ public final class RevocationFile {
    */
   public static void open(Path path, RevokedCertificates target, FileWatch watch) {
     RevocationFile file = new RevocationFile(path, target);
-    watch.watch(path, file::load); // first, so that no change is missed
-    watch.thread().submit(file::load).awaitUninterruptibly(FIRST_LOAD_SECONDS, TimeUnit.SECONDS);
+    watch.load(path, file::load);
   }
 
   private void load() {

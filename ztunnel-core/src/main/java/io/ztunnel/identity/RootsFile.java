@@ -8,7 +8,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.cert.X509Certificate;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 
 /**
  * A file with the roots of one trust domain ({@code ZTUNNEL_TRUST_DOMAIN_ROOTS}), kept in force as
@@ -21,7 +20,6 @@ public final class RootsFile {
   private static final Log LOG = Log.target("ztunnel::identity::roots");
 
   private static final int MAX_BYTES = 1 << 20;
-  private static final long FIRST_LOAD_SECONDS = 10;
 
   private final String trustDomain;
   private final Path path;
@@ -38,8 +36,7 @@ public final class RootsFile {
    */
   public static TrustRoots open(String trustDomain, Path path, FileWatch watch) {
     RootsFile file = new RootsFile(trustDomain, path);
-    watch.watch(path, file::load); // first, so that no change is missed
-    watch.thread().submit(file::load).awaitUninterruptibly(FIRST_LOAD_SECONDS, TimeUnit.SECONDS);
+    watch.load(path, file::load);
     return file.roots;
   }
 

@@ -1,9 +1,11 @@
 package io.ztunnel.routing;
 
 import io.ztunnel.hbone.SpiffeId;
+import java.util.Collections;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.TreeSet;
 
 /**
  * Trust domains that stand for our own where other clusters are meant: control planes write their
@@ -17,7 +19,7 @@ public record TrustDomainAliases(Set<String> domains) {
   public static final TrustDomainAliases NONE = new TrustDomainAliases(Set.of());
 
   public TrustDomainAliases {
-    domains = Set.copyOf(domains);
+    domains = Collections.unmodifiableSortedSet(new TreeSet<>(domains)); // one order for all
   }
 
   /**
@@ -36,7 +38,6 @@ public record TrustDomainAliases(Set<String> domains) {
           .ifPresent(
               id ->
                   domains.stream()
-                      .sorted()
                       .map(domain -> new SpiffeId(domain, id.namespace(), id.serviceAccount()))
                       .forEach(alias -> all.add(alias.toString())));
     }

@@ -186,7 +186,7 @@ class TrustDomainsIT {
   void aCallReachesTheOtherTrustDomainAndBothEndsNameThePeer() throws Exception {
     Journal westLog = Journal.of(west);
     Journal eastLog = Journal.of(east);
-    assertEquals("hihi", PodSockets.exchange(client, InetAddress.ofLiteral(VIP), 80, "hi"));
+    assertEquals("hihi", call(client, VIP));
     String outbound = westLog.await("direction=\"outbound\"");
     assertTrue(
         outbound.contains(" dst.identity=\"spiffe://east.example/ns/shop/sa/server\""), outbound);
