@@ -11,7 +11,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /** Where a server of the daemon listens. */
-public sealed interface BindAddress {
+sealed interface BindAddress {
   /** The addresses to bind, at least one. */
   List<InetSocketAddress> addresses(Host host);
 

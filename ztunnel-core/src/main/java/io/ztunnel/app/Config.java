@@ -25,7 +25,7 @@ import org.jspecify.annotations.Nullable;
  * @param structuredMetadata the same as JSON texts, by key
  * @param arguments the command line, only for the dump
  */
-public record Config(
+record Config(
     Listeners listeners,
     Node node,
     Mode mode,
@@ -42,7 +42,7 @@ public record Config(
     Map<String, String> structuredMetadata,
     String arguments) {
 
-  public Config {
+  Config {
     proxyMetadata = Collections.unmodifiableMap(new TreeMap<>(proxyMetadata));
     structuredMetadata = Collections.unmodifiableMap(new TreeMap<>(structuredMetadata));
   }
@@ -54,7 +54,7 @@ public record Config(
    * @param socks5 null unless switched on
    * @param illegalPorts destinations that user traffic may not name, because they are our own
    */
-  public record Listeners(
+  record Listeners(
       boolean proxy,
       BindAddress admin,
       BindAddress stats,
@@ -64,7 +64,7 @@ public record Config(
       InetSocketAddress inbound,
       @Nullable InetSocketAddress socks5,
       SortedSet<Integer> illegalPorts) {
-    public Listeners {
+    Listeners {
       illegalPorts = Collections.unmodifiableSortedSet(new TreeSet<>(illegalPorts));
     }
   }
@@ -77,7 +77,7 @@ public record Config(
    * @param self the daemon's own workload; null unless the pod's name, namespace and account are
    *     all known
    */
-  public record Node(
+  record Node(
       String network,
       @Nullable String name,
       String clusterId,
@@ -88,16 +88,15 @@ public record Config(
       @Nullable OwnWorkload self) {}
 
   /** The daemon's own workload. */
-  public record OwnWorkload(
-      String name, String namespace, String serviceAccount, String trustDomain) {
+  record OwnWorkload(String name, String namespace, String serviceAccount, String trustDomain) {
     /** The SPIFFE identity. */
-    public String identity() {
+    String identity() {
       return "spiffe://" + trustDomain + "/ns/" + namespace + "/sa/" + serviceAccount;
     }
   }
 
   /** For whom the daemon proxies. */
-  public sealed interface Mode {
+  sealed interface Mode {
     /**
      * For all pods of the node that the CNI agent announces.
      *
@@ -148,7 +147,7 @@ public record Config(
    * @param maxInnerConnections the most of the process
    * @param responseBaggage whether peers are told, and asked, who they are by baggage headers
    */
-  public record Hbone(
+  record Hbone(
       int streamWindowBytes,
       int connectionWindowBytes,
       int frameSizeBytes,
@@ -170,7 +169,7 @@ public record Config(
    * @param halfCloseProbe how long a dead peer goes unnoticed once one side has ended
    * @param localhostAppTunnel whether tunnelled application traffic is delivered on loopback
    */
-  public record Sockets(
+  record Sockets(
       KeepAlive keepAlive,
       @Nullable Duration userTimeout,
       @Nullable Long packetMark,
@@ -181,10 +180,10 @@ public record Config(
       boolean ipv6) {}
 
   /** TCP keepalive. */
-  public record KeepAlive(boolean enabled, Duration time, Duration interval, int retries) {}
+  record KeepAlive(boolean enabled, Duration time, Duration interval, int retries) {}
 
   /** Whether upstream sees the client's address. */
-  public enum OriginalSource {
+  enum OriginalSource {
     /** Where the process is permitted to. */
     AUTO,
     /** Or the start fails. */
@@ -197,17 +196,17 @@ public record Config(
    *
    * @param preferredServiceNamespace decides between services of one name, may be null
    */
-  public record Dns(
+  record Dns(
       boolean proxy,
       BindAddress address,
       @Nullable String preferredServiceNamespace,
       ResolverConfig resolver) {}
 
   /** A header of every call to the control plane; the name is in lower case. */
-  public record Header(String name, String value) {}
+  record Header(String name, String value) {}
 
   /** Where the certificates come from that a server must be signed by. */
-  public sealed interface RootCertificates {
+  sealed interface RootCertificates {
     /** A PEM file, read again when it changes. */
     record PemFile(Path path) implements RootCertificates {}
 
@@ -219,7 +218,7 @@ public record Config(
   }
 
   /** How the daemon proves itself to the control plane. */
-  public sealed interface Authentication {
+  sealed interface Authentication {
     /** Not at all. */
     record None() implements Authentication {}
 
@@ -243,13 +242,13 @@ public record Config(
    * @param alternativeHostname a name the server may have beside that of the address, may be null
    * @param onDemand whether addresses are asked for when they are needed
    */
-  public record Xds(
+  record Xds(
       @Nullable URI address,
       RootCertificates roots,
       @Nullable String alternativeHostname,
       List<Header> headers,
       boolean onDemand) {
-    public Xds {
+    Xds {
       headers = List.copyOf(headers);
     }
   }
@@ -264,7 +263,7 @@ public record Config(
    * @param certificateDirectory if not null, certificates are taken from files there, for the
    *     identities that have them
    */
-  public record Ca(
+  record Ca(
       @Nullable URI address,
       RootCertificates roots,
       @Nullable String alternativeHostname,
@@ -274,13 +273,13 @@ public record Config(
       Duration callTimeout,
       @Nullable Path trialDirectory,
       @Nullable Path certificateDirectory) {
-    public Ca {
+    Ca {
       headers = List.copyOf(headers);
     }
   }
 
   /** Workloads, services and policies that do not come from the control plane. */
-  public sealed interface LocalMesh {
+  sealed interface LocalMesh {
     /** None. */
     record None() implements LocalMesh {}
 
@@ -301,7 +300,7 @@ public record Config(
    * @param trustDomainRoots files with the roots of trust domains whose peers are believed by no
    *     other root
    */
-  public record Security(
+  record Security(
       TlsProvider tlsProvider,
       boolean tls12,
       boolean postQuantumOnly,
@@ -309,14 +308,14 @@ public record Config(
       boolean policyDecisionsAtInfo,
       Set<String> trustDomainAliases,
       Map<String, Path> trustDomainRoots) {
-    public Security {
+    Security {
       trustDomainAliases = Set.copyOf(trustDomainAliases);
       trustDomainRoots = Map.copyOf(trustDomainRoots);
     }
   }
 
   /** Which TLS implementation is used. */
-  public enum TlsProvider {
+  enum TlsProvider {
     /** BoringSSL where its library loads, else the JDK's. */
     AUTO,
     BORINGSSL,
@@ -324,7 +323,7 @@ public record Config(
   }
 
   /** Which sockets Netty uses. */
-  public enum Transport {
+  enum Transport {
     EPOLL,
     IO_URING,
     NIO
@@ -336,9 +335,9 @@ public record Config(
    * @param terminationDeadline how long connections may go on after the order to end
    * @param handoverWait how long new ones are accepted then, if no other process takes over
    */
-  public record Engine(
+  record Engine(
       int workerThreads, Transport transport, Duration terminationDeadline, Duration handoverWait) {
-    public Engine {
+    Engine {
       if (workerThreads < 1) {
         throw new IllegalArgumentException("workerThreads: " + workerThreads + " (expected: >= 1)");
       }
@@ -351,7 +350,7 @@ public record Config(
    * @param variables the environment
    * @param arguments the command line, without the program
    */
-  public static Config from(Map<String, String> variables, List<String> arguments, Host host) {
+  static Config from(Map<String, String> variables, List<String> arguments, Host host) {
     return new ConfigReader(variables, host).read(arguments);
   }
 }

@@ -20,11 +20,11 @@ import org.yaml.snakeyaml.Yaml;
  * line logged at start. The names are Istio's; what only this proxy has comes last. Tokens and the
  * text of inline files are not shown.
  */
-public final class ConfigDescription {
+final class ConfigDescription {
   private ConfigDescription() {}
 
   /** Names to strings, numbers, flags, lists, maps and nulls, in the order of the log. */
-  public static Map<String, @Nullable Object> of(Config config) {
+  static Map<String, @Nullable Object> of(Config config) {
     var fields = new LinkedHashMap<String, @Nullable Object>();
     fields.put("proxy", config.listeners().proxy());
     fields.put("dnsProxy", config.dns().proxy());
@@ -44,7 +44,7 @@ public final class ConfigDescription {
   }
 
   /** The same as YAML. */
-  public static String yaml(Config config) {
+  static String yaml(Config config) {
     var options = new DumperOptions();
     options.setDefaultFlowStyle(DumperOptions.FlowStyle.BLOCK);
     options.setDereferenceAliases(

@@ -3,7 +3,7 @@ package io.ztunnel.app;
 /**
  * A setting that cannot be used. The message names it, says what was found and what is expected.
  */
-public final class ConfigException extends RuntimeException {
+final class ConfigException extends RuntimeException {
   private static final long serialVersionUID = 1;
 
   ConfigException(String message) {

@@ -5,7 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /** What the configuration needs to know of the machine, beside the environment. */
-public interface Host {
+interface Host {
   /** Logical processors this process may use. */
   int processors();
 

@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param domain the local domain, or empty
  * @param ndots dots a name must have to be tried as it is first
  */
-public record ResolverConfig(
+record ResolverConfig(
     String domain,
     List<String> search,
     List<InetAddress> nameservers,
@@ -29,7 +29,7 @@ public record ResolverConfig(
   // What the C library asks when no server is named.
   private static final InetAddress LOOPBACK = NetUtil.LOCALHOST4;
 
-  public ResolverConfig {
+  ResolverConfig {
     search = List.copyOf(search);
     nameservers = List.copyOf(nameservers);
     if (nameservers.isEmpty()) {

@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param status {@code Clean} or {@code Modified}, whether the sources were those of the revision
  * @param istioVersion what the installation calls itself ({@code ISTIO_META_ISTIO_VERSION})
  */
-public record Version(
+record Version(
     String version,
     String gitRevision,
     String javaVersion,
@@ -26,7 +26,7 @@ public record Version(
   private static final String RESOURCE = "version.properties";
 
   /** The version of this process. */
-  public static Version current(Map<String, String> environment) {
+  static Version current(Map<String, String> environment) {
     Properties built = new Properties();
     try (@Nullable InputStream resource = Version.class.getResourceAsStream(RESOURCE)) {
       if (resource == null) {
@@ -49,7 +49,7 @@ public record Version(
   }
 
   /** The {@code version} part of {@code /config_dump}; the names are the reference's. */
-  public SequencedMap<String, String> fields() {
+  SequencedMap<String, String> fields() {
     SequencedMap<String, String> fields = new LinkedHashMap<>();
     fields.put("version", version);
     fields.put("gitRevision", gitRevision);

@@ -1,7 +1,4 @@
 package io.ztunnel.mesh;
 
 /** What an address or a hostname can stand for. */
-public sealed interface Addressable permits Workload, Service {
-  /** The namespace it lives in. */
-  String namespace();
-}
+public sealed interface Addressable permits Workload, Service {}

@@ -1,8 +1,8 @@
 package io.ztunnel.mesh;
 
 /** Where a workload runs; empty names are unknown. Immutable. */
-public record Location(String network, String node, String clusterId, Locality locality) {
-  public static final Location UNKNOWN = new Location("", "", "", Locality.UNKNOWN);
+record Location(String network, String node, String clusterId, Locality locality) {
+  static final Location UNKNOWN = new Location("", "", "", Locality.UNKNOWN);
 
   /** The same, sharing its parts with others. */
   Location shared(Interner interner) {

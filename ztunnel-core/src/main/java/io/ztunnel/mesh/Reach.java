@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
  * @param waypoint the waypoint that its traffic passes when sent to its own address
  * @param networkGateway the way into its network from another
  */
-public record Reach(
+record Reach(
     String hostname,
     Protocol protocol,
     NetworkMode networkMode,

@@ -27,7 +27,6 @@ public record Service(
     return new Builder(name);
   }
 
-  @Override
   public String namespace() {
     return name.namespace();
   }

@@ -10,11 +10,10 @@ import java.util.TreeMap;
  * @param services the services it belongs to, and where it serves their ports
  * @param capacity its weight among the endpoints of a service; 0: never chosen
  */
-public record Serving(
-    Map<NamespacedHostname, PortMap> services, HealthStatus status, long capacity) {
+record Serving(Map<NamespacedHostname, PortMap> services, HealthStatus status, long capacity) {
   static final long MAX_CAPACITY = 0xffff_ffffL;
 
-  public Serving {
+  Serving {
     if (capacity < 0 || capacity > MAX_CAPACITY) {
       throw new IllegalArgumentException("capacity: " + capacity + " (expected: 0-4294967295)");
     }

@@ -116,7 +116,6 @@ public final class Workload implements Addressable, Resident {
     return profile.identity();
   }
 
-  @Override
   public String namespace() {
     return profile.identity().namespace();
   }
@@ -130,7 +129,7 @@ public final class Workload implements Addressable, Resident {
   }
 
   /** How it is reported. */
-  public WorkloadLabels labels() {
+  WorkloadLabels labels() {
     return profile.labels();
   }
 
@@ -150,7 +149,7 @@ public final class Workload implements Addressable, Resident {
     return profile.labels().canonicalRevision();
   }
 
-  public Location location() {
+  Location location() {
     return location;
   }
 
@@ -219,7 +218,7 @@ public final class Workload implements Addressable, Resident {
   }
 
   /** What it serves, and how well. */
-  public Serving serving() {
+  Serving serving() {
     return profile.serving();
   }
 
@@ -364,7 +363,7 @@ public final class Workload implements Addressable, Resident {
       return this;
     }
 
-    public Builder labels(WorkloadLabels value) {
+    Builder labels(WorkloadLabels value) {
       labels = value;
       return this;
     }

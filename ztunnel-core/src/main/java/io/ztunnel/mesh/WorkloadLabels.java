@@ -6,7 +6,7 @@ package io.ztunnel.mesh;
  * @param type {@code deployment}, {@code cronjob}, {@code pod}, {@code job}, or anything a local
  *     file says
  */
-public record WorkloadLabels(
+record WorkloadLabels(
     String workloadName, String type, String canonicalName, String canonicalRevision) {
-  public static final WorkloadLabels NONE = new WorkloadLabels("", "", "", "");
+  static final WorkloadLabels NONE = new WorkloadLabels("", "", "", "");
 }
