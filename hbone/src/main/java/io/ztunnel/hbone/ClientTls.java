@@ -18,15 +18,11 @@ import org.jspecify.annotations.Nullable;
  * <p>Used by any thread.
  */
 public final class ClientTls implements AutoCloseable {
-  private final KeyMaterial material;
+  private final PeerTrust trust;
   private final ServerVerifier verifier;
   private final TlsContext context;
 
-  private final PeerTrust trust;
-
-  private ClientTls(
-      KeyMaterial material, PeerTrust trust, ServerVerifier verifier, TlsContext context) {
-    this.material = material;
+  private ClientTls(PeerTrust trust, ServerVerifier verifier, TlsContext context) {
     this.trust = trust;
     this.verifier = verifier;
     this.context = context;
@@ -46,18 +42,12 @@ public final class ClientTls implements AutoCloseable {
    */
   public static ClientTls create(KeyMaterial material, PeerTrust trust, TlsSettings settings) {
     ServerVerifier verifier = new ServerVerifier(trust);
-    return new ClientTls(
-        material, trust, verifier, TlsContext.client(material, settings, verifier));
+    return new ClientTls(trust, verifier, TlsContext.client(material, settings, verifier));
   }
 
   /** What makes a server's chain good. */
   PeerTrust trust() {
     return trust;
-  }
-
-  /** What was shown to {@link #create}. */
-  public KeyMaterial material() {
-    return material;
   }
 
   /** Makes no new connections any more. Done twice, it does nothing. */

@@ -110,7 +110,7 @@ public sealed interface HboneFailure {
     }
   }
 
-  /** The pool is closed or draining. */
+  /** The pool is closed. */
   record PoolClosed() implements HboneFailure {
     @Override
     public String message() {

@@ -30,12 +30,6 @@ public final class HbonePool {
   /** Connections kept for use; the least recently used one leaves when there are more (Istio). */
   static final int CAPACITY = 500;
 
-  private enum Stage {
-    OPEN,
-    DRAINING,
-    CLOSED
-  }
-
   /** What there is for one key. */
   private static final class Bucket {
     private final List<ClientConnection> usable = new ArrayList<>(1);
@@ -83,7 +77,7 @@ public final class HbonePool {
 
   private final Members members = new Members();
   private final NestedTunnels nested;
-  private Stage stage = Stage.OPEN;
+  private boolean closed;
 
   public HbonePool(
       EventLoop loop, HboneSettings settings, Connector connector, HboneObserver observer) {
@@ -102,10 +96,10 @@ public final class HbonePool {
   public PendingTunnel open(PeerKey key, ConnectRequest connect, TunnelOpening opening) {
     assertConfined();
     TunnelRequest request = new TunnelRequest(members, key, connect, opening);
-    if (stage == Stage.OPEN) {
-      assign(request);
-    } else {
+    if (closed) {
       loop.execute(() -> request.fail(new HboneFailure.PoolClosed()));
+    } else {
+      assign(request);
     }
     return request;
   }
@@ -188,7 +182,7 @@ public final class HbonePool {
    */
   public void probe(PeerKey key, Consumer<@Nullable HboneFailure> outcome) {
     assertConfined();
-    if (stage != Stage.OPEN) {
+    if (closed) {
       loop.execute(() -> outcome.accept(new HboneFailure.PoolClosed()));
       return;
     }
@@ -197,26 +191,13 @@ public final class HbonePool {
     loop.execute(() -> probe.begin(connector));
   }
 
-  /**
-   * Takes no new requests; those that wait and the tunnels there are go on. Connections without
-   * tunnels close at once, others with their last one.
-   */
-  public void drain() {
-    assertConfined();
-    if (stage != Stage.OPEN) {
-      return;
-    }
-    stage = Stage.DRAINING;
-    retire(_ -> true);
-  }
-
   /** Ends everything now. Who waits fails; tunnels lose their connection. */
   public void close() {
     assertConfined();
-    if (stage == Stage.CLOSED) {
+    if (closed) {
       return;
     }
-    stage = Stage.CLOSED;
+    closed = true;
     nested.close();
     List.copyOf(probes).forEach(Probe::close);
     List.copyOf(dials.keySet()).forEach(dialing -> dialing.close("pool closed"));
@@ -252,7 +233,7 @@ public final class HbonePool {
 
   /** Puts a request on a connection, or in line for one. */
   void assign(TunnelRequest request) {
-    if (stage == Stage.CLOSED) {
+    if (closed) {
       request.fail(new HboneFailure.PoolClosed());
       return;
     }
@@ -360,7 +341,7 @@ public final class HbonePool {
         bucket.usable.add(connection);
       }
       serve(dial, connection);
-      if (dial.retired || stage != Stage.OPEN) {
+      if (dial.retired) {
         connection.retire();
       }
       // Those for whom there was no room wait for the next dial.

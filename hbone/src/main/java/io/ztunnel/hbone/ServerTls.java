@@ -18,13 +18,10 @@ import org.jspecify.annotations.Nullable;
  * <p>Used by any thread.
  */
 public final class ServerTls implements AutoCloseable {
-  private final KeyMaterial material;
+  private final PeerTrust trust;
   private final TlsContext context;
 
-  private final PeerTrust trust;
-
-  private ServerTls(KeyMaterial material, PeerTrust trust, TlsContext context) {
-    this.material = material;
+  private ServerTls(PeerTrust trust, TlsContext context) {
     this.trust = trust;
     this.context = context;
   }
@@ -43,7 +40,6 @@ public final class ServerTls implements AutoCloseable {
    */
   public static ServerTls create(KeyMaterial material, PeerTrust trust, TlsSettings settings) {
     return new ServerTls(
-        material,
         trust,
         TlsContext.server(
             material,
@@ -54,11 +50,6 @@ public final class ServerTls implements AutoCloseable {
   /** What makes a client's chain good. */
   PeerTrust trust() {
     return trust;
-  }
-
-  /** What was shown to {@link #create}. */
-  public KeyMaterial material() {
-    return material;
   }
 
   /** Makes no new connections any more. Done twice, it does nothing. */

@@ -408,22 +408,6 @@ class PoolTest {
   }
 
   @Test
-  void drainingKeepsTunnelsAndTakesNoNewOnes() {
-    HbonePool pool = pool(100);
-    Opened old = open(pool);
-    Opened idle = mesh.open(pool, key("idle"));
-    finish(List.of(idle));
-    mesh.run(pool::drain);
-    mesh.await("the unused one closes", () -> mesh.closed.get() == 1);
-    assertEquals(new HboneFailure.PoolClosed(), mesh.open(pool, key("uid")).failure());
-    mesh.run(() -> old.tunnel().write(Unpooled.copiedBuffer("x", US_ASCII)));
-    mesh.await("the echo", () -> old.listener.received == 1);
-    finish(List.of(old));
-    mesh.await("the last closes", () -> mesh.closed.get() == 2);
-    assertEquals(0, connections(pool));
-  }
-
-  @Test
   void closingEndsTunnelsAndFailsWhoWaits() {
     HbonePool pool = pool(100);
     Opened old = open(pool);

@@ -271,10 +271,5 @@ public final class TrafficMetrics {
         throw new IllegalStateException("sockets closed: more than were opened");
       }
     }
-
-    /** How many are open now. */
-    public int count() {
-      return open.get();
-    }
   }
 }

@@ -27,7 +27,7 @@ import org.jspecify.annotations.Nullable;
  */
 public enum Transport {
   /** Linux epoll: the default. */
-  EPOLL(EpollServerSocketChannel.class, EpollSocketChannel.class) {
+  EPOLL(EpollServerSocketChannel.class) {
     @Override
     @Nullable Throwable unavailabilityCause() {
       return Epoll.unavailabilityCause();
@@ -58,7 +58,7 @@ public enum Transport {
    * Linux io_uring. Its sockets are dual-stack ones, whatever the family asked for: a listener on
    * {@code 0.0.0.0} is one on {@code [::]}.
    */
-  IO_URING(IoUringServerSocketChannel.class, IoUringSocketChannel.class) {
+  IO_URING(IoUringServerSocketChannel.class) {
     @Override
     @Nullable Throwable unavailabilityCause() {
       return IoUring.unavailabilityCause();
@@ -89,7 +89,7 @@ public enum Transport {
    * The JDK's selectors, which know neither packet marks nor transparent sockets nor the original
    * destination: of use only where nothing is redirected.
    */
-  NIO(NioServerSocketChannel.class, NioSocketChannel.class) {
+  NIO(NioServerSocketChannel.class) {
     @Override
     @Nullable Throwable unavailabilityCause() {
       return null;
@@ -117,12 +117,9 @@ public enum Transport {
   };
 
   private final Class<? extends ServerChannel> serverChannelClass;
-  private final Class<? extends Channel> channelClass;
 
-  Transport(
-      Class<? extends ServerChannel> serverChannelClass, Class<? extends Channel> channelClass) {
+  Transport(Class<? extends ServerChannel> serverChannelClass) {
     this.serverChannelClass = serverChannelClass;
-    this.channelClass = channelClass;
   }
 
   /** True if this machine has it. */
@@ -144,11 +141,6 @@ public enum Transport {
   /** For bootstraps in the process's own namespace. */
   public Class<? extends ServerChannel> serverChannelClass() {
     return serverChannelClass;
-  }
-
-  /** For bootstraps in the process's own namespace. */
-  public Class<? extends Channel> channelClass() {
-    return channelClass;
   }
 
   abstract ServerChannel openServerChannel(SocketProtocolFamily family);

@@ -41,10 +41,6 @@ final class Demands {
     @Nullable String resource() {
       return resource;
     }
-
-    boolean isAnswered() {
-      return answered;
-    }
   }
 
   /** One who waits. Confined. */

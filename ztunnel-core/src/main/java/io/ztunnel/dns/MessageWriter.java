@@ -27,10 +27,6 @@ final class MessageWriter {
     this.limit = limit;
   }
 
-  int length() {
-    return length;
-  }
-
   byte[] message() {
     return Arrays.copyOf(bytes, length);
   }

@@ -94,10 +94,6 @@ public final class PortMap {
     return ABSENT;
   }
 
-  public boolean isEmpty() {
-    return entries.length == 0;
-  }
-
   /** The same as a map in numeric order, for display. */
   public SortedMap<Integer, Integer> asMap() {
     TreeMap<Integer, Integer> map = new TreeMap<>();

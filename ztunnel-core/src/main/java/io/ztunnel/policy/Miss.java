@@ -4,12 +4,10 @@ import io.ztunnel.mesh.PolicyAttribute;
 
 /** Why a rule did not match. Immutable. */
 public sealed interface Miss {
-  /** {@code namespace/name} of the policy. */
-  String policy();
-
   /**
    * The clause of a rule that had no match.
    *
+   * @param policy {@code namespace/name} of the policy
    * @param attribute what the last match of the clause did not like
    */
   record Clause(String policy, int rule, int clause, PolicyAttribute attribute) implements Miss {
@@ -19,7 +17,11 @@ public sealed interface Miss {
     }
   }
 
-  /** The policy has no rules and never matches. */
+  /**
+   * The policy has no rules and never matches.
+   *
+   * @param policy {@code namespace/name} of the policy
+   */
   record NoRules(String policy) implements Miss {
     @Override
     public String toString() {

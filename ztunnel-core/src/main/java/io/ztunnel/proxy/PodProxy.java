@@ -223,10 +223,6 @@ public final class PodProxy implements WorkloadProxy {
     return context.settings();
   }
 
-  Role role() {
-    return role;
-  }
-
   /** What it needs to pass tunnels on; null unless it is a gateway's. */
   @Nullable GatewayContext gateway() {
     return gateway;

@@ -710,19 +710,6 @@ public sealed interface ConnectionFailure {
     }
   }
 
-  /** The workload at the other end has left the mesh. */
-  record WorkloadGone(String workloadUid) implements ConnectionFailure {
-    @Override
-    public String reason() {
-      return "workload_gone";
-    }
-
-    @Override
-    public String message() {
-      return "connection closed because workload " + workloadUid + " is gone";
-    }
-  }
-
   /** The proxy is ending, or the pod it served is gone. */
   record Drained() implements ConnectionFailure {
     @Override

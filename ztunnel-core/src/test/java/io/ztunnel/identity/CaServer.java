@@ -40,8 +40,8 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import org.bouncycastle.openssl.PEMParser;
 import org.bouncycastle.pkcs.PKCS10CertificationRequest;
@@ -78,8 +78,8 @@ public final class CaServer implements AutoCloseable {
   private final EventLoopGroup loops =
       new MultiThreadIoEventLoopGroup(
           1, new DefaultThreadFactory("ca-server", true), NioIoHandler.newFactory());
-  private final ScheduledExecutorService answers =
-      Executors.newSingleThreadScheduledExecutor(new DefaultThreadFactory("ca-answers", true));
+  private final ExecutorService answers =
+      Executors.newSingleThreadExecutor(new DefaultThreadFactory("ca-answers", true));
   private final ChannelFactory<? extends ServerChannel> sockets;
   private final Map<String, Fault> faults = new ConcurrentHashMap<>();
   private final Map<String, X509Certificate> issued = new ConcurrentHashMap<>();
@@ -90,7 +90,6 @@ public final class CaServer implements AutoCloseable {
   private volatile String token = "token";
   private volatile String caller = "spiffe://cluster.local/ns/istio-system/sa/ztunnel";
   private volatile Duration validity = Duration.ofHours(1);
-  private volatile Duration delay = Duration.ZERO;
   private volatile boolean holding;
   private final List<Runnable> held = new ArrayList<>();
   private Server server;
@@ -179,11 +178,6 @@ public final class CaServer implements AutoCloseable {
     validity = duration;
   }
 
-  /** How long each answer takes. */
-  public void answerAfter(Duration duration) {
-    delay = duration;
-  }
-
   /** Gives no answer to calls, until {@link #release}. */
   public synchronized void hold() {
     holding = true;
@@ -258,7 +252,7 @@ public final class CaServer implements AutoCloseable {
         return;
       }
     }
-    answers.schedule(reply, delay.toMillis(), TimeUnit.MILLISECONDS);
+    answers.execute(reply);
   }
 
   private static String header(Metadata metadata, String name) {

@@ -308,12 +308,6 @@ class ConnectionFailureTest {
             503,
             "connection closed: peer certificate revoked by CRL"),
         row(
-            new ConnectionFailure.WorkloadGone("u"),
-            "workload_gone",
-            "CONNECT",
-            503,
-            "connection closed because workload u is gone"),
-        row(
             new ConnectionFailure.ServiceUnknown("h:80"),
             "service_unknown",
             "CONNECT",

@@ -31,13 +31,8 @@ public record MeshShape(int workloads) {
     return (workloads + PODS - 1) / PODS;
   }
 
-  /** The key of a workload, which is its resource's name too. */
-  public String workloadUid(int number) {
-    return workloadUid(number, 0);
-  }
-
   /**
-   * As above, for a pod that stands in another one's place.
+   * The key of a workload, which is its resource's name too.
    *
    * @param incarnation how many pods had the place before
    */

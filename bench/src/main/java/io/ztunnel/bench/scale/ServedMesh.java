@@ -64,11 +64,6 @@ final class ServedMesh {
     revision++;
   }
 
-  /** How many resources there are. */
-  int size() {
-    return shape.workloads() + shape.services() + pods.size();
-  }
-
   /** The response that says all. */
   byte[] everything(String nonce) {
     return lacking(nonce, Map.of());
