@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034  # the variables are for whoever sources this
 # Finds the JDK 25 and the Maven of this build. Sourced by ./ztunnel and ./mvnw; sets variables, runs nothing else.
 # Each function returns 1 and leaves one line in $problem when there is nothing to be found.
 
