@@ -11,6 +11,7 @@ import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.util.concurrent.DefaultEventExecutor;
 import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.Future;
+import io.ztunnel.Await;
 import io.ztunnel.mesh.MeshState;
 import io.ztunnel.mesh.NamespacedHostname;
 import io.ztunnel.mesh.TestMesh;
@@ -420,12 +421,8 @@ class DnsServerTest {
   }
 
   /** So that no socket's buffer runs over. */
-  private void awaitQuestions(int count) throws InterruptedException {
-    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
-    while (upstream.questions().size() < count) {
-      assertTrue(System.nanoTime() < end, () -> "questions: " + upstream.questions().size());
-      Thread.sleep(1);
-    }
+  private void awaitQuestions(int count) throws Exception {
+    Await.until(count + " questions", () -> upstream.questions().size() >= count);
   }
 
   @Test
@@ -677,11 +674,8 @@ class DnsServerTest {
                                     DnsClient.tcp(address, DnsClient.request(question, false)),
                                     question))));
     // Equal questions are one for the name server: look at those who wait here.
-    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(5);
-    while (samples("istio_dns_upstream_requests_total").lines().count() < 2) {
-      assertTrue(System.nanoTime() < deadline, "not asked");
-      Thread.onSpinWait();
-    }
+    Await.until(
+        "both asked", () -> samples("istio_dns_upstream_requests_total").lines().count() >= 2);
     Future<Void> drained = Objects.requireNonNull(server).drain();
     assertFalse(drained.await(100, TimeUnit.MILLISECONDS), "does not wait");
     draining.countDown();
@@ -711,9 +705,7 @@ class DnsServerTest {
     Question question = DnsClient.question("silent", A);
     try (Socket socket = DnsClient.connect(address)) {
       DnsClient.send(socket, DnsClient.request(question, false));
-      while (upstream.questions().isEmpty()) {
-        Thread.onSpinWait();
-      }
+      awaitQuestions(1);
       assertTrue(
           Objects.requireNonNull(server).close().await(300, TimeUnit.MILLISECONDS),
           "waits for an answer");

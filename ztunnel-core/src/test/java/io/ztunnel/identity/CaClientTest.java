@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.util.concurrent.Future;
+import io.ztunnel.Await;
 import io.ztunnel.hbone.KeyMaterial;
 import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.hbone.TestPki;
@@ -27,7 +28,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
-import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -176,18 +176,11 @@ class CaClientTest {
     CaClient client = client();
     Future<KeyMaterial> web = client.sign(WEB);
     Future<KeyMaterial> db = client.sign(DB);
-    await(() -> server.calls().size() == 2, "both calls at once");
+    Await.until("both calls at once", () -> server.calls().size() == 2);
     assertFalse(web.isDone() || db.isDone());
     server.release();
     assertTrue(web.await(10, TimeUnit.SECONDS) && db.await(10, TimeUnit.SECONDS));
     assertTrue(web.isSuccess() && db.isSuccess());
-  }
-
-  private static void await(BooleanSupplier condition, String what) throws InterruptedException {
-    for (int i = 0; i < 1_000 && !condition.getAsBoolean(); i++) {
-      TimeUnit.MILLISECONDS.sleep(10);
-    }
-    assertTrue(condition.getAsBoolean(), what);
   }
 
   @Test
@@ -251,7 +244,7 @@ class CaClientTest {
     awaitRefusals(client);
 
     swapRoots("..3", TestPki.pem(List.of(next.rootCertificate())));
-    await(() -> client.sign(WEB).awaitUninterruptibly().isSuccess(), "the new root");
+    Await.until("the new root", () -> client.sign(WEB).awaitUninterruptibly().isSuccess());
   }
 
   private void swapRoots(String version, String pem) throws IOException {
@@ -305,7 +298,7 @@ class CaClientTest {
     CaClient client = client();
     server.hold();
     Future<KeyMaterial> waiting = client.sign(WEB);
-    await(() -> !server.calls().isEmpty(), "the call");
+    Await.until("the call", () -> !server.calls().isEmpty());
     client.close();
     assertTrue(waiting.await(5, TimeUnit.SECONDS), "left alone");
     assertNotNull(waiting.cause());

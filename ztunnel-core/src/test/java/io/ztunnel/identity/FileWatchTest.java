@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.util.concurrent.DefaultEventExecutor;
 import io.netty.util.concurrent.EventExecutor;
+import io.ztunnel.Await;
 import io.ztunnel.hbone.KeyMaterial;
 import io.ztunnel.hbone.TestPki;
 import io.ztunnel.hbone.TrustRoots;
@@ -186,13 +187,9 @@ class FileWatchTest {
     assertEquals(List.of(root.rootCertificate(), second.rootCertificate()), roots.roots());
   }
 
-  private static void awaitRoots(TrustRoots roots, TestPki... expected)
-      throws InterruptedException {
+  private static void awaitRoots(TrustRoots roots, TestPki... expected) throws Exception {
     List<X509Certificate> all = Stream.of(expected).map(TestPki::rootCertificate).toList();
-    for (int i = 0; i < 250 && !roots.roots().equals(all); i++) {
-      Thread.sleep(20);
-    }
-    assertEquals(all, roots.roots());
+    Await.until(all.size() + " roots", () -> roots.roots().equals(all));
   }
 
   @Test

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.ztunnel.Await;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -16,7 +17,6 @@ import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.locks.LockSupport;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -128,9 +128,7 @@ class LogWriterTest {
                 });
     // One line is with the writer, perhaps a second of its batch, and one in the queue: the
     // producer must come to a halt before the fourth, and it is waiting, not running.
-    while (producer.getState() != Thread.State.TIMED_WAITING) {
-      LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(1));
-    }
+    Await.until("a halt", () -> producer.getState() == Thread.State.TIMED_WAITING);
     assertTrue(accepted.getCount() > 0);
     // Even an interrupted producer keeps its line, and stays interrupted.
     producer.interrupt();

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.util.concurrent.Future;
+import io.ztunnel.Await;
 import io.ztunnel.mesh.MeshState;
 import io.ztunnel.mesh.WorkloadInfo;
 import io.ztunnel.redirection.Lab;
@@ -15,7 +16,6 @@ import java.net.Socket;
 import java.net.SocketException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
@@ -152,14 +152,6 @@ class LiveChangeTest {
     return conversation;
   }
 
-  private static void await(String what, Callable<Boolean> condition) throws Exception {
-    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
-    while (!condition.call()) {
-      assertTrue(System.nanoTime() < deadline, () -> "not within 10 s: " + what);
-      Thread.sleep(5);
-    }
-  }
-
   /** Reads nothing more: by an end or by a reset, as the peer's bytes were read or not. */
   private static void isOver(Socket socket) {
     try {
@@ -176,7 +168,7 @@ class LiveChangeTest {
     isOver(conversation.client());
     String counted =
         "ztunnel_connection_failures_total{reporter=\"destination\",reason=\"policy_changed\"} 1";
-    await(counted, () -> node.metricsPage().contains(counted));
+    Await.until(counted, () -> node.metricsPage().contains(counted));
     String page = node.metricsPage();
     assertTrue(
         page.lines()
@@ -233,12 +225,12 @@ class LiveChangeTest {
   @Test
   void anIdleTunnelOfAWorkloadThatLeavesIsClosedAtOnce() throws Exception {
     begin(client, application).close();
-    await("no stream", () -> serverProxy.connections().isEmpty());
+    Await.until("no stream", () -> serverProxy.connections().isEmpty());
     assertEquals(1, serverProxy.sessions().size());
 
     node.replace(clientMesh, "workloads:\n" + workload(client, ""));
 
-    await("the tunnel is closed", () -> serverProxy.sessions().isEmpty());
+    Await.until("the tunnel is closed", () -> serverProxy.sessions().isEmpty());
   }
 
   @Test
@@ -252,6 +244,6 @@ class LiveChangeTest {
         assertEquals(2, serverProxy.sessions().size());
       }
     }
-    await("the old tunnel is closed", () -> serverProxy.sessions().size() == 1);
+    Await.until("the old tunnel is closed", () -> serverProxy.sessions().size() == 1);
   }
 }

@@ -14,6 +14,7 @@ import io.netty.buffer.Unpooled;
 import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.ztunnel.Await;
 import io.ztunnel.hbone.TunnelTermination;
 import io.ztunnel.redirection.Transport;
 import java.nio.ByteBuffer;
@@ -360,7 +361,7 @@ class RelayTest {
       tunnel.writable = true;
       onLoop(leg::onWritabilityChanged);
       down.app().shutdownOutput();
-      await(() -> tunnel.events.contains("end"));
+      Await.until("the end", () -> tunnel.events.contains("end"));
       assertEquals(List.of("data held", "end"), tunnel.events);
     }
   }
@@ -395,14 +396,6 @@ class RelayTest {
           });
       assertEquals("reset", down.appSees());
       assertNull(recorder.end.getNow(RelayEnd.DONE) instanceof RelayEnd.Aborted ? null : recorder);
-    }
-  }
-
-  private static void await(Callable<Boolean> condition) throws Exception {
-    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
-    while (!condition.call()) {
-      assertTrue(System.nanoTime() < deadline, "waited 10 s in vain");
-      Thread.onSpinWait();
     }
   }
 }
