@@ -302,25 +302,18 @@ public final class SocketFactory {
    */
   public Future<DatagramChannel> bindDatagrams(
       EventLoop loop, InetSocketAddress address, ChannelHandler handler) {
-    Promise<DatagramChannel> promise = loop.newPromise();
     InetSocketAddress target = Addresses.canonical(address);
-    runOn(
+    return openDatagrams(
         loop,
-        promise,
-        () ->
-            startDatagrams(
-                loop,
-                target,
-                handler,
-                new DatagramStart(
-                    channel -> {
-                      options.reusePort(channel);
-                      options.mark(channel);
-                    },
-                    channel -> channel.bind(target),
-                    cause -> bindFailure(target, cause)),
-                promise));
-    return promise;
+        target,
+        handler,
+        new DatagramStart(
+            channel -> {
+              options.reusePort(channel);
+              options.mark(channel);
+            },
+            channel -> channel.bind(target),
+            cause -> bindFailure(target, cause)));
   }
 
   /**
@@ -349,20 +342,12 @@ public final class SocketFactory {
    */
   public Future<DatagramChannel> connectDatagrams(
       EventLoop loop, InetSocketAddress destination, ChannelHandler handler) {
-    Promise<DatagramChannel> promise = loop.newPromise();
     InetSocketAddress target = Addresses.canonical(destination);
-    runOn(
+    return openDatagrams(
         loop,
-        promise,
-        () ->
-            startDatagrams(
-                loop,
-                target,
-                handler,
-                new DatagramStart(
-                    options::mark, channel -> channel.connect(target), cause -> cause),
-                promise));
-    return promise;
+        target,
+        handler,
+        new DatagramStart(options::mark, channel -> channel.connect(target), cause -> cause));
   }
 
   @FunctionalInterface
@@ -375,6 +360,13 @@ public final class SocketFactory {
       DatagramOptions options,
       Function<Channel, ChannelFuture> begin,
       UnaryOperator<Throwable> failure) {}
+
+  private Future<DatagramChannel> openDatagrams(
+      EventLoop loop, InetSocketAddress target, ChannelHandler handler, DatagramStart start) {
+    Promise<DatagramChannel> promise = loop.newPromise();
+    runOn(loop, promise, () -> startDatagrams(loop, target, handler, start, promise));
+    return promise;
+  }
 
   private void startDatagrams(
       EventLoop loop,
