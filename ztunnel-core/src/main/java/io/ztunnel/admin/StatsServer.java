@@ -23,7 +23,7 @@ import java.util.Locale;
 
 /**
  * Serves the metrics: {@code /metrics} and {@code /stats/prometheus}. A scrape passes over all
- * series, so this server has a loop of its own, apart from the data path.
+ * series, so this server is not on a loop of the data path.
  */
 public final class StatsServer {
   private static final String OPEN_METRICS =

@@ -33,7 +33,6 @@ import io.ztunnel.metrics.TrafficMetrics;
 import io.ztunnel.metrics.TunnelMetrics;
 import io.ztunnel.metrics.WorkloadManagerMetrics;
 import io.ztunnel.metrics.XdsMetrics;
-import io.ztunnel.proxy.DrainMode;
 import io.ztunnel.proxy.Drains;
 import io.ztunnel.proxy.GatewayContext;
 import io.ztunnel.proxy.HostResolver;
@@ -43,7 +42,6 @@ import io.ztunnel.proxy.ProxySettings;
 import io.ztunnel.proxy.Upstreams;
 import io.ztunnel.proxy.WorkloadProxies;
 import io.ztunnel.redirection.FileDescriptorLimit;
-import io.ztunnel.redirection.NetworkNamespace;
 import io.ztunnel.redirection.Permissions;
 import io.ztunnel.redirection.SocketFactory;
 import io.ztunnel.redirection.Transport;
@@ -87,7 +85,7 @@ final class Ztunnel implements AutoCloseable {
   private static final long CERTIFICATE_POLL_MILLIS = 50;
 
   /** Limit for a step of starting or stopping that has no limit of its own. */
-  private static final long STEP_SECONDS = 10;
+  static final long STEP_SECONDS = 10;
 
   private final Config config;
   private final Transport transport;
@@ -103,7 +101,7 @@ final class Ztunnel implements AutoCloseable {
   /** Null unless the daemon is one. */
   private final @Nullable GatewayContext gateway;
 
-  private final List<PodProxy> ownProxies = new ArrayList<>();
+  private final OwnProxies ownProxies;
   private final MeshFeed feed;
   private final CountDownLatch ending = new CountDownLatch(1);
 
@@ -155,6 +153,7 @@ final class Ztunnel implements AutoCloseable {
             new TunnelTelemetry(new TunnelMetrics(registry), gateways),
             new Drains(registry),
             config.dns().proxy() ? dns(registry) : null);
+    this.ownProxies = new OwnProxies(config, transport, control, context);
     MeshSections.add(operations.dump(), mesh::view, this::localMeshNow);
     CertificateSection.add(operations.dump(), certificates::states);
     operations
@@ -190,11 +189,7 @@ final class Ztunnel implements AutoCloseable {
   }
 
   private GatewayExplainer explainer(GatewayContext parts, Config.OwnWorkload self) {
-    return new GatewayExplainer(
-        mesh::view,
-        parts,
-        new WorkloadInfo(self.name(), self.namespace(), self.serviceAccount()),
-        context.upstreams().health());
+    return new GatewayExplainer(mesh::view, parts, info(self), context.upstreams().health());
   }
 
   private DnsContext dns(MeshRegistry registry) {
@@ -262,7 +257,7 @@ final class Ztunnel implements AutoCloseable {
       switch (config.mode()) {
         case Config.Mode.Shared shared -> startShared(shared);
         case Config.Mode.Dedicated(String namespace, String name, String serviceAccount) ->
-            startOwn(new WorkloadInfo(name, namespace, serviceAccount), workloadRole());
+            ownProxies.start(new WorkloadInfo(name, namespace, serviceAccount), workloadRole());
         case Config.Mode.Gateway(Config.OwnWorkload self, var _, var _, var _, var _, var _) ->
             startGateway(self, Objects.requireNonNull(gateway, "gateway"));
       }
@@ -330,9 +325,7 @@ final class Ztunnel implements AutoCloseable {
     APP.info("shared proxy mode - in-pod mode enabled");
     Config.@Nullable OwnWorkload self = config.node().self();
     if (self != null && config.listeners().proxy()) {
-      startOwn(
-          new WorkloadInfo(self.name(), self.namespace(), self.serviceAccount()),
-          PodProxy.Role.SELF);
+      ownProxies.start(info(self), PodProxy.Role.SELF);
     }
     try {
       Permissions.check();
@@ -364,33 +357,6 @@ final class Ztunnel implements AutoCloseable {
     agent = client;
   }
 
-  /** A proxy in the daemon's own network namespace. */
-  private void startOwn(WorkloadInfo info, PodProxy.Role role) throws StartException {
-    try {
-      PodProxy proxy =
-          new PodProxy(
-              control,
-              context,
-              new SocketFactory(
-                  transport,
-                  NetworkNamespace.current(),
-                  switch (role) {
-                    case WORKLOAD, DNS -> DataPathSettings.sockets(config);
-                    case SELF, GATEWAY -> DataPathSettings.ownSockets(config);
-                  }),
-              info,
-              role);
-      startOwn(proxy);
-    } catch (IOException | IllegalArgumentException e) {
-      throw new StartException(e);
-    }
-  }
-
-  private void startOwn(PodProxy proxy) throws StartException {
-    ownProxies.add(proxy);
-    await(control.submit(proxy::start), "start");
-  }
-
   /** The gateway in the daemon's own network namespace; it listens when it has its certificate. */
   private void startGateway(Config.OwnWorkload self, GatewayContext parts) throws StartException {
     SpiffeId identity = parts.identity();
@@ -399,18 +365,11 @@ final class Ztunnel implements AutoCloseable {
       return;
     }
     operations.readiness().complete(CERTIFICATE);
-    try {
-      startOwn(
-          PodProxy.gateway(
-              control,
-              context,
-              new SocketFactory(
-                  transport, NetworkNamespace.current(), DataPathSettings.gatewaySockets(config)),
-              new WorkloadInfo(self.name(), self.namespace(), self.serviceAccount()),
-              parts));
-    } catch (IOException | IllegalArgumentException e) {
-      throw new StartException(e);
-    }
+    ownProxies.startGateway(info(self), parts);
+  }
+
+  private static WorkloadInfo info(Config.OwnWorkload workload) {
+    return new WorkloadInfo(workload.name(), workload.namespace(), workload.serviceAccount());
   }
 
   /** Waits for the first one, for as long as it takes; false if the process ends before. */
@@ -428,19 +387,6 @@ final class Ztunnel implements AutoCloseable {
       Thread.currentThread().interrupt(); // as good as an order to end
       ending.countDown();
       return false;
-    }
-  }
-
-  private static void await(Future<Future<Void>> step, String name) throws StartException {
-    if (!step.awaitUninterruptibly(STEP_SECONDS, TimeUnit.SECONDS)) {
-      throw new StartException("%s: not done within %d s".formatted(name, STEP_SECONDS));
-    }
-    Future<Void> inner = step.getNow();
-    if (!inner.awaitUninterruptibly(STEP_SECONDS, TimeUnit.SECONDS)) {
-      throw new StartException("%s: not done within %d s".formatted(name, STEP_SECONDS));
-    }
-    if (!inner.isSuccess()) {
-      throw new StartException(inner.cause());
     }
   }
 
@@ -482,12 +428,7 @@ final class Ztunnel implements AutoCloseable {
     if (workloads != null) {
       drains.add(workloads.drain());
     }
-    for (PodProxy proxy : ownProxies) {
-      Future<Future<Void>> submitted = control.submit(() -> proxy.drain(DrainMode.GRACEFUL));
-      if (submitted.awaitUninterruptibly(STEP_SECONDS, TimeUnit.SECONDS)) {
-        drains.add(submitted.getNow());
-      }
-    }
+    drains.addAll(ownProxies.drain());
     for (Future<Void> drain : drains) {
       if (!drain.awaitUninterruptibly(limitMillis)) {
         LOG.warn("connections are left after " + limitMillis + " ms");
