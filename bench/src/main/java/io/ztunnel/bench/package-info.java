@@ -1,3 +1,4 @@
+/** The entry to demos and measurements. */
 @NullMarked
 package io.ztunnel.bench;
 

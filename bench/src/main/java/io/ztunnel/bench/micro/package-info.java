@@ -1,3 +1,4 @@
+/** Small measurements in one process: JMH benches, and what a large mesh takes. */
 @NullMarked
 package io.ztunnel.bench.micro;
 

@@ -120,51 +120,19 @@ final class ScaleLab implements AutoCloseable {
         long settled = ProcessUsage.residentBytes(daemon.pid());
         long startPeak = ProcessUsage.peakResidentBytes(daemon.pid());
         Probes probes = new Probes(throughDaemon, aside);
-
         probes.begin();
         Pause.of(options.quiet());
         probes.end(Phase.QUIET);
-
-        String _ = control.ask("prepare", "prepared");
-        Pause.of(options.aftermath());
-        probes.begin();
-        String nonce = control.ask("push", "pushing ").split(" ", 2)[0];
-        String _ = control.await("acknowledged " + nonce);
-        progress.printf("the push is acknowledged after %.2f s%n", probes.seconds());
-        Pause.of(options.aftermath());
-        probes.end(Phase.PUSH);
-
-        Pause.of(options.aftermath());
-        probes.begin();
-        String[] changed =
-            control
-                .ask(
-                    "change %d %d".formatted(CHANGES_PER_SECOND, options.changing().toSeconds()),
-                    "changed ")
-                .split(" ", 2);
-        String _ = control.await("acknowledged " + changed[0]);
-        progress.printf("the changes are acknowledged after %.2f s%n", probes.seconds());
-        probes.end(Phase.CHANGES);
-
-        try (ControlPlaneProcess next =
-            startControlPlane(workloads, 1, Integer.parseInt(changed[1]))) {
+        push(control, probes, options);
+        int replaced = change(control, probes, options);
+        try (ControlPlaneProcess next = startControlPlane(workloads, 1, replaced)) {
           Pause.of(options.aftermath());
-          probes.begin();
-          control.close();
-          int _ = next.listen(port);
-          String subscribed = next.await("subscribed ");
-          String _ = next.await("acknowledged ");
-          progress.printf(
-              "the restart is over after %.2f s (versions echoed, bytes sent: %s)%n",
-              probes.seconds(), subscribed);
-          Pause.of(options.aftermath());
-          probes.end(Phase.RESTART);
-          long peak = ProcessUsage.peakResidentBytes(daemon.pid());
+          restart(control, next, port, probes, options);
           return new ScaleRound(
               readySeconds,
               settled,
               startPeak,
-              peak,
+              ProcessUsage.peakResidentBytes(daemon.pid()),
               heapBytes(daemon),
               probes.meshedLatencies,
               probes.directLatencies);
@@ -173,6 +141,55 @@ final class ScaleLab implements AutoCloseable {
     } finally {
       control.close();
     }
+  }
+
+  private void push(ControlPlaneProcess control, Probes probes, ScaleOptions options)
+      throws IOException {
+    String _ = control.ask("prepare", "prepared");
+    Pause.of(options.aftermath());
+    probes.begin();
+    String nonce = control.ask("push", "pushing ").split(" ", 2)[0];
+    String _ = control.await("acknowledged " + nonce);
+    progress.printf("the push is acknowledged after %.2f s%n", probes.seconds());
+    Pause.of(options.aftermath());
+    probes.end(Phase.PUSH);
+  }
+
+  /** Returns how many pods have taken another one's place. */
+  private int change(ControlPlaneProcess control, Probes probes, ScaleOptions options)
+      throws IOException {
+    Pause.of(options.aftermath());
+    probes.begin();
+    String[] changed =
+        control
+            .ask(
+                "change %d %d".formatted(CHANGES_PER_SECOND, options.changing().toSeconds()),
+                "changed ")
+            .split(" ", 2);
+    String _ = control.await("acknowledged " + changed[0]);
+    progress.printf("the changes are acknowledged after %.2f s%n", probes.seconds());
+    probes.end(Phase.CHANGES);
+    return Integer.parseInt(changed[1]);
+  }
+
+  /** Puts another control plane in the place of the one that the daemon has. */
+  private void restart(
+      ControlPlaneProcess control,
+      ControlPlaneProcess next,
+      int port,
+      Probes probes,
+      ScaleOptions options)
+      throws IOException {
+    probes.begin();
+    control.close();
+    int _ = next.listen(port);
+    String subscribed = next.await("subscribed ");
+    String _ = next.await("acknowledged ");
+    progress.printf(
+        "the restart is over after %.2f s (versions echoed, bytes sent: %s)%n",
+        probes.seconds(), subscribed);
+    Pause.of(options.aftermath());
+    probes.end(Phase.RESTART);
   }
 
   /** Both probes, phase by phase. */
