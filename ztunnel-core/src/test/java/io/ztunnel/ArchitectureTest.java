@@ -5,20 +5,14 @@ import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.fields;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.domain.JavaModifier;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
-import java.util.regex.MatchResult;
-import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
@@ -201,23 +195,5 @@ class ArchitectureTest {
         .onlyDependOnClassesThat()
         .resideOutsideOfPackage("java.util.concurrent.locks..")
         .check(CLASSES);
-  }
-
-  @Test
-  void everyTypeThatTheArchitectureNamesExists() throws IOException {
-    String text = Files.readString(Path.of("../ARCHITECTURE.md"));
-    List<String> known = CLASSES.stream().map(type -> type.getSimpleName()).toList();
-    List<String> named =
-        Pattern.compile("`([A-Z][a-z]+(?:[A-Z][a-z0-9]*)+)`")
-            .matcher(text)
-            .results()
-            .map((MatchResult match) -> match.group(1))
-            .filter(name -> !name.endsWith("Test"))
-            .distinct()
-            .toList();
-    assertTrue(named.size() > 10, "names found: " + named);
-    assertTrue(
-        known.containsAll(named),
-        () -> "unknown: " + named.stream().filter(name -> !known.contains(name)).toList());
   }
 }
