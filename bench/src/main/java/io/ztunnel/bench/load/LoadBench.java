@@ -97,19 +97,7 @@ public final class LoadBench {
                 ? lab.beside().get().startDaemons()
                 : new BenchMesh.Daemons(List.of())) {
       for (Load load : loads) {
-        progress.printf("warm-up: %s%n", load.name());
-        Duration warmUp = options.warmUp().multipliedBy(load.warmUps());
-        for (Arrangement arrangement : options.arrangements()) {
-          switch (arrangement) {
-            case DIRECT -> {} // nothing of it is compiled
-            case TCP_HOP -> {
-              Run _ = lab.run(load, arrangement, warmUp.dividedBy(2));
-            }
-            case MESH, BESIDE -> {
-              Run _ = lab.run(load, arrangement, warmUp);
-            }
-          }
-        }
+        warmUp(load);
       }
       for (int round = 1; round <= options.rounds(); round++) {
         for (Load load : loads) {
@@ -129,6 +117,22 @@ public final class LoadBench {
         progress.printf(
             "memory of %s after these loads: %.0f MiB%n",
             daemon.name(), mebibytes(ProcessUsage.residentBytes(daemon.pid())));
+      }
+    }
+  }
+
+  private void warmUp(Load load) throws IOException {
+    progress.printf("warm-up: %s%n", load.name());
+    Duration warmUp = options.warmUp().multipliedBy(load.warmUps());
+    for (Arrangement arrangement : options.arrangements()) {
+      switch (arrangement) {
+        case DIRECT -> {} // nothing of it is compiled
+        case TCP_HOP -> {
+          Run _ = lab.run(load, arrangement, warmUp.dividedBy(2));
+        }
+        case MESH, BESIDE -> {
+          Run _ = lab.run(load, arrangement, warmUp);
+        }
       }
     }
   }
