@@ -62,6 +62,19 @@ final class BenchLab implements AutoCloseable {
     return beside;
   }
 
+  Lab.Pod directClient() {
+    return directClient;
+  }
+
+  Lab.Pod directServer() {
+    return directServer;
+  }
+
+  /** Where the client that is not captured finds the echo server of its server's pod. */
+  InetSocketAddress echoOfDirect() {
+    return new InetSocketAddress(directServer.ipv4(), ECHO_PORT);
+  }
+
   /** An echo server in a pod, which the caller closes. */
   static EchoServer startEcho(Lab.Pod pod) throws IOException {
     try (NetworkNamespace namespace = pod.open()) {

@@ -4,6 +4,7 @@ import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.NetworkNamespace;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.net.InetSocketAddress;
 import java.nio.channels.SocketChannel;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -11,7 +12,8 @@ import java.util.List;
 
 /**
  * One byte at a time: how long it takes to come back, on a new connection and on one that is there,
- * and which server of a service it comes back from. For one thread.
+ * beside direct TCP and the daemons of another build if there is one, and which server of a service
+ * it comes back from. For one thread.
  */
 final class EchoBench {
   private static final int WARM_UP = 3000;
@@ -21,17 +23,20 @@ final class EchoBench {
 
   private final Options options;
   private final PrintStream progress;
-  private final BenchMesh mesh;
+  private final BenchLab lab;
   private final Results results;
 
-  EchoBench(Options options, PrintStream progress, BenchMesh mesh, Results results) {
+  EchoBench(Options options, PrintStream progress, BenchLab lab, Results results) {
     this.options = options;
     this.progress = progress;
-    this.mesh = mesh;
+    this.lab = lab;
     this.results = results;
   }
 
-  /** Adds the figures of the groups {@code echo} and {@code spread}, if they are asked for. */
+  /** Where bytes are sent from, and where to. */
+  private record Way(Arrangement arrangement, NetworkNamespace pod, InetSocketAddress server) {}
+
+  /** Adds what the groups {@code echo} and {@code spread} are about, if they are asked for. */
   void measure() throws IOException {
     boolean times = options.groups().contains("echo");
     boolean spread = options.groups().contains("spread");
@@ -39,13 +44,13 @@ final class EchoBench {
       return;
     }
     List<EchoServer> servers = new ArrayList<>();
-    try (BenchMesh.Daemons _ = mesh.startDaemons();
-        NetworkNamespace clientPod = mesh.client().open()) {
-      for (Lab.Pod pod : mesh.serverPods()) {
+    try (BenchMesh.Daemons _ = lab.mesh().startDaemons();
+        NetworkNamespace clientPod = lab.mesh().client().open()) {
+      for (Lab.Pod pod : lab.mesh().serverPods()) {
         servers.add(BenchLab.startEcho(pod));
       }
       if (times) {
-        measureTimes(clientPod);
+        measureTimes(new Way(Arrangement.MESH, clientPod, lab.mesh().echoOfOne()));
       }
       if (spread) {
         measureSpread(clientPod, servers);
@@ -57,34 +62,57 @@ final class EchoBench {
     }
   }
 
-  private void measureTimes(NetworkNamespace clientPod) throws IOException {
-    progress.printf("warm-up: %d connections with one byte%n", WARM_UP);
-    double _ = newConnections(clientPod, WARM_UP);
-    List<Double> ofNew = new ArrayList<>();
-    List<Double> ofExisting = new ArrayList<>();
-    for (int round = 1; round <= options.rounds(); round++) {
-      ofNew.add(newConnections(clientPod, NEW_CONNECTIONS) / 1e6);
-      ofExisting.add(oneConnection(clientPod, BYTES) / 1e3);
-      progress.printf(
-          "round %d: a byte on a new connection %s ms, on an existing one %s us%n",
-          round,
-          MarkdownReport.number(ofNew.getLast()),
-          MarkdownReport.number(ofExisting.getLast()));
+  /** Beside the others, whose daemons and servers run as long as this does. */
+  private void measureTimes(Way throughMesh) throws IOException {
+    try (NetworkNamespace directPod = lab.directClient().open();
+        EchoServer _ = BenchLab.startEcho(lab.directServer())) {
+      Way direct = new Way(Arrangement.DIRECT, directPod, lab.echoOfDirect());
+      if (lab.beside().isEmpty()) {
+        measureTimes(List.of(direct, throughMesh));
+        return;
+      }
+      BenchMesh other = lab.beside().get();
+      try (BenchMesh.Daemons _ = other.startDaemons();
+          NetworkNamespace otherPod = other.client().open();
+          EchoServer _ = BenchLab.startEcho(other.serverPods().getFirst())) {
+        Way besides = new Way(Arrangement.BESIDE, otherPod, other.echoOfOne());
+        measureTimes(List.of(direct, throughMesh, besides));
+      }
     }
-    results.add(
-        new Figure("byte on a new connection", "ms", Spread.of(ofNew), new Target.AtMost(0.8)));
-    results.add(
-        new Figure(
-            "byte on an existing connection", "us", Spread.of(ofExisting), new Target.AtMost(265)));
+  }
+
+  private void measureTimes(List<Way> ways) throws IOException {
+    for (Way way : ways) {
+      progress.printf("warm-up: %d connections with one byte, %s%n", WARM_UP, title(way));
+      double _ = newConnections(way, WARM_UP);
+    }
+    for (int round = 1; round <= options.rounds(); round++) {
+      for (Way way : ways) {
+        EchoTimes times =
+            new EchoTimes(
+                newConnections(way, NEW_CONNECTIONS) / 1e6, oneConnection(way, BYTES) / 1e3);
+        results.add(way.arrangement(), times);
+        progress.printf(
+            "round %d: %s: a byte on a new connection %s ms, on an existing one %s us%n",
+            round,
+            title(way),
+            MarkdownReport.number(times.newMillis()),
+            MarkdownReport.number(times.existingMicros()));
+      }
+    }
+  }
+
+  private String title(Way way) {
+    return options.path().title(way.arrangement());
   }
 
   /** The median in nanoseconds from before the connect to the byte's return. */
-  private double newConnections(NetworkNamespace clientPod, int count) throws IOException {
+  private static double newConnections(Way way, int count) throws IOException {
     long[] nanos = new long[count];
     for (int i = 0; i < count; i++) {
-      try (SocketChannel channel = clientPod.call(SocketChannel::open)) {
+      try (SocketChannel channel = way.pod().call(SocketChannel::open)) {
         long begin = System.nanoTime();
-        Echo.connect(channel.socket(), mesh.echoOfOne());
+        Echo.connect(channel.socket(), way.server());
         Echo.exchange(channel.socket(), 1);
         nanos[i] = System.nanoTime() - begin;
       }
@@ -92,10 +120,10 @@ final class EchoBench {
     return median(nanos);
   }
 
-  private double oneConnection(NetworkNamespace clientPod, int bytes) throws IOException {
+  private static double oneConnection(Way way, int bytes) throws IOException {
     long[] nanos = new long[bytes];
-    try (SocketChannel channel = clientPod.call(SocketChannel::open)) {
-      Echo.connect(channel.socket(), mesh.echoOfOne());
+    try (SocketChannel channel = way.pod().call(SocketChannel::open)) {
+      Echo.connect(channel.socket(), way.server());
       for (int i = 0; i < bytes; i++) {
         long begin = System.nanoTime();
         Echo.exchange(channel.socket(), 1);
@@ -118,7 +146,7 @@ final class EchoBench {
       List<Integer> before = servers.stream().map(EchoServer::accepted).toList();
       for (int i = 0; i < SPREAD_CONNECTIONS; i++) {
         try (SocketChannel channel = clientPod.call(SocketChannel::open)) {
-          Echo.connect(channel.socket(), mesh.echoOfAll());
+          Echo.connect(channel.socket(), lab.mesh().echoOfAll());
           Echo.exchange(channel.socket(), 1);
         }
       }

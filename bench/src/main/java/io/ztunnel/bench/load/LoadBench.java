@@ -63,7 +63,7 @@ public final class LoadBench {
       if (options.groups().contains("start")) {
         bench.measureStart();
       }
-      new EchoBench(options, progress, lab.mesh(), bench.results).measure();
+      new EchoBench(options, progress, lab, bench.results).measure();
       new StalledBench(options, progress, lab.mesh(), bench.results).measure();
       out.printf("%n%s; %s.%n%n", String.join(", ", machine.values()), bench.describe());
       out.print(MarkdownReport.render(bench.results, earlier));

@@ -18,6 +18,9 @@ public final class MarkdownReport {
     if (!results.loads().isEmpty()) {
       renderLoads(results, text);
     }
+    if (!results.echoes(Arrangement.MESH).isEmpty()) {
+      renderEchoes(results, text);
+    }
     return text.append(render(results.figures(), earlier)).toString();
   }
 
@@ -96,6 +99,29 @@ public final class MarkdownReport {
                   spread(results.rateOverBeside(load)),
                   spread(results.cpuOverBeside(load))));
     }
+  }
+
+  private static void renderEchoes(Results results, StringBuilder text) {
+    StringJoiner head = new StringJoiner(" | ", "\n| one byte there and back | ", " |\n");
+    StringJoiner rule = new StringJoiner("|", "|---|", "|\n");
+    StringJoiner ofNew = new StringJoiner(" | ", "| on a new connection | ", " |\n");
+    StringJoiner ofExisting = new StringJoiner(" | ", "| on an existing connection | ", " |\n");
+    for (Arrangement arrangement : Arrangement.values()) {
+      if (!results.echoes(arrangement).isEmpty()) {
+        head.add(results.path().title(arrangement));
+        rule.add("---:");
+        ofNew.add(spread(results.spreadOfEchoes(arrangement, EchoTimes::newMillis)) + " ms");
+        ofExisting.add(
+            spread(results.spreadOfEchoes(arrangement, EchoTimes::existingMicros)) + " us");
+      }
+    }
+    if (!results.echoes(Arrangement.BESIDE).isEmpty()) {
+      head.add("this build / the other");
+      rule.add("---:");
+      ofNew.add(spread(results.echoesOverBeside(EchoTimes::newMillis)));
+      ofExisting.add(spread(results.echoesOverBeside(EchoTimes::existingMicros)));
+    }
+    text.append(head).append(rule).append(ofNew).append(ofExisting);
   }
 
   private static String cell(Load load, List<Run> runs) {

@@ -15,6 +15,7 @@ final class Results {
   private final MeshPath path;
   private final List<Arrangement> arrangements;
   private final SequencedMap<Load, Map<Arrangement, List<Run>>> runs = new LinkedHashMap<>();
+  private final Map<Arrangement, List<EchoTimes>> echoes = new EnumMap<>(Arrangement.class);
   private final List<Figure> otherFigures = new ArrayList<>();
 
   /**
@@ -42,7 +43,22 @@ final class Results {
         .add(run);
   }
 
-  /** A figure that is not of a load: memory, start-up, the time of an echo. */
+  void add(Arrangement arrangement, EchoTimes times) {
+    echoes.computeIfAbsent(arrangement, _ -> new ArrayList<>()).add(times);
+  }
+
+  /** One byte's times, one a round; empty if there are none. */
+  List<EchoTimes> echoes(Arrangement arrangement) {
+    return echoes.getOrDefault(arrangement, List.of());
+  }
+
+  /** The times of this build over those of the other, round by round. */
+  Spread echoesOverBeside(ToDoubleFunction<EchoTimes> value) {
+    return Spread.ofRatios(
+        column(echoes(Arrangement.MESH), value), column(echoes(Arrangement.BESIDE), value));
+  }
+
+  /** A figure that is not of a load: memory, start-up. */
   void add(Figure figure) {
     otherFigures.add(figure);
   }
@@ -78,6 +94,20 @@ final class Results {
       if (!runs(load, Arrangement.MESH).isEmpty() && !runs(load, Arrangement.DIRECT).isEmpty()) {
         addFigures(load, figures);
       }
+    }
+    if (!echoes(Arrangement.MESH).isEmpty()) {
+      figures.add(
+          new Figure(
+              "byte on a new connection",
+              "ms",
+              spreadOfEchoes(Arrangement.MESH, EchoTimes::newMillis),
+              new Target.AtMost(0.8)));
+      figures.add(
+          new Figure(
+              "byte on an existing connection",
+              "us",
+              spreadOfEchoes(Arrangement.MESH, EchoTimes::existingMicros),
+              new Target.AtMost(265)));
     }
     figures.addAll(otherFigures);
     return List.copyOf(figures);
@@ -134,7 +164,15 @@ final class Results {
     };
   }
 
+  Spread spreadOfEchoes(Arrangement arrangement, ToDoubleFunction<EchoTimes> value) {
+    return Spread.of(echoes(arrangement).stream().mapToDouble(value).boxed().toList());
+  }
+
   private double[] column(Load load, Arrangement arrangement, ToDoubleFunction<Run> value) {
-    return runs(load, arrangement).stream().mapToDouble(value).toArray();
+    return column(runs(load, arrangement), value);
+  }
+
+  private static <T> double[] column(List<T> rounds, ToDoubleFunction<T> value) {
+    return rounds.stream().mapToDouble(value).toArray();
   }
 }
