@@ -383,6 +383,23 @@ class ServerProtocolTest {
   }
 
   @Test
+  void aPeerThatLeavesTheDrainsPingUnansweredKeepsNoConnection() {
+    try (ServerScript script = ServerScript.started()) {
+      script.connection.drain();
+      assertEquals(2, script.received().size());
+      script.after(Duration.ofSeconds(10));
+      script.expect("PING 1");
+      script.send(Frames.ping(1, true)); // it lives
+      script.after(Duration.ofSeconds(9));
+      script.expectAlive();
+      script.after(Duration.ofSeconds(1));
+      script.expect("GOAWAY 0 NO_ERROR");
+      assertFalse(script.channel.isOpen());
+      assertEquals("gone", script.events.getLast());
+    }
+  }
+
+  @Test
   void closingNowTellsEveryone() {
     try (ServerScript script = ServerScript.started()) {
       RecordingListener listener = script.open(1);
