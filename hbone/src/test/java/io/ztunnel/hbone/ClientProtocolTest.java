@@ -262,6 +262,15 @@ class ClientProtocolTest {
     }
   }
 
+  @Test
+  void aConnectionThatNeverBeganIsNotOver() {
+    try (ClientScript script = ClientScript.refused()) {
+      script.channel.close();
+      script.channel.runPendingTasks();
+      assertEquals(List.of("refused"), script.events);
+    }
+  }
+
   /** Lets time go by, answering PINGs. */
   private static void keepAlive(ClientScript script, Duration time) {
     for (long left = time.toSeconds(); left > 0; left--) {
