@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.netty.util.concurrent.DefaultEventExecutor;
 import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.Future;
+import io.netty.util.concurrent.Promise;
 import io.ztunnel.redirection.NetworkNamespace;
 import io.ztunnel.redirection.PodInfo;
 import io.ztunnel.redirection.ZdsMessage;
@@ -35,6 +36,7 @@ class WorkloadProxiesTest {
   private final EventExecutor control = new DefaultEventExecutor();
   private final List<FakeProxy> proxies = new CopyOnWriteArrayList<>();
   private final Map<String, String> failing = new ConcurrentHashMap<>();
+  private final Map<String, Promise<Void>> slow = new ConcurrentHashMap<>();
   private final List<String> events = new CopyOnWriteArrayList<>();
   private final List<NetworkNamespace> namespaces = new ArrayList<>();
   private WorkloadProxies workloads =
@@ -61,7 +63,7 @@ class WorkloadProxiesTest {
         return control.newFailedFuture(new IOException(failing.get(uid)));
       }
       state = "running";
-      return control.newSucceededFuture(null);
+      return slow.getOrDefault(uid, control.<Void>newPromise().setSuccess(null));
     }
 
     @Override
@@ -201,12 +203,29 @@ class WorkloadProxiesTest {
     failing.put("a", "address in use");
     add("a", "ns-a");
     failing.clear();
+    awaitUp("a");
+    assertEquals(List.of("a new", "a running"), seen());
+  }
+
+  @Test
+  void aPodThatIsStartingIsNotStartedOnceMoreWhenAnotherIsTriedAgain() throws Exception {
+    failing.put("a", "address in use");
+    add("a", "ns-a");
+    failing.clear();
+    slow.put("b", control.newPromise());
+    assertInstanceOf(ZdsReply.ProxyFailed.class, add("b", "ns-b"), "not yet");
+    awaitUp("a");
+    slow.get("b").setSuccess(null);
+    awaitUp("b");
+    assertEquals(List.of("a new", "b running", "a running"), seen());
+  }
+
+  private void awaitUp(String uid) throws InterruptedException {
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
-    while (!(workloads.states().get("a") instanceof PodState.Up)) {
-      assertTrue(System.nanoTime() < deadline, "not tried again within 20 s");
+    while (!(workloads.states().get(uid) instanceof PodState.Up)) {
+      assertTrue(System.nanoTime() < deadline, uid + " is not up within 20 s");
       TimeUnit.MILLISECONDS.sleep(50);
     }
-    assertEquals(List.of("a new", "a running"), seen());
   }
 
   @Test
