@@ -61,6 +61,36 @@ class ServerProtocolTest {
     }
   }
 
+  /** It is kept as long as the tunnel, of which a peer may have thousands. */
+  @Test
+  void fieldsThatAreFarTooLongAreNotKept() {
+    try (ServerScript script = ServerScript.started()) {
+      String item = "a".repeat(1_000) + "=b,";
+      script.sendHeaders(
+          1,
+          Frames.connectHeaders()
+              .set("baggage", item.repeat(8))
+              .set("forwarded", "f".repeat(1_024))
+              .set("x-istio-source", "waypoint"),
+          false);
+      ConnectRequest large = script.connects.getLast().request();
+      assertEquals(item.repeat(8), large.baggage());
+      assertEquals("f".repeat(1_024), large.forwarded());
+      script.sendHeaders(
+          3,
+          Frames.connectHeaders()
+              .set("baggage", item.repeat(9))
+              .set("forwarded", "f".repeat(1_025))
+              .set("traceparent", "t".repeat(1_025))
+              .set("x-forwarded-network", "n".repeat(1_025))
+              .set("x-istio-source", "w".repeat(1_025)),
+          false);
+      assertEquals(
+          new ConnectRequest("10.0.0.1:80", null, null, null, null),
+          script.connects.getLast().request());
+    }
+  }
+
   @Test
   void everyBaggageLineCounts() {
     try (ServerScript script = ServerScript.started()) {
