@@ -22,6 +22,9 @@ public record Baggage(
   /** Says nothing. */
   public static final Baggage EMPTY = new Baggage("", "", "", "", "", "", "", "");
 
+  /** The longest name in Kubernetes. Labels of metrics are made of values, each kept for hours. */
+  private static final int MAX_VALUE_LENGTH = 253;
+
   private static final String CLUSTER = "k8s.cluster.name";
   private static final String NAMESPACE = "k8s.namespace.name";
   private static final String SERVICE_NAME = "service.name";
@@ -38,7 +41,8 @@ public record Baggage(
 
   /**
    * Reads the field's value, several lines joined by commas. Unknown keys are ignored, later
-   * entries win, a value ends at a second {@code =}, and nothing is trimmed.
+   * entries win, a value ends at a second {@code =}, and nothing is trimmed. A value that is longer
+   * than a name can be is left out.
    *
    * @return empty if the text has a character that is not visible ASCII, space or tab: then none of
    *     it is to be trusted
@@ -53,7 +57,7 @@ public record Baggage(
     Fields fields = new Fields();
     for (String entry : text.split(",", -1)) {
       String[] parts = entry.split("=", -1);
-      if (parts.length > 1) {
+      if (parts.length > 1 && parts[1].length() <= MAX_VALUE_LENGTH) {
         fields.set(parts[0], parts[1]);
       }
     }

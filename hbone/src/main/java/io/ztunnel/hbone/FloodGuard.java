@@ -59,6 +59,9 @@ final class FloodGuard {
    */
   private static final double UPDATES_PER_DATA = 4;
 
+  /** A large one causes two for each piece that the peer's application reads, of 4 KiB or more. */
+  private static final double BYTES_PER_UPDATE = 2048;
+
   private final Ticker ticker;
   private final EnumMap<Kind, TokenBucket> buckets = new EnumMap<>(Kind.class);
 
@@ -84,11 +87,11 @@ final class FloodGuard {
     count(Kind.SMALL_DATA);
   }
 
-  /** A DATA frame was sent, which the peer may answer with window updates. */
-  void onDataSent() {
+  /** A DATA frame with so much payload was sent; the peer may answer with window updates. */
+  void onDataSent(int bytes) {
     @Nullable TokenBucket updates = buckets.get(Kind.WINDOW_UPDATE);
     if (updates != null) {
-      updates.grant(UPDATES_PER_DATA);
+      updates.grant(UPDATES_PER_DATA + bytes / BYTES_PER_UPDATE);
     }
   }
 

@@ -166,8 +166,8 @@ final class FrameWriter {
    * @param onWritten is run once the frame is in the socket's buffer; not at all if that fails
    */
   void data(int streamId, ByteBuf payload, boolean endStream, @Nullable Runnable onWritten) {
-    floods.onDataSent();
     int length = payload.readableBytes();
+    floods.onDataSent(length);
     int flags = endStream ? FrameType.END_STREAM : 0;
     if (length < COPIED_BYTES) {
       ByteBuf out = room(FrameType.HEADER_BYTES + length);

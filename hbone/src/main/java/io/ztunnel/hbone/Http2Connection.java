@@ -436,8 +436,8 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
       onReadComplete();
       if (wasRunning) {
         observer.onConnectionClosed(side(), reason);
+        role.onEnded(reason);
       }
-      role.onEnded(reason);
     } finally {
       // Whatever an owner's callback threw, the channel must not stay open without one.
       writer().flush();

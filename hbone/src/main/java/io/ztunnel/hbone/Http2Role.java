@@ -50,6 +50,6 @@ sealed interface Http2Role permits ClientConnection, ServerConnection {
   /** The tunnel under the connection has ended; the connection ends next. */
   default void onOuterEnded(OuterTunnelEndedException end) {}
 
-  /** The connection is over, and all streams were told. Called once. */
+  /** The connection is over, and all streams were told. Called once, if it was started. */
   void onEnded(String reason);
 }

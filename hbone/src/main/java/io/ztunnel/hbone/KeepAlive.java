@@ -13,6 +13,9 @@ import org.jspecify.annotations.Nullable;
  * <p>Confined to its connection's event loop.
  */
 final class KeepAlive {
+  /** Between two PINGs, however many want to know: more often is a flood ({@link FloodGuard}). */
+  private static final Duration SHORTEST_PAUSE = Duration.ofMillis(60);
+
   private final EventLoop loop;
   private final Duration interval;
   private final Duration timeout;
@@ -35,10 +38,16 @@ final class KeepAlive {
     schedule(interval, this::ping);
   }
 
-  /** Sends a PING now unless one is under way: does the peer still live? */
+  /** Sends a PING at once, or very soon, unless one is under way: does the peer still live? */
   void probe() {
-    if (!awaitingAnswer && timer != null) {
+    if (awaitingAnswer || timer == null) {
+      return;
+    }
+    long sinceNanos = loop.ticker().nanoTime() - askedNanos;
+    if (payload == 0 || sinceNanos >= SHORTEST_PAUSE.toNanos()) {
       ping();
+    } else {
+      schedule(SHORTEST_PAUSE.minusNanos(sinceNanos), this::ping);
     }
   }
 

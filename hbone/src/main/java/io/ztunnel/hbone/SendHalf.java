@@ -132,12 +132,12 @@ final class SendHalf {
   }
 
   /**
-   * Sends as much of the payload as the windows and the limit allow; true if it went out whole, and
-   * its buffer with it.
+   * Sends as much of the payload as the windows and the limit allow; true if nothing is left of it,
+   * and its buffer is gone.
    */
   private boolean send(ByteBuf payload, int limit) {
     int left = limit;
-    while (left > 0 && scheduler.isOpen()) {
+    while (left > 0 && end != End.ABANDONED && scheduler.isOpen()) {
       int room = Math.min(window.available(), scheduler.window().available());
       int n = Math.min(Math.min(room, left), scheduler.writer().maxFrameBytes());
       if (payload.readableBytes() <= n) {
@@ -150,11 +150,15 @@ final class SendHalf {
         return true;
       }
       if (n == 0) {
-        return false;
+        break;
       }
       take(n);
       left -= n;
       scheduler.writer().data(streamId, payload.readRetainedSlice(n), false, null);
+    }
+    if (end == End.ABANDONED) { // its own flush has found the socket broken
+      payload.release();
+      return true;
     }
     return false;
   }

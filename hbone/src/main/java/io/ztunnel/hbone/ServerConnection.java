@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  *   SERVING --drain--> GOAWAY with the highest id, and PING; what is on its way is served
- *           --PONG---> GOAWAY with the real id; a client that opens more is refused
+ *           --PONG, time up---> GOAWAY with the real id; a client that opens more is refused
  *           --last stream gone--> closed
  * </pre>
  *
@@ -56,6 +56,9 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
   private @Nullable TlsPeer peer;
   private @Nullable PeerTrust trust;
   private @Nullable Future<?> handshakeTimer;
+
+  /** Runs until the PONG to the PING of a drain. */
+  private @Nullable Future<?> drainTimer;
 
   ServerConnection(
       Channel channel, HboneSettings settings, ConnectHandler handler, HboneObserver observer) {
@@ -112,6 +115,10 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
       stage = Stage.DRAINING;
       connection.writer().goAway(HIGHEST_STREAM_ID, Http2Error.NO_ERROR.code(), "");
       connection.writer().ping(DRAIN_PING, false);
+      drainTimer =
+          channel
+              .eventLoop()
+              .schedule(this::onDrained, settings.pingTimeout().toNanos(), TimeUnit.NANOSECONDS);
     }
   }
 
@@ -267,10 +274,25 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
 
   @Override
   public void onPong(long payload) {
-    if (payload == DRAIN_PING && stage == Stage.DRAINING) {
+    if (payload == DRAIN_PING) {
+      onDrained();
+    }
+  }
+
+  /** No more requests are on their way, or the client has had its time to say so. */
+  private void onDrained() {
+    if (stage == Stage.DRAINING) {
       stage = Stage.DRAINED;
+      cancelDrainTimer();
       connection.goAway(Http2Error.NO_ERROR.code(), "");
       closeIfDrained();
+    }
+  }
+
+  private void cancelDrainTimer() {
+    if (drainTimer != null) {
+      drainTimer.cancel(false);
+      drainTimer = null;
     }
   }
 
@@ -294,6 +316,7 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
   public void onEnded(String reason) {
     boolean failed = stage == Stage.SERVING && !peerSettingsSeen;
     stage = Stage.OVER;
+    cancelDrainTimer();
     if (failed) {
       // With TLS 1.3 the client judges our certificate after our side of the handshake is done.
       handler.onHandshakeFailed(

@@ -15,6 +15,12 @@ import org.jspecify.annotations.Nullable;
  * <p>Confined to its connection's event loop.
  */
 final class ServerRequest implements InboundConnect, TunnelStream.Opening {
+  /** Longer ones are passed over as a whole (W3C Baggage, 3.3.2): it is kept with the tunnel. */
+  private static final int MAX_BAGGAGE_LENGTH = 8192;
+
+  /** As above, of the other fields, which are far shorter. */
+  private static final int MAX_FIELD_LENGTH = 1024;
+
   private final Http2Connection connection;
   private final String method;
   private final ConnectRequest request;
@@ -173,14 +179,14 @@ final class ServerRequest implements InboundConnect, TunnelStream.Opening {
     List<CharSequence> baggage = headers.getAll(FieldNames.BAGGAGE);
     return new ConnectRequest(
         authority == null ? "" : authority.toString(),
-        baggage.isEmpty() ? null : String.join(",", baggage),
-        text(headers.get(FieldNames.FORWARDED)),
-        text(headers.get(FieldNames.TRACEPARENT)),
-        text(headers.get(FieldNames.FORWARDED_NETWORK)),
-        text(headers.get(FieldNames.ISTIO_SOURCE)));
+        baggage.isEmpty() ? null : text(String.join(",", baggage), MAX_BAGGAGE_LENGTH),
+        text(headers.get(FieldNames.FORWARDED), MAX_FIELD_LENGTH),
+        text(headers.get(FieldNames.TRACEPARENT), MAX_FIELD_LENGTH),
+        text(headers.get(FieldNames.FORWARDED_NETWORK), MAX_FIELD_LENGTH),
+        text(headers.get(FieldNames.ISTIO_SOURCE), MAX_FIELD_LENGTH));
   }
 
-  private static @Nullable String text(@Nullable CharSequence value) {
-    return value == null ? null : value.toString();
+  private static @Nullable String text(@Nullable CharSequence value, int maxLength) {
+    return value == null || value.length() > maxLength ? null : value.toString();
   }
 }

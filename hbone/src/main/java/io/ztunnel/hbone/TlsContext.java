@@ -1,6 +1,9 @@
 package io.ztunnel.hbone;
 
+import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
+import io.netty.buffer.PooledByteBufAllocator;
+import io.netty.handler.codec.ByteToMessageDecoder;
 import io.netty.handler.ssl.ApplicationProtocolConfig;
 import io.netty.handler.ssl.ApplicationProtocolConfig.Protocol;
 import io.netty.handler.ssl.ApplicationProtocolConfig.SelectedListenerFailureBehavior;
@@ -92,10 +95,21 @@ final class TlsContext implements AutoCloseable {
     if (handler.engine() instanceof ReferenceCountedOpenSslEngine engine) {
       // Netty turns tickets on for every engine. A resumed session would not be verified again.
       SSL.setOptions(engine.sslPointer(), SSL.SSL_OP_NO_TICKET);
+    } else {
+      handler.setCumulator(TlsContext::gather);
     }
     handler.setHandshakeTimeoutMillis(0); // the connection's own limit covers more
     handler.setWrapDataSize(0); // frames are gathered before they get here
     return handler;
+  }
+
+  /**
+   * Puts the parts of a record together for the JDK's TLS, in a buffer of the pool: Netty takes for
+   * granted that a new one begins at its index 0, and those of {@link HeadRoomBuffers} do not.
+   */
+  private static ByteBuf gather(ByteBufAllocator alloc, ByteBuf before, ByteBuf next) {
+    return ByteToMessageDecoder.MERGE_CUMULATOR.cumulate(
+        PooledByteBufAllocator.DEFAULT, before, next);
   }
 
   boolean isClosed() {

@@ -229,6 +229,48 @@ class ClientProtocolTest {
     }
   }
 
+  @Test
+  void signsOfLifeAreAskedForNoMoreOftenThanAPeerBears() {
+    try (ClientScript script = ClientScript.started()) {
+      int asked = 0;
+      for (int millis = 0; millis < 60_000; millis += 10) {
+        script.connection.probe(); // a hundred a second
+        for (String frame : script.received()) {
+          asked++;
+          script.send(Frames.ping(Long.parseLong(frame.substring("PING ".length())), true));
+        }
+        script.after(Duration.ofMillis(10));
+      }
+      assertTrue(script.channel.isOpen(), script.events::toString);
+      assertTrue(asked <= 20 * 60, "asked " + asked + " times"); // FloodGuard's rate
+      assertTrue(asked > 10 * 60, "asked " + asked + " times");
+    }
+  }
+
+  @Test
+  void aSignOfLifeThatWasAskedForTooEarlyIsAskedForALittleLater() {
+    try (ClientScript script = ClientScript.started()) {
+      script.connection.probe();
+      script.expect("PING 1");
+      script.send(Frames.ping(1, true));
+      script.connection.probe();
+      script.expect();
+      script.after(Duration.ofMillis(60));
+      script.expect("PING 2");
+      script.after(Duration.ofMillis(400));
+      assertTrue(script.connection.isSilent());
+    }
+  }
+
+  @Test
+  void aConnectionThatNeverBeganIsNotOver() {
+    try (ClientScript script = ClientScript.refused()) {
+      script.channel.close();
+      script.channel.runPendingTasks();
+      assertEquals(List.of("refused"), script.events);
+    }
+  }
+
   /** Lets time go by, answering PINGs. */
   private static void keepAlive(ClientScript script, Duration time) {
     for (long left = time.toSeconds(); left > 0; left--) {

@@ -19,13 +19,26 @@ final class ClientScript extends FrameScript implements ClientConnection.Owner {
   private final HboneSettings settings = HboneSettings.defaults();
 
   ClientScript() {
+    this(/* secured= */ true);
+  }
+
+  private ClientScript(boolean secured) {
     pool = new HbonePool(channel.eventLoop(), settings, new NoWay(), HboneObserver.NONE);
     connection = new ClientConnection(channel.eventLoop(), key, settings, this, HboneObserver.NONE);
     channel.pipeline().addLast(connection.http2());
-    connection.onSecured(
-        new TlsPeer(List.of(), List.of()),
-        new PeerTrust(TrustRoots.none(), Revocations.NONE),
-        settings.handshakeTimeout().toNanos());
+    if (secured) {
+      connection.onSecured(
+          new TlsPeer(List.of(), List.of()),
+          new PeerTrust(TrustRoots.none(), Revocations.NONE),
+          settings.handshakeTimeout().toNanos());
+    }
+  }
+
+  /** A connection whose peer has shaken hands, and was then not let through. */
+  static ClientScript refused() {
+    ClientScript script = new ClientScript(/* secured= */ false);
+    script.connection.onDialFailed(new HboneFailure.Http2Failed("refused"));
+    return script;
   }
 
   /** A connection after both prefaces, with what the client sent read away. */

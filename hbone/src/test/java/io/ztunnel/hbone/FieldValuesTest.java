@@ -48,6 +48,15 @@ class FieldValuesTest {
     assertEquals(Optional.empty(), Baggage.parse(text));
   }
 
+  /** They become labels of metrics, of which a peer must not make large ones. */
+  @Test
+  void valuesOfBaggageThatAreLongerThanANameMayBeAreLeftOut() {
+    String name = "n".repeat(253);
+    String cluster = "k8s.cluster.name=" + name;
+    String text = cluster + ",service.name=s" + name + ",k8s.pod.name=" + name + "p";
+    assertEquals(cluster, Baggage.parse(text).orElseThrow().toString());
+  }
+
   @Test
   void baggageNeedsATypeForItsWorkload() {
     assertThrows(

@@ -171,6 +171,25 @@ class FloodTest {
     }
   }
 
+  /** Go's HTTP/2 gives credit back for each read of its application, from 4 KiB on. */
+  @Test
+  void creditInSmallPiecesForLargeFramesIsNoFlood() {
+    try (ServerScript script = ServerScript.started()) {
+      script.send(Frames.settings(5, 1 << 20));
+      RecordingListener listener = script.open(1);
+      int piece = 4 << 10;
+      int pieces = 15;
+      for (int i = 0; i < 2_000; i++) {
+        listener.tunnel().write(Unpooled.wrappedBuffer(new byte[pieces * piece]));
+        script.expect("DATA 1 " + pieces * piece);
+        for (int read = 0; read < pieces; read++) {
+          script.send(Frames.windowUpdate(1, piece), Frames.windowUpdate(0, piece));
+        }
+        script.expectAlive();
+      }
+    }
+  }
+
   @Test
   void busyPeersAreNotFloods() {
     try (ServerScript script = ServerScript.started()) {

@@ -9,6 +9,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.buffer.UnpooledByteBufAllocator;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelOutboundHandlerAdapter;
+import io.netty.channel.WriteBufferWaterMark;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -384,6 +387,48 @@ class FlowControlTest {
       script.expect("DATA 1 30000");
       assertEquals(0, others.getLong(0));
       others.release();
+    }
+  }
+
+  /** The socket fails at the next flush, and its channel closes within it, as Netty's do. */
+  private static void loseAtFlush(ServerScript script) {
+    script.channel.config().setWriteBufferWaterMark(new WriteBufferWaterMark(1, 1024));
+    script
+        .channel
+        .pipeline()
+        .addFirst(
+            new ChannelOutboundHandlerAdapter() {
+              @Override
+              public void flush(ChannelHandlerContext ctx) {
+                ctx.close();
+              }
+            });
+  }
+
+  @Test
+  void aPayloadInTheMiddleOfWhichTheConnectionIsLostIsReleased() {
+    try (ServerScript script = ServerScript.started()) {
+      RecordingListener listener = script.open(1);
+      loseAtFlush(script);
+      ByteBuf payload = Unpooled.wrappedBuffer(new byte[60_000]);
+      listener.tunnel().write(payload);
+      assertFalse(script.channel.isOpen());
+      assertTrue(listener.isOver());
+      assertEquals(0, payload.refCnt());
+    }
+  }
+
+  @Test
+  void soIsOneThatHadWaitedForItsTurn() {
+    try (ServerScript script = ServerScript.started()) {
+      RecordingListener listener = script.open(1);
+      script.writable(false);
+      ByteBuf payload = Unpooled.wrappedBuffer(new byte[60_000]);
+      listener.tunnel().write(payload);
+      loseAtFlush(script);
+      script.writable(true);
+      assertFalse(script.channel.isOpen());
+      assertEquals(0, payload.refCnt());
     }
   }
 

@@ -21,6 +21,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Tunnels within tunnels through a gateway that passes bytes on, real sockets and real TLS. */
@@ -128,11 +129,14 @@ class NestedTunnelsTest {
     mesh.await("outer tunnels are gone", () -> pool.tunnels() == 0);
   }
 
-  @Test
-  void manyMegabytesGoBothWaysAndEndInOrder() {
+  @ParameterizedTest
+  @EnumSource(TlsSettings.Provider.class)
+  void manyMegabytesGoBothWaysAndEndInOrder(TlsSettings.Provider provider) {
     long seed = System.nanoTime();
     System.out.println("seed " + seed);
     Random random = new Random(seed);
+    TlsSettings settings = new TlsSettings(provider, false, false);
+    pool = mesh.pool(mesh.clientTls(pki.workload(Loopback.CLIENT), settings), ONE_EACH);
     Opened opened = open(peer(Loopback.SERVER));
     byte[] sent = new byte[24 << 20];
     random.nextBytes(sent);

@@ -61,6 +61,36 @@ class ServerProtocolTest {
     }
   }
 
+  /** It is kept as long as the tunnel, of which a peer may have thousands. */
+  @Test
+  void fieldsThatAreFarTooLongAreNotKept() {
+    try (ServerScript script = ServerScript.started()) {
+      String item = "a".repeat(1_000) + "=b,";
+      script.sendHeaders(
+          1,
+          Frames.connectHeaders()
+              .set("baggage", item.repeat(8))
+              .set("forwarded", "f".repeat(1_024))
+              .set("x-istio-source", "waypoint"),
+          false);
+      ConnectRequest large = script.connects.getLast().request();
+      assertEquals(item.repeat(8), large.baggage());
+      assertEquals("f".repeat(1_024), large.forwarded());
+      script.sendHeaders(
+          3,
+          Frames.connectHeaders()
+              .set("baggage", item.repeat(9))
+              .set("forwarded", "f".repeat(1_025))
+              .set("traceparent", "t".repeat(1_025))
+              .set("x-forwarded-network", "n".repeat(1_025))
+              .set("x-istio-source", "w".repeat(1_025)),
+          false);
+      assertEquals(
+          new ConnectRequest("10.0.0.1:80", null, null, null, null),
+          script.connects.getLast().request());
+    }
+  }
+
   @Test
   void everyBaggageLineCounts() {
     try (ServerScript script = ServerScript.started()) {
@@ -377,6 +407,23 @@ class ServerProtocolTest {
       script.send(Frames.data(1, 0, true));
       script.expect("DATA 1 5", "DATA 1 0 END_STREAM");
       script.channel.runPendingTasks();
+      assertFalse(script.channel.isOpen());
+      assertEquals("gone", script.events.getLast());
+    }
+  }
+
+  @Test
+  void aPeerThatLeavesTheDrainsPingUnansweredKeepsNoConnection() {
+    try (ServerScript script = ServerScript.started()) {
+      script.connection.drain();
+      assertEquals(2, script.received().size());
+      script.after(Duration.ofSeconds(10));
+      script.expect("PING 1");
+      script.send(Frames.ping(1, true)); // it lives
+      script.after(Duration.ofSeconds(9));
+      script.expectAlive();
+      script.after(Duration.ofSeconds(1));
+      script.expect("GOAWAY 0 NO_ERROR");
       assertFalse(script.channel.isOpen());
       assertEquals("gone", script.events.getLast());
     }

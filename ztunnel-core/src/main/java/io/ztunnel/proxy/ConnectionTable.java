@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Every connection that one workload's proxy carries, so that a drain, a policy change or a dump
@@ -16,14 +17,24 @@ final class ConnectionTable {
   private final Set<LiveConnection> live = ConcurrentHashMap.newKeySet();
   private final Drains drains;
 
+  /**
+   * Why all are cut; set before they are told, so that one that comes at the same time hears it.
+   */
+  private volatile @Nullable ConnectionFailure cutBy;
+
   ConnectionTable(Drains drains) {
     this.drains = drains;
   }
 
   /** Registers a connection; before its policies are asked, so that no change of them is missed. */
   void add(LiveConnection connection) {
-    if (live.add(connection)) {
-      drains.onOpened();
+    if (!live.add(connection)) {
+      return;
+    }
+    drains.onOpened();
+    @Nullable ConnectionFailure cause = cutBy;
+    if (cause != null) {
+      connection.cut(cause);
     }
   }
 
@@ -47,7 +58,9 @@ final class ConnectionTable {
     return summaries;
   }
 
+  /** Ends all there are, and any that was accepted before and is registered only now. */
   void cutAll(ConnectionFailure cause) {
+    cutBy = cause;
     live.forEach(connection -> connection.cut(cause));
   }
 

@@ -89,7 +89,9 @@ final class InboundSession implements ConnectHandler {
             proxy.settings().hbone(),
             session,
             proxy.context().hboneObserver());
-    if (!proxy.isAccepting()) {
+    if (proxy.isClosed()) {
+      session.close(); // the proxy was, before it knew of the session
+    } else if (!proxy.isAccepting()) {
       session.connection.drain(); // it was accepted in the moment when the listener closed
     }
   }

@@ -70,9 +70,18 @@ public final class WorkloadProxies implements ZdsHandler {
   private sealed interface Pod {
     record Running(PodInfo info, NetworkNamespace namespace, WorkloadProxy proxy) implements Pod {}
 
-    /** The attempt tells one try from the next, so that a late result finds that it is late. */
-    record Pending(PodInfo info, NetworkNamespace namespace, String reason, long attempt)
-        implements Pod {}
+    /**
+     * No proxy yet: one is being started, or could not be.
+     *
+     * @param failure why it could not; null: it is being started
+     * @param attempt tells one try from the next, so that a late result finds that it is late
+     */
+    record Pending(PodInfo info, NetworkNamespace namespace, @Nullable String failure, long attempt)
+        implements Pod {
+      String reason() {
+        return failure == null ? "starting" : failure;
+      }
+    }
   }
 
   private final EventExecutor control;
@@ -144,8 +153,8 @@ public final class WorkloadProxies implements ZdsHandler {
                 switch (pod) {
                   case Pod.Running(PodInfo info, NetworkNamespace _, WorkloadProxy proxy) ->
                       new PodState.Up(info, proxy.connections());
-                  case Pod.Pending(PodInfo info, NetworkNamespace _, String reason, long _) ->
-                      new PodState.Pending(info, reason);
+                  case Pod.Pending pending ->
+                      new PodState.Pending(pending.info(), pending.reason());
                 }));
     return states;
   }
@@ -154,8 +163,9 @@ public final class WorkloadProxies implements ZdsHandler {
   public SortedMap<String, String> pending() {
     SortedMap<String, String> pending = new TreeMap<>();
     for (Pod pod : pods.values()) {
-      if (pod instanceof Pod.Pending(PodInfo info, NetworkNamespace _, String reason, long _)) {
-        pending.put(info.namespace() + "/" + info.name(), reason);
+      if (pod instanceof Pod.Pending waiting) {
+        PodInfo info = waiting.info();
+        pending.put(info.namespace() + "/" + info.name(), waiting.reason());
       }
     }
     return pending;
@@ -220,7 +230,7 @@ public final class WorkloadProxies implements ZdsHandler {
   }
 
   private void start(String uid, PodInfo pod, NetworkNamespace namespace, Promise<ZdsReply> reply) {
-    Pod.Pending starting = new Pod.Pending(pod, namespace, "starting", ++attempts);
+    Pod.Pending starting = new Pod.Pending(pod, namespace, null, ++attempts);
     pods.put(uid, starting);
     WorkloadProxy proxy = factory.create(uid, pod, namespace);
     proxy
@@ -278,7 +288,7 @@ public final class WorkloadProxies implements ZdsHandler {
     List<String> waiting = new ArrayList<>();
     pods.forEach(
         (uid, pod) -> {
-          if (pod instanceof Pod.Pending) {
+          if (pod instanceof Pod.Pending pending && pending.failure() != null) {
             waiting.add(uid);
           }
         });

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.netty.util.concurrent.DefaultEventExecutor;
 import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.Future;
+import io.netty.util.concurrent.Promise;
 import io.ztunnel.Await;
 import io.ztunnel.redirection.NetworkNamespace;
 import io.ztunnel.redirection.PodInfo;
@@ -36,6 +37,7 @@ class WorkloadProxiesTest {
   private final EventExecutor control = new DefaultEventExecutor();
   private final List<FakeProxy> proxies = new CopyOnWriteArrayList<>();
   private final Map<String, String> failing = new ConcurrentHashMap<>();
+  private final Map<String, Promise<Void>> slow = new ConcurrentHashMap<>();
   private final List<String> events = new CopyOnWriteArrayList<>();
   private final List<NetworkNamespace> namespaces = new ArrayList<>();
   private WorkloadProxies workloads =
@@ -62,7 +64,7 @@ class WorkloadProxiesTest {
         return control.newFailedFuture(new IOException(failing.get(uid)));
       }
       state = "running";
-      return control.newSucceededFuture(null);
+      return slow.getOrDefault(uid, control.<Void>newPromise().setSuccess(null));
     }
 
     @Override
@@ -202,8 +204,25 @@ class WorkloadProxiesTest {
     failing.put("a", "address in use");
     add("a", "ns-a");
     failing.clear();
-    Await.until("tried again", () -> workloads.states().get("a") instanceof PodState.Up);
+    awaitUp("a");
     assertEquals(List.of("a new", "a running"), seen());
+  }
+
+  @Test
+  void aPodThatIsStartingIsNotStartedOnceMoreWhenAnotherIsTriedAgain() throws Exception {
+    failing.put("a", "address in use");
+    add("a", "ns-a");
+    failing.clear();
+    slow.put("b", control.newPromise());
+    assertInstanceOf(ZdsReply.ProxyFailed.class, add("b", "ns-b"), "not yet");
+    awaitUp("a");
+    slow.get("b").setSuccess(null);
+    awaitUp("b");
+    assertEquals(List.of("a new", "b running", "a running"), seen());
+  }
+
+  private void awaitUp(String uid) throws InterruptedException {
+    Await.until(uid + " is up", () -> workloads.states().get(uid) instanceof PodState.Up);
   }
 
   @Test
