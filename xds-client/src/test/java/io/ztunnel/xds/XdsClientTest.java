@@ -366,6 +366,26 @@ class XdsClientTest {
   }
 
   @Test
+  void aResourceWhosePayloadIsBrokenIsRejectedAloneAndByName() throws Exception {
+    FakeControlPlane control = serve();
+    connect();
+    awaitWarm();
+    byte[] typeOfSixteenMebibytes = {0x0a, (byte) 0x80, (byte) 0x80, (byte) 0x80, 0x08};
+    byte[] broken =
+        joined(
+            new byte[] {0x12, 10, 0x12, (byte) typeOfSixteenMebibytes.length},
+            typeOfSixteenMebibytes,
+            new byte[] {0x1a, 1, 'x'});
+    byte[] rest =
+        FakeControlPlane.response(ADDRESS, "n", List.of(entry("a", "1")), List.of(), false);
+    control.sendRaw(joined(broken, rest));
+    String told = control.awaitAnswer(1, ADDRESS, true).getErrorDetail().getMessage();
+    assertTrue(told.startsWith("x: decode error: "), told);
+    awaitHeld(Map.of("a", "1"));
+    assertEquals(List.of(), observer.ends);
+  }
+
+  @Test
   void whatIsOfAForeignTypeIsReadAsWhatTheResponseIsOfWhereverItStands() throws Exception {
     FakeControlPlane control = serve();
     connect();
