@@ -284,8 +284,6 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
     untyped.clear();
     passedOver = 0;
     if (current == null) {
-      observer.onResponse(
-          number, summary.typeUrl(), summary.resources(), summary.removed().size(), 0);
       observer.onUnknownType(number, summary.typeUrl());
       answer(summary, List.of());
       return;

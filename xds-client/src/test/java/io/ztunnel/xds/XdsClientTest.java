@@ -304,6 +304,7 @@ class XdsClientTest {
     control.awaitAnswer(1, "type.googleapis.com/some.Other", false);
     // The server takes the acknowledgement for a subscription, and may answer it.
     assertEquals(Set.of("type.googleapis.com/some.Other"), Set.copyOf(observer.unknownTypes));
+    assertEquals(Set.of(ADDRESS, AUTHORIZATION), Set.copyOf(observer.types), "told of one way");
     control.put(ADDRESS, entry("a", "1"));
     awaitHeld(Map.of("a", "1"));
   }
