@@ -153,7 +153,8 @@ final class Demands {
   }
 
   /**
-   * Takes out the answered keys that were not used for the longest time, until so many are left.
+   * Takes out the keys that nobody waits for and that were not used for the longest time, until so
+   * many are left.
    */
   List<Demand> evict(int keep) {
     if (demands.size() <= keep) {
@@ -161,14 +162,14 @@ final class Demands {
     }
     // The times are read once: they may change while sorting.
     long now = nanoTime.getAsLong();
-    List<Aged> answered = new ArrayList<>();
+    List<Aged> idle = new ArrayList<>();
     for (Demand demand : demands.values()) {
-      if (demand.answered) {
-        answered.add(new Aged(demand, now - demand.usedNanos));
+      if (demand.waiters.isEmpty()) {
+        idle.add(new Aged(demand, now - demand.usedNanos));
       }
     }
     List<Demand> oldest =
-        answered.stream()
+        idle.stream()
             .sorted(Comparator.comparingLong(Aged::unusedNanos).reversed())
             .limit(demands.size() - keep)
             .map(Aged::demand)

@@ -198,4 +198,20 @@ class OnDemandTest {
     assertEquals(DemandOutcome.ANSWERED, demand("net/2.2.1"), "it can be asked for again");
     Await.until("it is back", () -> addresses.held.containsKey("w1"), () -> addresses.held);
   }
+
+  @Test
+  void keysThatAreNeverAnsweredAreBoundedToo() throws InterruptedException {
+    client.close();
+    client = client(Duration.ofMillis(20));
+    client.start();
+    control.awaitFirst(2, ADDRESS);
+    control.silent(true);
+    for (int i = 0; i < 2 * MAX_DEMANDED; i++) {
+      assertEquals(DemandOutcome.TIMED_OUT, demand("net/10.1.0." + i));
+    }
+    control.endStreams(Status.UNAVAILABLE);
+    Map<String, String> asked = control.awaitFirst(3, ADDRESS).getInitialResourceVersionsMap();
+    assertTrue(asked.size() <= MAX_DEMANDED, () -> "still asked for: " + asked.keySet());
+    assertTrue(asked.containsKey("net/10.1.0." + (2 * MAX_DEMANDED - 1)), "the last one is");
+  }
 }
