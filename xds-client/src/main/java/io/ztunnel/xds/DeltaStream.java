@@ -46,6 +46,9 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
 
     XdsNode node();
 
+    /** A response is in effect, and no other is on its way. */
+    void onInEffect(TypeState type);
+
     /** A response without a rejection was acknowledged. */
     void onAcknowledged(TypeState type);
 
@@ -144,6 +147,11 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
    */
   CompletionStage<?> inEffect() {
     return inEffect;
+  }
+
+  /** Whether a response is on its way: there are changes that are not visible yet. */
+  boolean isTaking() {
+    return taking != null;
   }
 
   /** Sends a request, if the stream has not ended. */
@@ -356,7 +364,8 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
       }
       sweep();
       inEffect =
-          batch.apply().whenCompleteAsync((_, failure) -> onApplied(summary, failure), thread);
+          type.apply(batch, thread)
+              .whenCompleteAsync((_, failure) -> onApplied(summary, failure), thread);
     }
 
     /** What was held before under this name stays. */
@@ -405,6 +414,7 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
       }
       applying = false;
       taking = null;
+      owner.onInEffect(type);
       read();
     }
   }

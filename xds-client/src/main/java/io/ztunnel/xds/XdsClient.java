@@ -178,10 +178,13 @@ public final class XdsClient implements AutoCloseable {
     }
   }
 
-  /** Lets go of what was not used for the longest time, a tenth at once. */
+  /**
+   * Lets go of what was not used for the longest time, a tenth at once. Not while a response is on
+   * its way, which may bring again what would be let go.
+   */
   private void evict(TypeState type) {
     int limit = settings.maxDemanded();
-    if (type.demands().size() <= limit) {
+    if (type.demands().size() <= limit || (stream != null && stream.isTaking())) {
       return;
     }
     Set<String> names = new LinkedHashSet<>();
@@ -197,14 +200,16 @@ public final class XdsClient implements AutoCloseable {
         }
       }
     }
+    if (names.isEmpty()) {
+      return; // somebody waits for each of them
+    }
     ResourceBatch batch = type.watcher().begin(streams);
     for (String resource : resources) {
       batch.remove(resource);
       type.held().remove(resource);
     }
     var _ =
-        batch
-            .apply()
+        type.apply(batch, this::execute)
             .whenCompleteAsync(
                 (_, failure) -> {
                   if (failure != null) {
@@ -212,7 +217,7 @@ public final class XdsClient implements AutoCloseable {
                   }
                 },
                 this::execute);
-    if (stream != null && !names.isEmpty()) {
+    if (stream != null) {
       stream.send(type.unsubscribe(names));
     }
   }
@@ -331,6 +336,11 @@ public final class XdsClient implements AutoCloseable {
     @Override
     public XdsNode node() {
       return settings.node();
+    }
+
+    @Override
+    public void onInEffect(TypeState type) {
+      evict(type);
     }
 
     @Override

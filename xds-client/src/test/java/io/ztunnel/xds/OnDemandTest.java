@@ -214,4 +214,56 @@ class OnDemandTest {
     assertTrue(asked.size() <= MAX_DEMANDED, () -> "still asked for: " + asked.keySet());
     assertTrue(asked.containsKey("net/10.1.0." + (2 * MAX_DEMANDED - 1)), "the last one is");
   }
+
+  @Test
+  void whatAResponseOnItsWayBringsAgainIsLetGoBehindIt() throws InterruptedException {
+    for (int i = 0; i < MAX_DEMANDED; i++) {
+      control.put(ADDRESS, workload("w" + i, "2.2." + i));
+      demand("net/2.2." + i);
+    }
+    BlockingQueue<Runnable> changes = new ArrayBlockingQueue<>(10);
+    addresses.applying = changes::add;
+    control.put(ADDRESS, workload("w0", "2.2.0").version("2"));
+    Await.until("the response is read", () -> changes.size() == 1, changes::size);
+
+    client.demand(ADDRESS, "net/3.3.0", _ -> {}); // one too many: w0 is to go
+    client.demand(ADDRESS, "net/3.3.1", _ -> {});
+    control.await(
+        "the last demand",
+        one -> one.request().getResourceNamesSubscribeList().contains("net/3.3.1"));
+    assertEquals(1, changes.size(), "one change at a time");
+
+    addresses.applying = Runnable::run;
+    changes.remove().run();
+    Await.until("w0 is gone", () -> !addresses.held.containsKey("w0"), () -> addresses.held);
+    control
+        .await("unsubscribe", one -> one.request().getResourceNamesUnsubscribeList().contains("w0"))
+        .request();
+  }
+
+  @Test
+  void aResponseIsPutIntoEffectBehindWhatIsBeingLetGo() throws InterruptedException {
+    for (int i = 0; i <= MAX_DEMANDED; i++) {
+      control.put(ADDRESS, workload("w" + i, "2.2." + i));
+    }
+    for (int i = 0; i < MAX_DEMANDED; i++) {
+      demand("net/2.2." + i);
+    }
+    BlockingQueue<Runnable> changes = new ArrayBlockingQueue<>(10);
+    addresses.applying = changes::add;
+    BlockingQueue<DemandOutcome> outcome = new ArrayBlockingQueue<>(1);
+    int responses = observer.types.size();
+    client.demand(ADDRESS, "net/2.2." + MAX_DEMANDED, outcome::add);
+    Await.until("the first are let go", () -> changes.size() == 1, changes::size);
+    control.await(
+        "unsubscribe", one -> one.request().getResourceNamesUnsubscribeList().contains("w0"));
+    client.demand(ADDRESS, "net/2.2.0", _ -> {}); // again
+    Await.until("an answer", () -> observer.types.size() > responses, () -> observer.types);
+    assertEquals(1, changes.size(), "one change at a time");
+
+    addresses.applying = Runnable::run;
+    changes.remove().run();
+    assertEquals(DemandOutcome.ANSWERED, outcome.poll(30, TimeUnit.SECONDS));
+    Await.until("w0 is back", () -> addresses.held.containsKey("w0"), () -> addresses.held);
+  }
 }
