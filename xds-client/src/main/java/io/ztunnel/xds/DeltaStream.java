@@ -46,7 +46,7 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
 
     XdsNode node();
 
-    /** A response is in effect, and no other is on its way. */
+    /** A response is in effect, and no other of its type is on its way. */
     void onInEffect(TypeState type);
 
     /** A response without a rejection was acknowledged. */
@@ -149,9 +149,9 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
     return inEffect;
   }
 
-  /** Whether a response is on its way: there are changes that are not visible yet. */
-  boolean isTaking() {
-    return taking != null;
+  /** Whether a response of a type is on its way: there are changes that are not visible yet. */
+  boolean isTaking(TypeState type) {
+    return taking != null && taking.type.equals(type);
   }
 
   /** Sends a request, if the stream has not ended. */
@@ -360,6 +360,7 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
           number, type.typeUrl(), summary.resources(), summary.removed().size(), payloadBytes);
       for (String name : summary.removed()) {
         remove(name);
+        type.demands().lost(name);
         note(type.demands().answered(name, null));
       }
       sweep();

@@ -170,21 +170,34 @@ public final class XdsClient implements AutoCloseable {
             },
             settings.demandTimeout().toNanos(),
             TimeUnit.NANOSECONDS);
-    if (type.demands().await(key, waiter)) {
-      if (stream != null) {
-        type.subscribe(List.of(key)).forEach(stream::send);
+    switch (type.demands().await(key, waiter)) {
+      case NONE -> {}
+      case FIRST -> {
+        subscribe(type, key);
+        evict(type);
       }
-      evict(type);
+      case AGAIN -> {
+        if (stream != null) {
+          stream.send(type.unsubscribe(List.of(key)));
+        }
+        subscribe(type, key);
+      }
+    }
+  }
+
+  private void subscribe(TypeState type, String key) {
+    if (stream != null) {
+      type.subscribe(List.of(key)).forEach(stream::send);
     }
   }
 
   /**
-   * Lets go of what was not used for the longest time, a tenth at once. Not while a response is on
-   * its way, which may bring again what would be let go.
+   * Lets go of what was not used for the longest time, a tenth at once. Not while a response of the
+   * type is on its way, which may bring again what would be let go.
    */
   private void evict(TypeState type) {
     int limit = settings.maxDemanded();
-    if (type.demands().size() <= limit || (stream != null && stream.isTaking())) {
+    if (type.demands().size() <= limit || (stream != null && stream.isTaking(type))) {
       return;
     }
     Set<String> names = new LinkedHashSet<>();
