@@ -1,10 +1,9 @@
 package io.ztunnel.metrics;
 
 import io.ztunnel.metrics.MetricFamily.Section;
+import java.time.Duration;
 import java.util.List;
-import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
-import org.jspecify.annotations.Nullable;
+import java.util.function.LongSupplier;
 
 /** {@code istio_dns_*}: the questions that pods asked. Any thread records. */
 public final class DnsMetrics {
@@ -27,16 +26,26 @@ public final class DnsMetrics {
     private Labels unnamed() {
       return new Labels(queryType, protocol, "", "");
     }
+
+    private LabelSet set() {
+      return new LabelSet(
+          names(), List.of(queryType, protocol, canonicalService, canonicalRevision));
+    }
   }
 
   private final FamilySeries requests;
   private final FamilySeries upstreamRequests;
   private final FamilySeries upstreamFailures;
   private final FamilySeries upstreamSeconds;
-  private final Map<Labels, LabelSet> known = new ConcurrentHashMap<>();
+  private final RecentLabels<Labels> recent;
 
-  /** Declares the families; once per registry. */
-  public DnsMetrics(MeshRegistry registry) {
+  /**
+   * Declares the families; once per registry.
+   *
+   * @param idle how long series stay after their last use; zero: as long as there is room
+   * @param nanoTime a clock as {@code System.nanoTime}
+   */
+  public DnsMetrics(MeshRegistry registry, Duration idle, LongSupplier nanoTime) {
     requests = counter(registry, "requests", "Total number of DNS requests (unstable).");
     upstreamRequests =
         counter(
@@ -57,6 +66,14 @@ public final class DnsMetrics {
                 "How long DNS requests forwarded to upstream took (unstable).",
                 "seconds",
                 names()));
+    recent =
+        new RecentLabels<>(
+            registry,
+            new SeriesBounds(MAX_LABEL_SETS, idle),
+            nanoTime,
+            Labels::set,
+            Labels::unnamed,
+            List.of(requests, upstreamRequests, upstreamFailures, upstreamSeconds));
   }
 
   private static List<String> names() {
@@ -73,37 +90,23 @@ public final class DnsMetrics {
             Section.ISTIO, "istio_dns_" + name, help, names().toArray(String[]::new)));
   }
 
-  private LabelSet labels(Labels labels) {
-    @Nullable LabelSet set = known.get(labels);
-    if (set != null) {
-      return set;
-    }
-    Labels named = known.size() < MAX_LABEL_SETS ? labels : labels.unnamed();
-    return known.computeIfAbsent(
-        named,
-        l ->
-            new LabelSet(
-                names(),
-                List.of(l.queryType, l.protocol, l.canonicalService, l.canonicalRevision)));
-  }
-
   /** A question came. */
   public void request(Labels labels) {
-    requests.counter(labels(labels)).increment();
+    recent.count(labels, set -> requests.counter(set).increment());
   }
 
   /** A question was forwarded. */
   public void upstreamRequest(Labels labels) {
-    upstreamRequests.counter(labels(labels)).increment();
+    recent.count(labels, set -> upstreamRequests.counter(set).increment());
   }
 
   /** A forwarded question came to an end. */
   public void upstreamDuration(Labels labels, double seconds) {
-    upstreamSeconds.histogram(labels(labels), BUCKETS).record(seconds);
+    recent.count(labels, set -> upstreamSeconds.histogram(set, BUCKETS).record(seconds));
   }
 
   /** A forwarded question got no answer. */
   public void upstreamFailure(Labels labels) {
-    upstreamFailures.counter(labels(labels)).increment();
+    recent.count(labels, set -> upstreamFailures.counter(set).increment());
   }
 }

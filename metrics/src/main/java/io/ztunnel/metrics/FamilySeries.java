@@ -112,6 +112,7 @@ final class FamilySeries {
    * {@link #purge} follows after one or more of these.
    */
   void remove(LabelSet labels) {
+    histograms.remove(labels);
     Series gone = series.remove(labels);
     if (gone != null) {
       gone.removed = true;

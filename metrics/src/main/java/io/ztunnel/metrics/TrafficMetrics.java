@@ -21,12 +21,25 @@ public final class TrafficMetrics {
   /** Lookups beyond so many sources and host names are counted without names. */
   private static final int MAX_HOSTNAMES = 5_000;
 
+  /** Who had which host name looked up. Immutable. */
+  private record Lookup(TrafficLabels.Peer source, String hostname) {
+    static final Lookup UNNAMED = new Lookup(TrafficLabels.Peer.UNKNOWN, "");
+
+    List<String> values() {
+      List<String> values = new ArrayList<>();
+      source.addTo(values);
+      values.add(hostname);
+      return values;
+    }
+  }
+
   final FamilySeries opened;
   final FamilySeries closed;
   final FamilySeries failed;
   final FamilySeries received;
   final FamilySeries sent;
   private final FamilySeries onDemandDns;
+  private final RecentLabels<Lookup> lookups;
   private final FamilySeries failures;
   private final FamilySeries refused;
   private final SeriesBounds bounds;
@@ -96,6 +109,14 @@ public final class TrafficMetrics {
                 "source_version",
                 "source_cluster",
                 "hostname"));
+    lookups =
+        new RecentLabels<>(
+            registry,
+            new SeriesBounds(MAX_HOSTNAMES, bounds.idle()),
+            nanoTime,
+            lookup -> new LabelSet(onDemandDns.family().labels(), lookup.values()),
+            _ -> Lookup.UNNAMED,
+            List.of(onDemandDns));
     failures =
         registry.declare(
             MetricFamily.counter(
@@ -231,11 +252,7 @@ public final class TrafficMetrics {
 
   /** A workload that is known only by its host name was looked up for this source. */
   public void onDemandDns(TrafficLabels.Peer source, String hostname) {
-    var values = new ArrayList<String>();
-    boolean named = onDemandDns.size() < MAX_HOSTNAMES;
-    (named ? source : TrafficLabels.Peer.UNKNOWN).addTo(values);
-    values.add(named ? hostname : "");
-    onDemandDns.counter(new LabelSet(onDemandDns.family().labels(), values)).increment();
+    lookups.count(new Lookup(source, hostname), set -> onDemandDns.counter(set).increment());
   }
 
   /**

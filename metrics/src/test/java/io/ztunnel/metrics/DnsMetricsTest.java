@@ -1,7 +1,10 @@
 package io.ztunnel.metrics;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.time.Duration;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
 
 class DnsMetricsTest {
@@ -9,8 +12,9 @@ class DnsMetricsTest {
   private static final String PRINTED =
       "request_query_type=\"a\",request_protocol=\"udp\",source_canonical_service=\"till\",source_canonical_revision=\"v\\\"1\"";
 
+  private final AtomicLong now = new AtomicLong();
   private final MeshRegistry registry = new MeshRegistry();
-  private final DnsMetrics metrics = new DnsMetrics(registry);
+  private final DnsMetrics metrics = new DnsMetrics(registry, Duration.ofHours(1), now::get);
 
   private String page() throws Exception {
     StringBuilder page = new StringBuilder();
@@ -67,5 +71,36 @@ class DnsMetricsTest {
       metrics.request(new DnsMetrics.Labels("a", "udp", "s" + i, "v1"));
     }
     assertEquals(5_001, page().lines().filter(line -> line.contains("_total{")).count());
+  }
+
+  @Test
+  void whatNobodyHasAskedForInAWhileGoesAndComesBackFromZero() throws Exception {
+    metrics.request(LABELS);
+    metrics.upstreamRequest(LABELS);
+    metrics.upstreamFailure(LABELS);
+    metrics.upstreamDuration(LABELS, 0.5);
+    now.addAndGet(Duration.ofMinutes(59).toNanos());
+    metrics.request(new DnsMetrics.Labels("a", "udp", "shop", "v1"));
+    assertTrue(page().contains("till"), "used within the hour");
+
+    now.addAndGet(Duration.ofMinutes(1).toNanos());
+    assertEquals(
+        1,
+        page().lines().filter(line -> line.startsWith("istio_dns")).count(),
+        "one counter of the other service");
+    metrics.request(LABELS);
+    metrics.request(LABELS);
+    assertTrue(page().contains("istio_dns_requests_total{" + PRINTED + "} 2\n"), page());
+  }
+
+  @Test
+  void whatHasGoneMakesRoomForOthers() throws Exception {
+    for (int i = 0; i < 6_000; i++) {
+      metrics.request(new DnsMetrics.Labels("a", "udp", "s" + i, "v1"));
+    }
+    now.addAndGet(Duration.ofHours(1).toNanos());
+    assertEquals("# EOF\n", page());
+    metrics.request(LABELS);
+    assertTrue(page().contains("till"), "named again");
   }
 }

@@ -309,6 +309,38 @@ class TrafficMetricsTest {
             .value("istio_on_demand_dns_total", Map.of("hostname", "payments.example.com")));
   }
 
+  private double lookups(String hostname) throws Exception {
+    return Scrape.of(registry).value("istio_on_demand_dns_total", Map.of("hostname", hostname));
+  }
+
+  @Test
+  void hostnamesThatAreKnownKeepTheirNameWhenThereIsNoRoomForMore() throws Exception {
+    var traffic = traffic(SeriesBounds.DEFAULT);
+    Peer client = echo(Reporter.SOURCE, "client").source();
+    for (int i = 0; i < 5_001; i++) {
+      traffic.onDemandDns(client, "host-" + i);
+    }
+    traffic.onDemandDns(client, "host-0");
+    assertEquals(2, lookups("host-0"));
+    assertEquals(1, lookups("unknown"));
+  }
+
+  @Test
+  void hostnamesThatNobodyLooksUpAnyMoreGo() throws Exception {
+    var traffic = traffic(new SeriesBounds(10, Duration.ofMinutes(10)));
+    Peer client = echo(Reporter.SOURCE, "client").source();
+    traffic.onDemandDns(client, "old");
+    nanos.addAndGet(Duration.ofMinutes(9).toNanos());
+    traffic.onDemandDns(client, "new");
+    assertEquals(1, lookups("old"));
+    nanos.addAndGet(Duration.ofMinutes(1).toNanos());
+    assertEquals(
+        List.of("new"),
+        Scrape.of(registry).family("istio_on_demand_dns").samples().stream()
+            .map(sample -> sample.labels().get("hostname"))
+            .toList());
+  }
+
   @Test
   void concurrentRecordingLosesNothing() throws Exception {
     var traffic = traffic(SeriesBounds.DEFAULT);
@@ -419,7 +451,7 @@ class TrafficMetricsTest {
     traffic.onDemandDns(Peer.UNKNOWN, "h");
     traffic.connectionFailed(Reporter.SOURCE, "connect_refused");
     traffic.series(echo(Reporter.SOURCE, "one too many"));
-    DnsMetrics dns = new DnsMetrics(registry);
+    DnsMetrics dns = new DnsMetrics(registry, Duration.ofHours(1), nanos::get);
     DnsMetrics.Labels labels = new DnsMetrics.Labels("a", "udp", "till", "v1");
     dns.request(labels);
     dns.upstreamRequest(labels);

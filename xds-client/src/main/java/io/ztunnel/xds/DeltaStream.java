@@ -46,6 +46,9 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
 
     XdsNode node();
 
+    /** A response is in effect, and no other of its type is on its way. */
+    void onInEffect(TypeState type);
+
     /** A response without a rejection was acknowledged. */
     void onAcknowledged(TypeState type);
 
@@ -144,6 +147,11 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
    */
   CompletionStage<?> inEffect() {
     return inEffect;
+  }
+
+  /** Whether a response of a type is on its way: there are changes that are not visible yet. */
+  boolean isTaking(TypeState type) {
+    return taking != null && taking.type.equals(type);
   }
 
   /** Sends a request, if the stream has not ended. */
@@ -284,8 +292,6 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
     untyped.clear();
     passedOver = 0;
     if (current == null) {
-      observer.onResponse(
-          number, summary.typeUrl(), summary.resources(), summary.removed().size(), 0);
       observer.onUnknownType(number, summary.typeUrl());
       answer(summary, List.of());
       return;
@@ -354,11 +360,13 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
           number, type.typeUrl(), summary.resources(), summary.removed().size(), payloadBytes);
       for (String name : summary.removed()) {
         remove(name);
+        type.demands().lost(name);
         note(type.demands().answered(name, null));
       }
       sweep();
       inEffect =
-          batch.apply().whenCompleteAsync((_, failure) -> onApplied(summary, failure), thread);
+          type.apply(batch, thread)
+              .whenCompleteAsync((_, failure) -> onApplied(summary, failure), thread);
     }
 
     /** What was held before under this name stays. */
@@ -407,6 +415,7 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
       }
       applying = false;
       taking = null;
+      owner.onInEffect(type);
       read();
     }
   }

@@ -4,9 +4,12 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -16,9 +19,23 @@ import org.jspecify.annotations.Nullable;
  * but for {@link #touchAnswered}; outlives streams.
  *
  * <p>A key is answered by a resource of this name or with this alias, or by its removal. It stays
- * subscribed after that, so that there is no need to ask again.
+ * subscribed after that. Still it is asked for again when the resource is gone, or when there was
+ * none a while ago: istiod tells of what comes into being by its name only, and an address is none.
  */
 final class Demands {
+  /** How long it is believed that there is no resource of a key. */
+  static final long ABSENCE_NANOS = TimeUnit.SECONDS.toNanos(10);
+
+  /** What whoever waits for a key has to do for it. */
+  enum Asking {
+    /** It must be subscribed. */
+    FIRST,
+    /** It must be subscribed again; the control plane answers that only if it is not any more. */
+    AGAIN,
+    /** Nothing: it is known, or asked for already. */
+    NONE
+  }
+
   /** One key. The waiters are confined; the rest is written there and read by any thread. */
   static final class Demand {
     private final String key;
@@ -27,7 +44,15 @@ final class Demands {
     /** The name of the resource that answered; null: there is none. Confined. */
     private @Nullable String resource;
 
+    /** Whether an answer is to come. Confined. */
+    private boolean asked;
+
     private volatile boolean answered;
+
+    /** Whether the answer was a resource, and not that there is none. */
+    private volatile boolean present;
+
+    private volatile long answeredNanos;
     private volatile long usedNanos;
 
     private Demand(String key) {
@@ -65,21 +90,26 @@ final class Demands {
   private final LongSupplier nanoTime;
   private final Map<String, Demand> demands = new ConcurrentHashMap<>();
 
-  /** How many keys each resource has answered. Confined. */
-  private final Map<String, Integer> uses = new HashMap<>();
+  /** Which keys each resource has answered. Confined. */
+  private final Map<String, Set<Demand>> uses = new HashMap<>();
 
   Demands(LongSupplier nanoTime) {
     this.nanoTime = nanoTime;
   }
 
-  /** Whether a key was answered; if so it counts as used just now. Any thread. */
+  /** Whether a key was answered, for now; if so it counts as used. Any thread. */
   boolean touchAnswered(String key) {
     Demand demand = demands.get(key);
-    if (demand == null || !demand.answered) {
+    if (demand == null || !isAnswered(demand)) {
       return false;
     }
     demand.usedNanos = nanoTime.getAsLong();
     return true;
+  }
+
+  private boolean isAnswered(Demand demand) {
+    return demand.answered
+        && (demand.present || nanoTime.getAsLong() - demand.answeredNanos < ABSENCE_NANOS);
   }
 
   int size() {
@@ -90,21 +120,22 @@ final class Demands {
     return demands.keySet();
   }
 
-  /** Waits for a key; true if it is new and must be subscribed. */
-  boolean await(String key, Waiter waiter) {
-    Demand demand = demands.get(key);
-    boolean isNew = demand == null;
-    if (demand == null) {
-      demand = new Demand(key);
-      demands.put(key, demand);
-    }
+  /** Waits for a key. */
+  Asking await(String key, Waiter waiter) {
+    boolean isNew = !demands.containsKey(key);
+    Demand demand = demands.computeIfAbsent(key, Demand::new);
     demand.usedNanos = nanoTime.getAsLong();
-    if (demand.answered) {
+    if (isAnswered(demand)) {
       waiter.complete(DemandOutcome.ANSWERED);
-    } else {
-      demand.waiters.add(waiter);
+      return Asking.NONE;
     }
-    return isNew;
+    demand.answered = false;
+    demand.waiters.add(waiter);
+    if (demand.asked) {
+      return Asking.NONE;
+    }
+    demand.asked = true;
+    return isNew ? Asking.FIRST : Asking.AGAIN;
   }
 
   /** One who waited has given up. */
@@ -112,6 +143,7 @@ final class Demands {
     Demand demand = demands.get(key);
     if (demand != null) {
       demand.waiters.remove(waiter);
+      demand.asked &= !demand.waiters.isEmpty(); // the next one may have more luck
     }
   }
 
@@ -125,16 +157,34 @@ final class Demands {
   @Nullable Demand answered(String key, @Nullable String resource) {
     Demand demand = demands.get(key);
     if (demand != null) {
-      use(demand.resource, -1);
-      use(resource, 1);
+      letGo(demand);
       demand.resource = resource;
+      if (resource != null) {
+        uses.computeIfAbsent(resource, _ -> new HashSet<>(1)).add(demand);
+      }
     }
     return demand;
   }
 
-  private void use(@Nullable String resource, int change) {
-    if (resource != null) {
-      uses.merge(resource, change, (a, b) -> a + b == 0 ? null : a + b);
+  private void letGo(Demand demand) {
+    if (demand.resource != null) {
+      uses.computeIfPresent(
+          demand.resource,
+          (_, users) -> {
+            users.remove(demand);
+            return users.isEmpty() ? null : users;
+          });
+    }
+  }
+
+  /** A resource is gone; who asks for a key that it has answered is to ask again. */
+  void lost(String resource) {
+    Set<Demand> users = uses.remove(resource);
+    if (users != null) {
+      for (Demand demand : users) {
+        demand.resource = null;
+        demand.answered = false;
+      }
     }
   }
 
@@ -144,12 +194,16 @@ final class Demands {
   }
 
   void complete(Demand demand) {
+    demand.present = demand.resource != null;
+    demand.answeredNanos = nanoTime.getAsLong();
     demand.answered = true;
+    demand.asked = false;
     tell(demand, DemandOutcome.ANSWERED);
   }
 
   /**
-   * Takes out the answered keys that were not used for the longest time, until so many are left.
+   * Takes out the keys that nobody waits for and that were not used for the longest time, until so
+   * many are left.
    */
   List<Demand> evict(int keep) {
     if (demands.size() <= keep) {
@@ -157,21 +211,21 @@ final class Demands {
     }
     // The times are read once: they may change while sorting.
     long now = nanoTime.getAsLong();
-    List<Aged> answered = new ArrayList<>();
+    List<Aged> idle = new ArrayList<>();
     for (Demand demand : demands.values()) {
-      if (demand.answered) {
-        answered.add(new Aged(demand, now - demand.usedNanos));
+      if (demand.waiters.isEmpty()) {
+        idle.add(new Aged(demand, now - demand.usedNanos));
       }
     }
     List<Demand> oldest =
-        answered.stream()
+        idle.stream()
             .sorted(Comparator.comparingLong(Aged::unusedNanos).reversed())
             .limit(demands.size() - keep)
             .map(Aged::demand)
             .toList();
     for (Demand demand : oldest) {
       demands.remove(demand.key);
-      use(demand.resource, -1);
+      letGo(demand);
     }
     return oldest;
   }

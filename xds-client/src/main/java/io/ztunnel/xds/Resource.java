@@ -68,7 +68,7 @@ public final class Resource {
         }
       }
     } catch (IOException e) {
-      defect = "decode error: " + e.getMessage();
+      defect = defect(e);
     }
   }
 
@@ -92,23 +92,42 @@ public final class Resource {
   private void readAny(CodedInputStream in) throws IOException {
     hasPayload = true;
     payloadLength = 0;
-    int limit = in.pushLimit(in.readRawVarint32());
+    int size = in.readRawVarint32();
+    int limit = in.pushLimit(size); // refuses a size beyond the resource
+    int end = in.getTotalBytesRead() + size;
+    try {
+      readAnyFields(in);
+    } catch (IOException e) {
+      defect = defect(e);
+      in.skipRawBytes(end - in.getTotalBytesRead()); // the name is behind it, most often
+    }
+    in.popLimit(limit);
+  }
+
+  private void readAnyFields(CodedInputStream in) throws IOException {
     for (int tag = in.readTag(); tag != 0; tag = in.readTag()) {
       switch (tag) {
         case ANY_TYPE -> {
-          typeLength = in.readRawVarint32();
-          typeOffset = offset + in.getTotalBytesRead();
-          in.skipRawBytes(typeLength);
+          int size = in.readRawVarint32();
+          int begin = offset + in.getTotalBytesRead();
+          in.skipRawBytes(size);
+          typeOffset = begin;
+          typeLength = size;
         }
         case ANY_VALUE -> {
-          payloadLength = in.readRawVarint32();
-          payloadOffset = offset + in.getTotalBytesRead();
-          in.skipRawBytes(payloadLength);
+          int size = in.readRawVarint32();
+          int begin = offset + in.getTotalBytesRead();
+          in.skipRawBytes(size);
+          payloadOffset = begin;
+          payloadLength = size;
         }
         default -> skip(in, tag);
       }
     }
-    in.popLimit(limit);
+  }
+
+  private static String defect(IOException cause) {
+    return "decode error: " + cause.getMessage();
   }
 
   private static void skip(CodedInputStream in, int tag) throws IOException {

@@ -4,6 +4,9 @@ import io.ztunnel.xds.proto.DeltaDiscoveryRequest;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.Executor;
 import java.util.function.LongSupplier;
 
 /** What is known of one subscribed type. Confined to the {@code xds} thread; outlives streams. */
@@ -13,6 +16,9 @@ final class TypeState {
   private final Subscription subscription;
   private final HeldResources held = new HeldResources();
   private final Demands demands;
+
+  /** Done when the last batch is in effect, or cannot be. */
+  private CompletableFuture<Void> applied = CompletableFuture.completedFuture(null);
 
   TypeState(Subscription subscription, LongSupplier nanoTime) {
     this.subscription = subscription;
@@ -40,6 +46,20 @@ final class TypeState {
 
   Demands demands() {
     return demands;
+  }
+
+  /**
+   * Puts a batch into effect, behind the one before it: what that one changes, this one may change
+   * again.
+   *
+   * @param thread the {@code xds} thread
+   */
+  CompletionStage<Void> apply(ResourceBatch batch, Executor thread) {
+    applied =
+        applied.isDone()
+            ? batch.apply().toCompletableFuture()
+            : applied.handleAsync((_, _) -> batch.apply(), thread).thenCompose(stage -> stage);
+    return applied;
   }
 
   /**

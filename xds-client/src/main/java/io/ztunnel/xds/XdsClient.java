@@ -170,18 +170,34 @@ public final class XdsClient implements AutoCloseable {
             },
             settings.demandTimeout().toNanos(),
             TimeUnit.NANOSECONDS);
-    if (type.demands().await(key, waiter)) {
-      if (stream != null) {
-        type.subscribe(List.of(key)).forEach(stream::send);
+    switch (type.demands().await(key, waiter)) {
+      case NONE -> {}
+      case FIRST -> {
+        subscribe(type, key);
+        evict(type);
       }
-      evict(type);
+      case AGAIN -> {
+        if (stream != null) {
+          stream.send(type.unsubscribe(List.of(key)));
+        }
+        subscribe(type, key);
+      }
     }
   }
 
-  /** Lets go of what was not used for the longest time, a tenth at once. */
+  private void subscribe(TypeState type, String key) {
+    if (stream != null) {
+      type.subscribe(List.of(key)).forEach(stream::send);
+    }
+  }
+
+  /**
+   * Lets go of what was not used for the longest time, a tenth at once. Not while a response of the
+   * type is on its way, which may bring again what would be let go.
+   */
   private void evict(TypeState type) {
     int limit = settings.maxDemanded();
-    if (type.demands().size() <= limit) {
+    if (type.demands().size() <= limit || (stream != null && stream.isTaking(type))) {
       return;
     }
     Set<String> names = new LinkedHashSet<>();
@@ -197,14 +213,16 @@ public final class XdsClient implements AutoCloseable {
         }
       }
     }
+    if (names.isEmpty()) {
+      return; // somebody waits for each of them
+    }
     ResourceBatch batch = type.watcher().begin(streams);
     for (String resource : resources) {
       batch.remove(resource);
       type.held().remove(resource);
     }
     var _ =
-        batch
-            .apply()
+        type.apply(batch, this::execute)
             .whenCompleteAsync(
                 (_, failure) -> {
                   if (failure != null) {
@@ -212,7 +230,7 @@ public final class XdsClient implements AutoCloseable {
                   }
                 },
                 this::execute);
-    if (stream != null && !names.isEmpty()) {
+    if (stream != null) {
       stream.send(type.unsubscribe(names));
     }
   }
@@ -331,6 +349,11 @@ public final class XdsClient implements AutoCloseable {
     @Override
     public XdsNode node() {
       return settings.node();
+    }
+
+    @Override
+    public void onInEffect(TypeState type) {
+      evict(type);
     }
 
     @Override

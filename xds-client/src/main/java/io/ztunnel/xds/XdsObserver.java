@@ -9,14 +9,15 @@ public interface XdsObserver {
   void onEstablished(long stream);
 
   /**
-   * A response was read.
+   * A response of a type that is subscribed was read.
    *
    * @param payloadBytes the size of the resources without their envelopes
    */
   void onResponse(long stream, String typeUrl, int resources, int removed, long payloadBytes);
 
   /**
-   * A response is of a type that nobody subscribed to; it is acknowledged and otherwise ignored.
+   * A response of a type that nobody subscribed to was read; it is acknowledged and otherwise
+   * ignored.
    */
   void onUnknownType(long stream, String typeUrl);
 

@@ -467,7 +467,7 @@ public final class FakeControlPlane implements AutoCloseable {
       } else {
         request.getResourceNamesUnsubscribeList().forEach(known.versions::remove);
         Set<String> asked = new LinkedHashSet<>(request.getResourceNamesSubscribeList());
-        if (!asked.isEmpty()) {
+        if (!known.versions.keySet().containsAll(asked)) { // istiod: what is subscribed is known
           asked.forEach(name -> known.versions.putIfAbsent(name, ""));
           known.send(this, typeUrl, asked);
         }
@@ -481,10 +481,7 @@ public final class FakeControlPlane implements AutoCloseable {
       }
       Set<String> wanted = new LinkedHashSet<>();
       for (String name : changed) {
-        Entry entry = resources.getOrDefault(typeUrl, Map.of()).get(name);
-        if (watch.wildcard
-            || watch.versions.containsKey(name)
-            || (entry != null && entry.aliases().stream().anyMatch(watch.versions::containsKey))) {
+        if (watch.wildcard || watch.versions.containsKey(name)) { // istiod: not by aliases
           wanted.add(name);
         }
       }

@@ -16,10 +16,12 @@ import java.net.URI;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -34,6 +36,7 @@ class OnDemandTest {
   private final ControlPlaneChannels channels = new ControlPlaneChannels();
   private final RecordingWatcher addresses = new RecordingWatcher();
   private final RecordingXdsObserver observer = new RecordingXdsObserver();
+  private final AtomicLong laterNanos = new AtomicLong();
   private XdsClient client = client(Duration.ofSeconds(20));
 
   private XdsClient client(Duration timeout) {
@@ -56,7 +59,7 @@ class OnDemandTest {
             MAX_DEMANDED),
         channels,
         observer,
-        System::nanoTime,
+        () -> System.nanoTime() + laterNanos.get(),
         new SplittableRandom(3));
   }
 
@@ -116,14 +119,43 @@ class OnDemandTest {
   }
 
   @Test
-  void keysOfNothingAreAnsweredAndTakenWhenTheyComeIntoBeing() throws InterruptedException {
+  void keysOfNothingAreAnsweredAndAskedForAgainAfterAWhile() throws InterruptedException {
     assertEquals(DemandOutcome.ANSWERED, demand("net/10.9.9.9"));
     assertEquals(Map.of(), addresses.held);
     int requests = control.received().size();
+    control.put(ADDRESS, workload("late", "10.9.9.9")); // which is told of by its name only
     assertEquals(DemandOutcome.ANSWERED, demand("net/10.9.9.9"));
     assertEquals(requests, control.received().size(), "what was answered is not asked again");
-    control.put(ADDRESS, workload("late", "10.9.9.9"));
-    Await.until("it is held", () -> addresses.held.containsKey("late"), () -> addresses.held);
+    laterNanos.addAndGet(Demands.ABSENCE_NANOS);
+    assertEquals(DemandOutcome.ANSWERED, demand("net/10.9.9.9"));
+    assertEquals(Set.of("late"), addresses.held.keySet());
+    laterNanos.addAndGet(Demands.ABSENCE_NANOS);
+    requests = control.received().size();
+    assertEquals(DemandOutcome.ANSWERED, demand("net/10.9.9.9"));
+    assertEquals(requests, control.received().size(), "what is there is told of when it changes");
+  }
+
+  @Test
+  void aKeyWhoseResourceIsGoneIsAskedForAgain() throws InterruptedException {
+    control.put(ADDRESS, workload("former", "10.0.0.8"));
+    demand("net/10.0.0.8");
+    control.remove(ADDRESS, List.of("former"));
+    Await.until("it is gone", addresses.held::isEmpty, () -> addresses.held);
+    control.put(ADDRESS, workload("next", "10.0.0.8"));
+    assertEquals(DemandOutcome.ANSWERED, demand("net/10.0.0.8"));
+    assertEquals(Set.of("next"), addresses.held.keySet());
+  }
+
+  @Test
+  void aKeyThatWasNotAnsweredInTimeIsAskedForAgain() throws InterruptedException {
+    client.close();
+    client = client(Duration.ofMillis(500));
+    client.start();
+    control.awaitFirst(2, ADDRESS);
+    control.silent(true);
+    assertEquals(DemandOutcome.TIMED_OUT, demand("net/10.0.0.9"));
+    control.silent(false);
+    assertEquals(DemandOutcome.ANSWERED, demand("net/10.0.0.9"));
   }
 
   @Test
@@ -167,11 +199,11 @@ class OnDemandTest {
     control.put(ADDRESS, known);
     demand("net/10.0.0.6");
     demand("net/10.0.0.7");
+    control.put(ADDRESS, workload("late", "10.0.0.7"));
     control.endStreams(Status.UNAVAILABLE);
     assertEquals(
         Map.of("known", known.version(), "net/10.0.0.6", "", "net/10.0.0.7", ""),
         control.awaitFirst(2, ADDRESS).getInitialResourceVersionsMap());
-    control.put(ADDRESS, workload("late", "10.0.0.7"));
     Await.until("it is held", () -> addresses.held.containsKey("late"), () -> addresses.held);
   }
 
@@ -197,5 +229,73 @@ class OnDemandTest {
     assertFalse(letGo.getResourceNamesUnsubscribeList().contains("w0"));
     assertEquals(DemandOutcome.ANSWERED, demand("net/2.2.1"), "it can be asked for again");
     Await.until("it is back", () -> addresses.held.containsKey("w1"), () -> addresses.held);
+  }
+
+  @Test
+  void keysThatAreNeverAnsweredAreBoundedToo() throws InterruptedException {
+    client.close();
+    client = client(Duration.ofMillis(20));
+    client.start();
+    control.awaitFirst(2, ADDRESS);
+    control.silent(true);
+    for (int i = 0; i < 2 * MAX_DEMANDED; i++) {
+      assertEquals(DemandOutcome.TIMED_OUT, demand("net/10.1.0." + i));
+    }
+    control.endStreams(Status.UNAVAILABLE);
+    Map<String, String> asked = control.awaitFirst(3, ADDRESS).getInitialResourceVersionsMap();
+    assertTrue(asked.size() <= MAX_DEMANDED, () -> "still asked for: " + asked.keySet());
+    assertTrue(asked.containsKey("net/10.1.0." + (2 * MAX_DEMANDED - 1)), "the last one is");
+  }
+
+  @Test
+  void whatAResponseOnItsWayBringsAgainIsLetGoBehindIt() throws InterruptedException {
+    for (int i = 0; i < MAX_DEMANDED; i++) {
+      control.put(ADDRESS, workload("w" + i, "2.2." + i));
+      demand("net/2.2." + i);
+    }
+    BlockingQueue<Runnable> changes = new ArrayBlockingQueue<>(10);
+    addresses.applying = changes::add;
+    control.put(ADDRESS, workload("w0", "2.2.0").version("2"));
+    Await.until("the response is read", () -> changes.size() == 1, changes::size);
+
+    client.demand(ADDRESS, "net/3.3.0", _ -> {}); // one too many: w0 is to go
+    client.demand(ADDRESS, "net/3.3.1", _ -> {});
+    control.await(
+        "the last demand",
+        one -> one.request().getResourceNamesSubscribeList().contains("net/3.3.1"));
+    assertEquals(1, changes.size(), "one change at a time");
+
+    addresses.applying = Runnable::run;
+    changes.remove().run();
+    Await.until("w0 is gone", () -> !addresses.held.containsKey("w0"), () -> addresses.held);
+    control
+        .await("unsubscribe", one -> one.request().getResourceNamesUnsubscribeList().contains("w0"))
+        .request();
+  }
+
+  @Test
+  void aResponseIsPutIntoEffectBehindWhatIsBeingLetGo() throws InterruptedException {
+    for (int i = 0; i <= MAX_DEMANDED; i++) {
+      control.put(ADDRESS, workload("w" + i, "2.2." + i));
+    }
+    for (int i = 0; i < MAX_DEMANDED; i++) {
+      demand("net/2.2." + i);
+    }
+    BlockingQueue<Runnable> changes = new ArrayBlockingQueue<>(10);
+    addresses.applying = changes::add;
+    BlockingQueue<DemandOutcome> outcome = new ArrayBlockingQueue<>(1);
+    int responses = observer.types.size();
+    client.demand(ADDRESS, "net/2.2." + MAX_DEMANDED, outcome::add);
+    Await.until("the first are let go", () -> changes.size() == 1, changes::size);
+    control.await(
+        "unsubscribe", one -> one.request().getResourceNamesUnsubscribeList().contains("w0"));
+    client.demand(ADDRESS, "net/2.2.0", _ -> {}); // again
+    Await.until("an answer", () -> observer.types.size() > responses, () -> observer.types);
+    assertEquals(1, changes.size(), "one change at a time");
+
+    addresses.applying = Runnable::run;
+    changes.remove().run();
+    assertEquals(DemandOutcome.ANSWERED, outcome.poll(30, TimeUnit.SECONDS));
+    Await.until("w0 is back", () -> addresses.held.containsKey("w0"), () -> addresses.held);
   }
 }

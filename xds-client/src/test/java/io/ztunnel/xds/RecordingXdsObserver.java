@@ -13,6 +13,7 @@ final class RecordingXdsObserver implements XdsObserver {
 
   final List<Ended> ends = new CopyOnWriteArrayList<>();
   final List<Rejection> rejections = new CopyOnWriteArrayList<>();
+  final List<String> types = new CopyOnWriteArrayList<>();
   final List<String> unknownTypes = new CopyOnWriteArrayList<>();
   final List<Integer> echoed = new CopyOnWriteArrayList<>();
   final List<Integer> swept = new CopyOnWriteArrayList<>();
@@ -28,6 +29,7 @@ final class RecordingXdsObserver implements XdsObserver {
 
   @Override
   public void onResponse(long stream, String typeUrl, int resources, int removed, long bytes) {
+    types.add(typeUrl);
     payloadBytes.addAndGet(bytes);
   }
 

@@ -304,6 +304,7 @@ class XdsClientTest {
     control.awaitAnswer(1, "type.googleapis.com/some.Other", false);
     // The server takes the acknowledgement for a subscription, and may answer it.
     assertEquals(Set.of("type.googleapis.com/some.Other"), Set.copyOf(observer.unknownTypes));
+    assertEquals(Set.of(ADDRESS, AUTHORIZATION), Set.copyOf(observer.types), "told of one way");
     control.put(ADDRESS, entry("a", "1"));
     awaitHeld(Map.of("a", "1"));
   }
@@ -363,6 +364,26 @@ class XdsClientTest {
         "x: XDS payload without resource",
         control.awaitAnswer(1, ADDRESS, true).getErrorDetail().getMessage());
     awaitHeld(Map.of("a", "1"));
+  }
+
+  @Test
+  void aResourceWhosePayloadIsBrokenIsRejectedAloneAndByName() throws Exception {
+    FakeControlPlane control = serve();
+    connect();
+    awaitWarm();
+    byte[] typeOfSixteenMebibytes = {0x0a, (byte) 0x80, (byte) 0x80, (byte) 0x80, 0x08};
+    byte[] broken =
+        joined(
+            new byte[] {0x12, 10, 0x12, (byte) typeOfSixteenMebibytes.length},
+            typeOfSixteenMebibytes,
+            new byte[] {0x1a, 1, 'x'});
+    byte[] rest =
+        FakeControlPlane.response(ADDRESS, "n", List.of(entry("a", "1")), List.of(), false);
+    control.sendRaw(joined(broken, rest));
+    String told = control.awaitAnswer(1, ADDRESS, true).getErrorDetail().getMessage();
+    assertTrue(told.startsWith("x: decode error: "), told);
+    awaitHeld(Map.of("a", "1"));
+    assertEquals(List.of(), observer.ends);
   }
 
   @Test

@@ -54,15 +54,17 @@ final class AddressWatcher implements ResourceWatcher {
   }
 
   /**
-   * A service goes with the workloads that belong to no other service. Workloads of this node stay:
-   * they are sent unasked, and their pods are served by them.
+   * A service goes with the workloads that belong to no other service. A workload of a service that
+   * is known stays: who calls the service may be sent there. Workloads of this node stay, too: they
+   * are sent unasked, and their pods are served by them.
    */
   @Override
   public List<String> released(String name) {
     MeshView view = mesh.view();
     Workload workload = view.workload(name);
     if (workload != null) {
-      return isLocal(workload) ? List.of() : List.of(name);
+      boolean isNeeded = isLocal(workload) || !view.services(workload).isEmpty();
+      return isNeeded ? List.of() : List.of(name);
     }
     List<String> released = new ArrayList<>(List.of(name));
     NamespacedHostname key = NamespacedHostname.parse(name);

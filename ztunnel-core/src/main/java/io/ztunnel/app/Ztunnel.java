@@ -198,7 +198,7 @@ final class Ztunnel implements AutoCloseable {
         () -> DataPathSettings.dns(config, Host.local()),
         mesh,
         feed.services(),
-        new DnsMetrics(registry),
+        new DnsMetrics(registry, config.metrics().idle(), System::nanoTime),
         new SecureRandom(),
         System::nanoTime);
   }

@@ -373,6 +373,7 @@ public final class CertificateManager implements AutoCloseable {
         onFailure(new IOException("the certificate expired at " + time(material)));
         return;
       }
+      failures = 0;
       Duration pause = left.dividedBy(2);
       askIn(pause.compareTo(FIRST_RENEWAL) < 0 ? FIRST_RENEWAL : pause);
     }

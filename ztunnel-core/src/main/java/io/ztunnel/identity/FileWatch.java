@@ -68,7 +68,17 @@ public final class FileWatch implements AutoCloseable {
    */
   void load(Path path, Runnable action) {
     watch(path, action); // first, so that no change is missed
-    files.submit(action).awaitUninterruptibly(FIRST_LOAD_SECONDS, TimeUnit.SECONDS);
+    files
+        .submit(() -> run(path, action))
+        .awaitUninterruptibly(FIRST_LOAD_SECONDS, TimeUnit.SECONDS);
+  }
+
+  private static void run(Path path, Runnable action) {
+    try {
+      action.run();
+    } catch (RuntimeException e) {
+      LOG.error("{} not taken over", path, e);
+    }
   }
 
   private void look() {
@@ -137,11 +147,7 @@ public final class FileWatch implements AutoCloseable {
       seen = now;
       if (settled && !now.equals(told)) {
         told = now;
-        try {
-          action.run();
-        } catch (RuntimeException e) {
-          LOG.error("change of {} not taken over", path, e);
-        }
+        run(path, action);
       }
     }
   }

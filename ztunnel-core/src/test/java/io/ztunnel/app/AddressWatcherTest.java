@@ -282,8 +282,18 @@ class AddressWatcherTest {
     int other = MANY / PODS;
     apply(batch(List.of(serviceEntry(0), workload(0, "node-b"), workload(other, NODE))));
     assertEquals(List.of(service(0), pod(0)), watcher.released(service(0)));
-    assertEquals(List.of(pod(0)), watcher.released(pod(0)));
-    assertEquals(List.of(), watcher.released(pod(other)), "it is of this node");
     assertEquals(List.of(service(5)), watcher.released(service(5)), "it is not known");
+  }
+
+  @Test
+  void aWorkloadThatNobodyAsksForAnyMoreStaysWhereItIsNeeded() throws Exception {
+    int other = MANY / PODS;
+    apply(batch(List.of(serviceEntry(0), workload(0, "node-b"), workload(other, NODE))));
+    assertEquals(List.of(), watcher.released(pod(other)), "it is of this node");
+    assertEquals(List.of(), watcher.released(pod(0)), "it serves a service");
+    ResourceBatch gone = watcher.begin(2);
+    gone.remove(service(0));
+    apply(gone);
+    assertEquals(List.of(pod(0)), watcher.released(pod(0)));
   }
 }

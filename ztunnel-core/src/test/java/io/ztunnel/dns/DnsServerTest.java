@@ -70,7 +70,8 @@ class DnsServerTest {
       new MultiThreadIoEventLoopGroup(2, Transport.EPOLL.ioHandlerFactory());
   private final EventExecutor control = new DefaultEventExecutor();
   private final MeshRegistry registry = new MeshRegistry();
-  private final DnsMetrics metrics = new DnsMetrics(registry);
+  private final DnsMetrics metrics =
+      new DnsMetrics(registry, Duration.ofHours(1), System::nanoTime);
   private final List<FakeNameServer> nameServers = new ArrayList<>();
   private MeshState mesh;
   private NetworkNamespace namespace;

@@ -580,6 +580,24 @@ class CertificateManagerTest {
   }
 
   @Test
+  void pausesStartAgainAfterAnAnswerThatBringsNothingNew() {
+    fetch(WEB);
+    KeyMaterial material = validFor(time.now(), Duration.ofHours(1));
+    answer(material);
+    time.pass(Duration.ofMinutes(30));
+    for (int seconds : new int[] {1, 2, 4, 8}) {
+      refuse("no files");
+      time.pass(Duration.ofMillis(seconds * 800L));
+    }
+    answer(material);
+    time.pass(Duration.ofMinutes(15)); // more than half of what is left
+    int before = authority.asked.size();
+    refuse("no files again");
+    time.pass(Duration.ofMillis(800));
+    assertEquals(before + 1, authority.asked.size());
+  }
+
+  @Test
   void eightCallsAreUnderWayAtOnceAtMost() {
     List<SpiffeId> all = Stream.iterate(0, i -> i + 1).limit(20).map(i -> workload(i)).toList();
     all.forEach(manager::prefetch);

@@ -11,6 +11,7 @@ import io.ztunnel.Await;
 import io.ztunnel.hbone.KeyMaterial;
 import io.ztunnel.hbone.TestPki;
 import io.ztunnel.hbone.TrustRoots;
+import io.ztunnel.log.LogCapture;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -106,6 +107,19 @@ class FileWatchTest {
     awaitTold("first");
     Files.writeString(file, "second");
     awaitTold("second");
+  }
+
+  @Test
+  void aFirstRunThatFailsIsLogged() {
+    try (LogCapture log = LogCapture.plain("error")) {
+      watch.load(
+          directory.resolve("file"),
+          () -> {
+            throw new IllegalStateException("deliberate");
+          });
+      assertEquals(1, log.lines().size(), () -> log.lines().toString());
+      assertTrue(log.lines().getFirst().contains("deliberate"), () -> log.lines().toString());
+    }
   }
 
   private boolean isRevoked() {
