@@ -110,12 +110,17 @@ final class ControlPlaneConnection {
     return goingAway;
   }
 
-  /** Runs a task on the loop, unless that has ended, and with it everything else. Any thread. */
-  void execute(Runnable task) {
+  /**
+   * Runs a task on the loop. Any thread.
+   *
+   * @return false: never, because the loop has ended, and with it everything else
+   */
+  boolean execute(Runnable task) {
     try {
       setting.loop().execute(task);
+      return true;
     } catch (RejectedExecutionException _) {
-      // Nothing is left to be done.
+      return false;
     }
   }
 

@@ -2,6 +2,7 @@ package io.ztunnel.xds;
 
 import io.grpc.Status;
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
@@ -20,12 +21,10 @@ import io.netty.handler.codec.http2.Http2StreamChannel;
 import io.netty.handler.codec.http2.Http2StreamChannelBootstrap;
 import io.netty.util.ReferenceCounted;
 import java.io.IOException;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Queue;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import org.jspecify.annotations.Nullable;
@@ -42,6 +41,9 @@ import org.jspecify.annotations.Nullable;
 final class DeltaCall implements ControlPlaneConnection.Owner {
   /** What comes of a call. Called one after the other, on the executor. */
   interface Listener {
+    /** There is a stream, and requests can be sent. Told once, unless the call ends before. */
+    void onOpen();
+
     /** The control plane has taken the call. */
     void onHeaders();
 
@@ -67,7 +69,6 @@ final class DeltaCall implements ControlPlaneConnection.Owner {
 
   // Confined to the loop.
   private final StreamHandler handler = new StreamHandler();
-  private final Queue<byte[]> unsent = new ArrayDeque<>();
   private Http2Headers headers = EmptyHttp2Headers.INSTANCE;
   private @Nullable Http2StreamChannel stream;
   private boolean ended;
@@ -124,16 +125,24 @@ final class DeltaCall implements ControlPlaneConnection.Owner {
     return connection.isOpen();
   }
 
-  /** Sends a request, as soon as there is a stream. Any thread. */
-  void send(byte[] message) {
-    connection.execute(
-        () -> {
-          if (stream == null) {
-            unsent.add(message);
-          } else {
-            write(stream, message);
-          }
-        });
+  /**
+   * Sends a request, once there is a stream; a call that has ended sends nothing. Any thread.
+   *
+   * @param message is released
+   */
+  void send(ByteBuf message) {
+    boolean taken =
+        connection.execute(
+            () -> {
+              if (stream == null || ended) {
+                message.release();
+              } else {
+                write(stream, message);
+              }
+            });
+    if (!taken) {
+      message.release();
+    }
   }
 
   /** Takes more bytes. Any thread. */
@@ -186,17 +195,15 @@ final class DeltaCall implements ControlPlaneConnection.Owner {
       return;
     }
     stream = opened;
-    opened.write(new DefaultHttp2HeadersFrame(headers));
-    unsent.forEach(message -> write(opened, message));
-    unsent.clear();
-    opened.flush();
+    opened.writeAndFlush(new DefaultHttp2HeadersFrame(headers));
     opened.read();
+    tell(listener::onOpen);
   }
 
-  private static void write(Channel stream, byte[] message) {
-    ByteBuf framed = stream.alloc().buffer(PREFIX_BYTES + message.length);
-    framed.writeByte(0).writeInt(message.length).writeBytes(message); // 0: not compressed
-    stream.writeAndFlush(new DefaultHttp2DataFrame(framed));
+  private static void write(Channel stream, ByteBuf message) {
+    ByteBuf prefix = stream.alloc().buffer(PREFIX_BYTES);
+    prefix.writeByte(0).writeInt(message.readableBytes()); // 0: not compressed
+    stream.writeAndFlush(new DefaultHttp2DataFrame(Unpooled.wrappedBuffer(prefix, message)));
   }
 
   /** Ends the call and its connection; only the first end counts. */
@@ -205,7 +212,6 @@ final class DeltaCall implements ControlPlaneConnection.Owner {
       return;
     }
     ended = true;
-    unsent.clear();
     connection.close();
     tell(() -> listener.onClose(status));
   }

@@ -2,6 +2,7 @@ package io.ztunnel.xds;
 
 import io.grpc.Status;
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
 import io.ztunnel.xds.proto.DeltaDiscoveryRequest;
 import java.io.IOException;
 import java.util.ArrayDeque;
@@ -96,6 +97,7 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
   /** Done when the last response that was read is in effect, or cannot be. */
   private CompletionStage<?> inEffect = CompletableFuture.completedStage(null);
 
+  private boolean open;
   private boolean established;
   private boolean useful;
   private boolean ended;
@@ -119,21 +121,32 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
     this.call = calls.open(this);
   }
 
-  /** Opens the stream and sends the first request of each type. */
+  /** Connects. */
   void start() {
     call.start();
-    for (TypeState type : owner.types()) {
-      int before = type.held().size();
-      TypeState.FirstRequests requests = type.firstRequests(owner.node(), MAX_ECHO_BYTES);
-      requests.messages().forEach(call::send);
-      int echoed = requests.echoed();
-      if (type.isWildcard() && echoed < before) {
-        partlyEchoed.add(type);
-        observer.onPartialEcho(number, type.typeUrl(), echoed, before);
-      }
-    }
     connectTimer = timers.schedule(this::checkConnected, CONNECT_SECONDS, TimeUnit.SECONDS);
     answerTimer = timers.schedule(this::checkEstablished, FIRST_ANSWER_SECONDS, TimeUnit.SECONDS);
+  }
+
+  /** Sends the first request of each type. Not before: an echo may have megabytes. */
+  @Override
+  public void onOpen() {
+    if (ended) {
+      return;
+    }
+    open = true;
+    try {
+      for (TypeState type : owner.types()) {
+        int before = type.held().size();
+        int echoed = type.sendFirst(owner.node(), MAX_ECHO_BYTES, call::send);
+        if (type.isWildcard() && echoed < before) {
+          partlyEchoed.add(type);
+          observer.onPartialEcho(number, type.typeUrl(), echoed, before);
+        }
+      }
+    } catch (RuntimeException e) {
+      cancel(StreamEnd.Kind.ERROR, "first requests: " + e);
+    }
   }
 
   /** Whether it has brought a response. */
@@ -154,10 +167,10 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
     return taking != null && taking.type.equals(type);
   }
 
-  /** Sends a request, if the stream has not ended. */
+  /** Sends a request, unless the stream has ended, or its first requests will say it anyway. */
   void send(DeltaDiscoveryRequest request) {
-    if (!ended) {
-      call.send(request.toByteArray());
+    if (open && !ended) {
+      call.send(Unpooled.wrappedBuffer(request.toByteArray()));
     }
   }
 
@@ -184,7 +197,7 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
     unread.forEach(ByteBuf::release);
     unread.clear();
     if (taking != null && !applying) {
-      taking.type.held().distrust(); // what was read of it counts as held there
+      taking.type.held().distrust();
     }
   }
 
@@ -328,6 +341,7 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
   private final class Taking {
     private final TypeState type;
     private final ResourceBatch batch;
+    private final List<String> removed = new ArrayList<>();
     private final List<Rejection> rejections = new ArrayList<>();
     private final List<Demands.Demand> answered = new ArrayList<>();
     private long payloadBytes;
@@ -375,9 +389,10 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
       rejections.add(new Rejection(resource.name(), reason));
     }
 
+    /** It counts as held until that is in effect, or else nobody would speak of it again. */
     private void remove(String name) {
       batch.remove(name);
-      type.held().remove(name);
+      removed.add(name);
     }
 
     /** After an echo that was not complete, the first response names all that is left. */
@@ -402,6 +417,8 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
         return;
       }
       useful = true;
+      removed.forEach(type.held()::remove);
+      type.held().settle();
       answered.forEach(type.demands()::complete);
       if (!rejections.isEmpty()) {
         observer.onRejected(number, type.typeUrl(), rejections);

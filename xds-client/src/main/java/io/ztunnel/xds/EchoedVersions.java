@@ -2,21 +2,37 @@ package io.ztunnel.xds;
 
 import com.google.protobuf.CodedOutputStream;
 import com.google.protobuf.WireFormat;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufOutputStream;
 import io.ztunnel.xds.proto.DeltaDiscoveryRequest;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 
 /**
- * The versions that a first request echoes, as they are sent: there may be tens of thousands, which
- * as a map of texts would take ten times their bytes. Confined to the thread that uses it.
+ * A first request with the versions that it echoes, written at once as it is sent: there may be
+ * tens of thousands, which as a map of texts would take ten times their bytes. Confined to the
+ * thread that uses it.
  */
 final class EchoedVersions {
   private static final int KEY = 1;
   private static final int VALUE = 2;
 
-  private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-  private final CodedOutputStream out = CodedOutputStream.newInstance(bytes);
+  private final CodedOutputStream out;
+
+  /**
+   * Writes a request.
+   *
+   * @param request its own fields
+   * @param message gets its bytes; stays the caller's
+   */
+  EchoedVersions(DeltaDiscoveryRequest request, ByteBuf message) {
+    out = CodedOutputStream.newInstance(new ByteBufOutputStream(message));
+    try {
+      request.writeTo(out);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e); // not of a stream in memory
+    }
+  }
 
   /** Adds an entry of the map. */
   void add(String name, String version) {
@@ -30,21 +46,16 @@ final class EchoedVersions {
       out.writeString(KEY, name);
       out.writeString(VALUE, version);
     } catch (IOException e) {
-      throw new UncheckedIOException(e); // not of a stream in memory
+      throw new UncheckedIOException(e);
     }
   }
 
-  /** A request with these entries behind its own fields. */
-  byte[] behind(DeltaDiscoveryRequest request) {
+  /** No more is added. */
+  void end() {
     try {
       out.flush();
-      ByteArrayOutputStream joined =
-          new ByteArrayOutputStream(request.getSerializedSize() + bytes.size());
-      request.writeTo(joined);
-      bytes.writeTo(joined);
-      return joined.toByteArray();
     } catch (IOException e) {
-      throw new UncheckedIOException(e); // not of a stream in memory
+      throw new UncheckedIOException(e);
     }
   }
 }

@@ -1,5 +1,6 @@
 package io.ztunnel.xds;
 
+import java.util.BitSet;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.function.BiConsumer;
@@ -16,7 +17,7 @@ import org.jspecify.annotations.Nullable;
  * others are kept as they are.
  *
  * <p>A resource is <em>confirmed</em> on a stream when the control plane knows that we hold it, or
- * has named it there.
+ * has named it there. It is <em>settled</em> when it is in effect.
  */
 final class HeldResources {
   private static final int FIRST_CAPACITY = 64;
@@ -42,7 +43,9 @@ final class HeldResources {
   private long[] versions = new long[FIRST_CAPACITY];
   private byte[] flags = new byte[FIRST_CAPACITY];
   private int size;
-  private boolean distrusted;
+
+  /** Slots that are not settled. */
+  private final BitSet unsettled = new BitSet();
 
   /** Versions of another form; few, or none. */
   private final Map<String, String> otherVersions = new HashMap<>();
@@ -66,7 +69,7 @@ final class HeldResources {
     return stems[slot] == null ? null : versionAt(slot, name);
   }
 
-  /** Holds a resource, confirmed, in place of an earlier version. */
+  /** Holds a resource, confirmed and not yet settled, in place of an earlier version. */
   void put(String name, String version) {
     int slot = slot(name);
     if (stems[slot] == null) {
@@ -81,6 +84,7 @@ final class HeldResources {
     } else if (isKept(slot, TEXT)) {
       otherVersions.remove(name);
     }
+    unsettled.set(slot);
     if (version.isEmpty()) {
       flags[slot] = EMPTY | CONFIRMED;
     } else if (isPlainHex(version)) {
@@ -123,11 +127,13 @@ final class HeldResources {
         tails[hole] = tails[at];
         versions[hole] = versions[at];
         flags[hole] = flags[at];
+        unsettled.set(hole, unsettled.get(at));
         hole = at;
       }
     }
     stems[hole] = null;
     flags[hole] = 0;
+    unsettled.clear(hole);
   }
 
   /**
@@ -140,21 +146,19 @@ final class HeldResources {
   int echo(long maxBytes, BiConsumer<String, String> echo) {
     int count = 0;
     long bytes = 0;
-    long limit = distrusted ? 0 : maxBytes;
-    distrusted = false;
     for (int slot = 0; slot < stems.length; slot++) {
       NameStems.Stem stem = stems[slot];
       if (stem == null) {
         continue;
       }
-      if (bytes > limit) {
+      if (bytes > maxBytes) {
         flags[slot] &= ~CONFIRMED;
         continue;
       }
       String name = stem.name(tails[slot]);
       String version = versionAt(slot, name);
       bytes += utf8Bytes(name) + version.length() + ENTRY_OVERHEAD_BYTES;
-      if (bytes <= limit) {
+      if (bytes <= maxBytes) {
         echo.accept(name, version);
         count++;
         flags[slot] |= CONFIRMED;
@@ -165,9 +169,23 @@ final class HeldResources {
     return count;
   }
 
-  /** It is not known what is really held: the next echo is empty, so that all is sent again. */
+  /** All that was put is in effect. */
+  void settle() {
+    unsettled.clear();
+  }
+
+  /**
+   * What is not settled may not be in effect: its version is not known, so that it is sent again.
+   */
   void distrust() {
-    distrusted = true;
+    for (int slot = unsettled.nextSetBit(0); slot >= 0; slot = unsettled.nextSetBit(slot + 1)) {
+      NameStems.Stem stem = stems[slot];
+      if (stem != null && isKept(slot, TEXT)) {
+        otherVersions.remove(stem.name(tails[slot]));
+      }
+      flags[slot] = (byte) ((flags[slot] & ~KIND) | EMPTY);
+    }
+    unsettled.clear();
   }
 
   /** Tells the names that are not confirmed. The table must not be changed meanwhile. */
@@ -222,6 +240,8 @@ final class HeldResources {
     long[] oldTails = tails;
     long[] oldVersions = versions;
     byte[] oldFlags = flags;
+    BitSet oldUnsettled = (BitSet) unsettled.clone();
+    unsettled.clear();
     int capacity = oldStems.length + oldStems.length / 2;
     stems = new NameStems.Stem[capacity];
     tails = new long[capacity];
@@ -238,6 +258,7 @@ final class HeldResources {
         tails[slot] = oldTails[old];
         versions[slot] = oldVersions[old];
         flags[slot] = oldFlags[old];
+        unsettled.set(slot, oldUnsettled.get(old));
       }
     }
   }

@@ -1,5 +1,8 @@
 package io.ztunnel.xds;
 
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufAllocator;
+import io.netty.buffer.Unpooled;
 import io.ztunnel.xds.proto.DeltaDiscoveryRequest;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -7,6 +10,7 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executor;
+import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 
 /** What is known of one subscribed type. Confined to the {@code xds} thread; outlives streams. */
@@ -63,32 +67,26 @@ final class TypeState {
   }
 
   /**
-   * The requests that begin a stream, as they are sent. Immutable but for the arrays.
-   *
-   * @param echoed of how many resources that are held they say the version
-   */
-  record FirstRequests(List<byte[]> messages, int echoed) {
-    FirstRequests {
-      messages = List.copyOf(messages);
-    }
-  }
-
-  /**
-   * The requests that begin a stream. With more than fits into one, what is left over is found out
-   * by what the first response does not name (wildcard), or asked for again (on demand).
+   * Sends the requests that begin a stream. With more than fits into one, what is left over is
+   * found out by what the first response does not name (wildcard), or asked for again (on demand).
    *
    * @param maxBytes limit of the names and versions of a request
+   * @param sink takes the requests as they are sent, and releases them
+   * @return of how many resources that are held the version was said
    */
-  FirstRequests firstRequests(XdsNode node, long maxBytes) {
-    EchoedVersions versions = new EchoedVersions();
-    int echoed = held.echo(maxBytes, versions::add);
+  int sendFirst(XdsNode node, long maxBytes, Consumer<ByteBuf> sink) {
     DeltaDiscoveryRequest.Builder first =
         DeltaDiscoveryRequest.newBuilder().setNode(node.toProto()).setTypeUrl(typeUrl());
+    if (!isWildcard()) { // or else it is asked for by naming nothing
+      first.addResourceNamesSubscribe(ALL).addResourceNamesUnsubscribe(ALL);
+    }
     List<String> left = new ArrayList<>();
-    switch (subscription.mode()) {
-      case WILDCARD -> {} // it is asked for by naming nothing
-      case ON_DEMAND -> {
-        first.addResourceNamesSubscribe(ALL).addResourceNamesUnsubscribe(ALL);
+    int echoed;
+    ByteBuf message = ByteBufAllocator.DEFAULT.directBuffer();
+    try {
+      EchoedVersions versions = new EchoedVersions(first.build(), message);
+      echoed = held.echo(maxBytes, versions::add);
+      if (!isWildcard()) {
         held.forEachUnconfirmed(left::add);
         int room = left.isEmpty() ? MAX_NAMES_OF_A_REQUEST - echoed : 0;
         for (String key : demands.keys()) {
@@ -102,11 +100,13 @@ final class TypeState {
           }
         }
       }
+      versions.end();
+      sink.accept(message.retain());
+    } finally {
+      message.release();
     }
-    List<byte[]> messages = new ArrayList<>();
-    messages.add(versions.behind(first.build()));
-    subscribe(left).forEach(request -> messages.add(request.toByteArray()));
-    return new FirstRequests(messages, echoed);
+    subscribe(left).forEach(request -> sink.accept(Unpooled.wrappedBuffer(request.toByteArray())));
+    return echoed;
   }
 
   /** As many as surely fit into a request of 4 MiB, with names of up to 350 bytes. */

@@ -267,13 +267,7 @@ public final class XdsClient implements AutoCloseable {
       return;
     }
     stream = opened;
-    try {
-      opened.start();
-    } catch (RuntimeException e) {
-      opened.close();
-      stream = null;
-      pause(new StreamEnd(StreamEnd.Kind.ERROR, "first requests: " + e));
-    }
+    opened.start();
   }
 
   private void pause(StreamEnd end) {

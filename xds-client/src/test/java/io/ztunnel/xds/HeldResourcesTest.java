@@ -6,9 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -81,22 +83,35 @@ class HeldResourcesTest {
     long seed = System.nanoTime();
     Random random = new Random(seed);
     Map<String, String> model = new HashMap<>();
+    Set<String> unsettled = new HashSet<>();
     for (int step = 0; step < 200_000; step++) {
       String name = "n-" + random.nextInt(50) + "-" + random.nextInt(60);
       switch (random.nextInt(3)) {
         case 0 -> {
           held.remove(name);
           model.remove(name);
+          unsettled.remove(name);
         }
         case 1 -> {
           String version = Integer.toHexString(random.nextInt());
           held.put(name, version);
           model.put(name, version);
+          unsettled.add(name);
         }
         default -> {
           held.put(name, "v" + step);
           model.put(name, "v" + step);
+          unsettled.add(name);
         }
+      }
+      if (random.nextInt(200) == 0) {
+        if (random.nextBoolean()) {
+          held.settle();
+        } else {
+          held.distrust();
+          unsettled.forEach(one -> model.put(one, ""));
+        }
+        unsettled.clear();
       }
       assertEquals(model.get(name), held.version(name), "seed " + seed + ", step " + step);
     }
@@ -119,12 +134,20 @@ class HeldResourcesTest {
   }
 
   @Test
-  void nothingIsEchoedOnceAfterDistrust() {
-    held.put("a", "1");
+  void theVersionOfWhatMayNotBeInEffectIsNotEchoed() {
+    held.put("old", "1");
+    held.put("replaced", "text/1");
+    held.settle();
+    held.put("replaced", "text/2");
+    held.put("new", "3");
     held.distrust();
-    assertEquals(Map.of(), echo(1_000));
-    assertEquals(List.of("a"), unconfirmed());
-    assertEquals(Map.of("a", "1"), echo(1_000));
+    assertEquals(Map.of("old", "1", "replaced", "", "new", ""), echo(1_000));
+    held.distrust();
+    assertEquals(Map.of("old", "1", "replaced", "", "new", ""), echo(1_000));
+    held.put("replaced", "text/2");
+    held.settle();
+    held.distrust();
+    assertEquals(Map.of("old", "1", "replaced", "text/2", "new", ""), echo(1_000));
   }
 
   private Map<String, String> echo(long maxBytes) {

@@ -257,6 +257,8 @@ class XdsClientTest {
             .toList();
     control.remove(ADDRESS, gone);
     control.put(ADDRESS, entry("new", "n"));
+    Await.until("two attempts failed", () -> observer.ends.size() >= 3, () -> observer.ends);
+    assertEquals(List.of(), observer.echoed, "nobody is there to hear it");
     control.listen();
     Await.until(
         "30,001 are left", () -> addresses.held.size() == 30_001, () -> addresses.held.size());
@@ -326,7 +328,8 @@ class XdsClientTest {
   @Test
   void ofAResponseThatIsCutOffNothingIsInEffectAndAllIsAskedForAgain() throws Exception {
     FakeControlPlane control = serve();
-    control.put(ADDRESS, entry("a", "1"), entry("gone", "2"));
+    Entry a = entry("a", "1");
+    control.put(ADDRESS, a, entry("gone", "2"));
     connect();
     awaitWarm();
     CountDownLatch begun = new CountDownLatch(1);
@@ -346,10 +349,17 @@ class XdsClientTest {
     assertEquals(Set.of("a"), addresses.held.keySet());
 
     control.remove(ADDRESS, List.of("w0"));
+    control.refuse(Status.UNAVAILABLE); // a stream that brings nothing changes nothing of it
     control.listen();
+    Await.until("two are refused", () -> control.streamCount() >= 3, () -> observer.ends);
+    control.refuse(null);
     Await.until("all is there", () -> addresses.held.size() == 30, () -> addresses.held.keySet());
     assertFalse(addresses.held.containsKey("w0"), "it was never in effect");
-    assertEquals(Map.of(), control.awaitFirst(2, ADDRESS).getInitialResourceVersionsMap());
+    Map<String, String> echo =
+        control.awaitFirst(control.streamCount(), ADDRESS).getInitialResourceVersionsMap();
+    assertEquals(a.version(), echo.get("a"));
+    echo.forEach(
+        (name, version) -> assertEquals(name.startsWith("w"), version.isEmpty(), () -> echo + ""));
   }
 
   @Test
@@ -468,8 +478,22 @@ class XdsClientTest {
     addresses.failures.set(1);
     connect();
     awaitHeld(Map.of("a", "1", "b", "2"));
-    assertEquals(Map.of(), control.awaitFirst(2, ADDRESS).getInitialResourceVersionsMap());
+    assertEquals(
+        Map.of("a", "", "b", ""), control.awaitFirst(2, ADDRESS).getInitialResourceVersionsMap());
     awaitWarm();
+  }
+
+  @Test
+  void aRemovalThatCouldNotBeAppliedIsToldAgain() throws InterruptedException {
+    FakeControlPlane control = serve();
+    control.put(ADDRESS, entry("a", "1"), entry("b", "2"));
+    connect();
+    awaitWarm();
+    addresses.failures.set(1);
+    control.remove(ADDRESS, List.of("a"));
+    awaitHeld(Map.of("b", "2"));
+    assertEquals(
+        Set.of("a", "b"), control.awaitFirst(2, ADDRESS).getInitialResourceVersionsMap().keySet());
   }
 
   @Test
