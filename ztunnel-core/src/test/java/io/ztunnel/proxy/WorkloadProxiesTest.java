@@ -221,7 +221,7 @@ class WorkloadProxiesTest {
     assertEquals(List.of("a new", "b running", "a running"), seen());
   }
 
-  private void awaitUp(String uid) throws InterruptedException {
+  private void awaitUp(String uid) throws Exception {
     Await.until(uid + " is up", () -> workloads.states().get(uid) instanceof PodState.Up);
   }
 
