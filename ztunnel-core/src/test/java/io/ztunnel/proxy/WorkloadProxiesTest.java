@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.netty.util.concurrent.DefaultEventExecutor;
 import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.Future;
-import io.ztunnel.Await;
 import io.ztunnel.redirection.NetworkNamespace;
 import io.ztunnel.redirection.PodInfo;
 import io.ztunnel.redirection.ZdsMessage;
@@ -202,7 +201,11 @@ class WorkloadProxiesTest {
     failing.put("a", "address in use");
     add("a", "ns-a");
     failing.clear();
-    Await.until("tried again", () -> workloads.states().get("a") instanceof PodState.Up);
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+    while (!(workloads.states().get("a") instanceof PodState.Up)) {
+      assertTrue(System.nanoTime() < deadline, "not tried again within 20 s");
+      TimeUnit.MILLISECONDS.sleep(50);
+    }
     assertEquals(List.of("a new", "a running"), seen());
   }
 
