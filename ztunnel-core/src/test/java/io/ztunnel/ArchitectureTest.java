@@ -5,11 +5,16 @@ import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.fields;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.domain.JavaModifier;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
+import io.ztunnel.hbone.HboneFailure;
+import io.ztunnel.telemetry.ConnectionFailure;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
@@ -195,5 +200,22 @@ class ArchitectureTest {
         .onlyDependOnClassesThat()
         .resideOutsideOfPackage("java.util.concurrent.locks..")
         .check(CLASSES);
+  }
+
+  @Test
+  void everyFailureOfTheListsIsMadeSomewhere() {
+    for (Class<?> list : List.of(ConnectionFailure.class, HboneFailure.class)) {
+      List<JavaClass> failures =
+          CLASSES.stream().filter(type -> type.isAssignableTo(list) && type.isRecord()).toList();
+      assertTrue(failures.size() > 10, () -> list + ": " + failures);
+      List<JavaClass> never =
+          failures.stream()
+              .filter(
+                  type ->
+                      type.getConstructors().stream()
+                          .allMatch(constructor -> constructor.getAccessesToSelf().isEmpty()))
+              .toList();
+      assertEquals(List.of(), never);
+    }
   }
 }

@@ -16,7 +16,7 @@ public enum TunnelReset {
   }
 
   /** The code on the wire. */
-  public int code() {
+  int code() {
     return code;
   }
 }

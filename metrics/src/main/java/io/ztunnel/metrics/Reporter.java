@@ -16,7 +16,7 @@ public enum Reporter {
   }
 
   /** The value of the {@code reporter} label. */
-  public String label() {
+  String label() {
     return label;
   }
 }

@@ -72,7 +72,7 @@ public final class NetworkNamespace implements AutoCloseable {
    * Takes over a descriptor, which is closed if this fails. Whether it is one of a network
    * namespace shows at the first {@link #call}.
    */
-  public static NetworkNamespace adopt(int fd) throws IOException {
+  static NetworkNamespace adopt(int fd) throws IOException {
     try {
       return new NetworkNamespace(fd, Libc.identity(fd));
     } catch (IOException | RuntimeException e) {
@@ -141,7 +141,7 @@ public final class NetworkNamespace implements AutoCloseable {
    * True if a socket in this namespace can use IPv6. False, without an error, where the kernel has
    * none and where it is switched off.
    */
-  public boolean hasIpv6() throws IOException {
+  boolean hasIpv6() throws IOException {
     return call(NetworkNamespace::threadHasIpv6);
   }
 

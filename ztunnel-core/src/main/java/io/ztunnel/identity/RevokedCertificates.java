@@ -28,7 +28,7 @@ public final class RevokedCertificates implements Revocations {
   }
 
   /** These are revoked now, instead of the former; the observers are told. */
-  public void replace(Revocations revocations) {
+  void replace(Revocations revocations) {
     current = revocations; // before the observers look, so that no connection slips through
     control.execute(() -> List.copyOf(observers).forEach(Runnable::run));
   }

@@ -95,7 +95,7 @@ public final class LogFilter {
   }
 
   /** The last level at which lines of this target are logged. */
-  public LogLevel levelOf(String target) {
+  LogLevel levelOf(String target) {
     for (Directive directive : directives) {
       if (target.startsWith(directive.target())) {
         // A library, named by its class, is heard at info or below only if it is asked for.

@@ -14,7 +14,7 @@ public enum LogLevel {
   private final String label = name().toLowerCase(Locale.ROOT);
 
   /** The name as it is printed. */
-  public String label() {
+  String label() {
     return label;
   }
 }

@@ -19,7 +19,7 @@ public record ReservedPorts(Set<Integer> ports) {
   /**
    * Whether an application that connects there would reach its own proxy. The address is resolved.
    */
-  public boolean isSelfCall(InetSocketAddress target) {
+  boolean isSelfCall(InetSocketAddress target) {
     return target.getAddress().isLoopbackAddress() && contains(target.getPort());
   }
 }

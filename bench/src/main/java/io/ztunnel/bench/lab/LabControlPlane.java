@@ -74,7 +74,7 @@ public final class LabControlPlane implements Closeable {
   }
 
   /** Where daemons find it, as {@code host:port}. */
-  public String address() {
+  String address() {
     return address;
   }
 

@@ -9,7 +9,7 @@ package io.ztunnel.bench.load;
 public record Figure(String name, String unit, Spread measured, Target target) {
 
   /** The median decides: single rounds of a shared machine are noise. */
-  public boolean isMet() {
+  boolean isMet() {
     return target.isMetBy(measured.median());
   }
 }

@@ -196,7 +196,7 @@ public final class MarkdownReport {
   }
 
   /** Three significant digits are all that such measurements carry. */
-  public static String number(double value) {
+  static String number(double value) {
     double size = Math.abs(value);
     if (size >= 10_000) {
       return String.format(Locale.ROOT, "%.1fk", value / 1000);
