@@ -33,6 +33,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
@@ -52,6 +53,7 @@ public final class FakeControlPlane implements AutoCloseable {
 
   private static final int MAX_REQUEST_BYTES = 4 << 20; // istiod
   private static final Duration PATIENCE = Duration.ofSeconds(20);
+  private static final Duration RETRY = Duration.ofMillis(20);
 
   /**
    * One resource.
@@ -196,12 +198,23 @@ public final class FakeControlPlane implements AutoCloseable {
           .maxConnectionAge(connectionAge.toMillis(), TimeUnit.MILLISECONDS)
           .maxConnectionAgeGrace(50, TimeUnit.MILLISECONDS);
     }
-    try {
-      Server started = builder.build().start();
-      server = started;
-      address = new InetSocketAddress(address.getAddress(), started.getPort());
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
+    Server started = start(builder);
+    server = started;
+    address = new InetSocketAddress(address.getAddress(), started.getPort());
+  }
+
+  /** A client that tries to connect may have the port for its own for a moment. */
+  private static Server start(NettyServerBuilder builder) {
+    long deadline = System.nanoTime() + PATIENCE.toNanos();
+    while (true) {
+      try {
+        return builder.build().start();
+      } catch (IOException e) {
+        if (System.nanoTime() > deadline) {
+          throw new UncheckedIOException(e);
+        }
+        LockSupport.parkNanos(RETRY.toNanos());
+      }
     }
   }
 
