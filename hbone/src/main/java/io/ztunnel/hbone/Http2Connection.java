@@ -432,7 +432,7 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     parts().scheduler().close();
     parts().credit().close();
     try {
-      streams.clear().forEach(stream -> stream.terminate(cause));
+      terminate(streams.clear(), cause);
       onReadComplete();
       if (wasRunning) {
         observer.onConnectionClosed(side(), reason);
@@ -443,6 +443,25 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
       writer().flush();
       writer().close();
       parts().ctx().close();
+    }
+  }
+
+  /** Tells each, whatever the owner of another one throws. */
+  private static void terminate(List<TunnelStream> all, TunnelTermination cause) {
+    RuntimeException thrown = null;
+    for (TunnelStream stream : all) {
+      try {
+        stream.terminate(cause);
+      } catch (RuntimeException e) {
+        if (thrown == null) {
+          thrown = e;
+        } else {
+          thrown.addSuppressed(e);
+        }
+      }
+    }
+    if (thrown != null) {
+      throw thrown;
     }
   }
 

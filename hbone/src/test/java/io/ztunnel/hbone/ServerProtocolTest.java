@@ -578,8 +578,10 @@ class ServerProtocolTest {
             }
           };
       script.connects.getFirst().accept(null, listener);
+      RecordingListener other = script.open(3);
       assertThrows(IllegalStateException.class, () -> script.connection.close("now"));
       assertFalse(script.channel.isOpen());
+      assertTrue(other.isOver(), "the other owner is told");
     }
   }
 

@@ -92,13 +92,13 @@ public final class TrafficSeries {
   /** The connection ended; any flag but {@link #NO_FLAG} counts as failed. */
   public void closed(String responseFlag) {
     usedNanos = metrics.nanoTime(); // before it may be taken for idle
-    open.decrementAndGet();
     if (responseFlag.equals(NO_FLAG)) {
       metrics.closed.counter(unflagged).increment();
-      return;
+    } else {
+      LabelSet withFlag = flagged.computeIfAbsent(responseFlag, labels::withResponseFlag);
+      metrics.closed.counter(withFlag).increment();
+      metrics.failed.counter(withFlag).increment();
     }
-    LabelSet withFlag = flagged.computeIfAbsent(responseFlag, labels::withResponseFlag);
-    metrics.closed.counter(withFlag).increment();
-    metrics.failed.counter(withFlag).increment();
+    open.decrementAndGet(); // last: or the series might go before it is counted, and come anew
   }
 }

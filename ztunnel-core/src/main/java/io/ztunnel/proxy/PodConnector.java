@@ -27,9 +27,13 @@ record PodConnector(SocketFactory sockets, CertificateManager certificates, Dura
 
   @Override
   public Future<ClientTls> tls(EventLoop loop, PeerKey key) {
-    SpiffeId identity =
-        SpiffeId.parse(key.sourceIdentity())
-            .orElseThrow(() -> new IllegalStateException("no identity: " + key.sourceIdentity()));
+    SpiffeId identity = SpiffeId.parse(key.sourceIdentity()).orElse(null);
+    if (identity == null) {
+      return loop.newFailedFuture(
+          new IOException(
+              "source identity: %s (expected: spiffe://TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT)"
+                  .formatted(key.sourceIdentity())));
+    }
     Future<WorkloadTls> fetched = certificates.fetch(identity, loop);
     if (fetched.isSuccess()) {
       return loop.newSucceededFuture(fetched.getNow().client());

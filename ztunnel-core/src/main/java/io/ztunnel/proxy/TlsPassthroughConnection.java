@@ -218,7 +218,7 @@ final class TlsPassthroughConnection
                 return; // ended since
               }
               if (found.isSuccess() && !found.getNow().isEmpty()) {
-                resolved = found.getNow();
+                resolved = found.getNow().stream().distinct().toList(); // one attempt each
                 attempts.next();
               } else {
                 refuse(
