@@ -117,7 +117,7 @@ class ResultsTest {
     assertTrue(
         text.contains(
             "| on a new connection | 0.10 ms | 1.00 [0.50-1.50] ms | 1.50 [1.00-2.00] ms"
-                + " | 0.62 [0.50-0.75] |"),
+                + " | 0.63 [0.50-0.75] |"),
         text);
     assertTrue(
         text.contains("| on an existing connection | 40.0 us | 300 us | 200 us | 1.50 |"), text);
