@@ -103,6 +103,30 @@ class ResultsTest {
   }
 
   @Test
+  void timesOfOneByteAreComparedRoundByRound() {
+    Results results = new Results(MeshPath.DOUBLE, MeshPath.DOUBLE.arrangements());
+    results.add(Arrangement.DIRECT, new EchoTimes(0.1, 40));
+    results.add(Arrangement.DIRECT, new EchoTimes(0.1, 40));
+    results.add(Arrangement.MESH, new EchoTimes(0.5, 300));
+    results.add(Arrangement.BESIDE, new EchoTimes(1.0, 200));
+    results.add(Arrangement.MESH, new EchoTimes(1.5, 300));
+    results.add(Arrangement.BESIDE, new EchoTimes(2.0, 200));
+
+    String text = MarkdownReport.render(results, Map.of());
+
+    assertTrue(
+        text.contains(
+            "| on a new connection | 0.10 ms | 1.00 [0.50-1.50] ms | 1.50 [1.00-2.00] ms"
+                + " | 0.63 [0.50-0.75] |"),
+        text);
+    assertTrue(
+        text.contains("| on an existing connection | 40.0 us | 300 us | 200 us | 1.50 |"), text);
+    assertTrue(
+        text.contains("| byte on a new connection | 1.00 [0.50-1.50] ms | <= 0.80 | **MISS** |"),
+        text);
+  }
+
+  @Test
   void fileOfOneCallIsTheBaselineOfAnother(@TempDir Path directory) throws IOException {
     Path file = directory.resolve("bench.json");
     JsonReport.write(file, measured(), Map.of("cores", "2"));
