@@ -29,6 +29,7 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
@@ -157,8 +158,21 @@ final class Gateway implements Closeable {
 
   @Override
   public void close() {
-    group.shutdownGracefully(0, 5, TimeUnit.SECONDS).awaitUninterruptibly(DEADLINE.toMillis());
+    boolean ended =
+        group.shutdownGracefully(0, 5, TimeUnit.SECONDS).awaitUninterruptibly(DEADLINE.toMillis());
+    String doing = ended ? "" : String.join("\n  ", stacks());
     tls.close();
     namespace.close();
+    if (!ended) {
+      throw new IllegalStateException("the gateway's loop does not end:\n  " + doing);
+    }
+  }
+
+  /** What all threads of loops are doing. */
+  private static List<String> stacks() {
+    return Thread.getAllStackTraces().entrySet().stream()
+        .filter(thread -> thread.getKey().getName().contains("EventLoop"))
+        .map(thread -> thread.getKey() + " " + Arrays.toString(thread.getValue()))
+        .toList();
   }
 }
