@@ -429,11 +429,7 @@ public final class Lab implements AutoCloseable {
   private static void sweep() throws IOException {
     for (Path namespace : leftOvers(NAMESPACES)) {
       String name = namespace.getFileName().toString();
-      sweep(
-          () -> {
-            endPrograms(name);
-            deleteNamespace(name);
-          });
+      sweep(() -> emptyAndDelete(name));
     }
     for (Path directory : leftOvers(Path.of("/tmp"))) {
       sweep(() -> deleteTree(directory));
@@ -467,13 +463,14 @@ public final class Lab implements AutoCloseable {
     return matcher.matches() && ProcessHandle.of(Long.parseLong(matcher.group(1))).isEmpty();
   }
 
-  /** Ends what still runs in a namespace of a lab: it lives as long as a program in it. */
-  private static void endPrograms(String namespace) throws IOException {
+  /** Ends what still runs in a namespace, too: it lives as long as a program in it. */
+  private static void emptyAndDelete(String namespace) throws IOException {
     LabCommand.run(SETUP_DEADLINE, "", List.of("ip", "netns", "pids", namespace))
         .lines()
         .map(pid -> ProcessHandle.of(Long.parseLong(pid.strip())))
         .flatMap(Optional::stream)
         .forEach(ProcessHandle::destroyForcibly);
+    deleteNamespace(namespace);
   }
 
   private static void deleteNamespace(String name) throws IOException {
@@ -501,8 +498,7 @@ public final class Lab implements AutoCloseable {
       awaitEnd(process);
     }
     for (String namespace : namespaces.reversed()) {
-      endPrograms(namespace); // what a program left behind, such as workers started while it ended
-      deleteNamespace(namespace);
+      emptyAndDelete(namespace); // programs may have left others behind, such as workers
     }
     deleteTree(directory);
   }

@@ -80,33 +80,42 @@ final class TypeState {
     if (!isWildcard()) { // or else it is asked for by naming nothing
       first.addResourceNamesSubscribe(ALL).addResourceNamesUnsubscribe(ALL);
     }
-    List<String> left = new ArrayList<>();
-    int echoed;
     ByteBuf message = ByteBufAllocator.DEFAULT.directBuffer();
     try {
       EchoedVersions versions = new EchoedVersions(first.build(), message);
-      echoed = held.echo(maxBytes, versions::add);
-      if (!isWildcard()) {
-        held.forEachUnconfirmed(left::add);
-        int room = left.isEmpty() ? MAX_NAMES_OF_A_REQUEST - echoed : 0;
-        for (String key : demands.keys()) {
-          if (!held.contains(key)) {
-            if (room > 0) {
-              versions.add(key, "");
-              room--;
-            } else {
-              left.add(key);
-            }
-          }
-        }
-      }
+      int echoed = held.echo(maxBytes, versions::add);
+      List<String> left = isWildcard() ? List.of() : demanded(versions, echoed);
       versions.end();
       sink.accept(message.retain());
+      for (DeltaDiscoveryRequest request : subscribe(left)) {
+        sink.accept(Unpooled.wrappedBuffer(request.toByteArray()));
+      }
+      return echoed;
     } finally {
       message.release();
     }
-    subscribe(left).forEach(request -> sink.accept(Unpooled.wrappedBuffer(request.toByteArray())));
-    return echoed;
+  }
+
+  /**
+   * Asks for what is demanded and not held, as long as there is room in the request.
+   *
+   * @return what else is to be asked for: all that was not echoed, and what there was no room for
+   */
+  private List<String> demanded(EchoedVersions versions, int echoed) {
+    List<String> left = new ArrayList<>();
+    held.forEachUnconfirmed(left::add);
+    int room = left.isEmpty() ? MAX_NAMES_OF_A_REQUEST - echoed : 0;
+    for (String key : demands.keys()) {
+      if (!held.contains(key)) {
+        if (room > 0) {
+          versions.add(key, "");
+          room--;
+        } else {
+          left.add(key);
+        }
+      }
+    }
+    return left;
   }
 
   /** As many as surely fit into a request of 4 MiB, with names of up to 350 bytes. */

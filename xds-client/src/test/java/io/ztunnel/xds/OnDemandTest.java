@@ -146,13 +146,18 @@ class OnDemandTest {
     assertEquals(Set.of("next"), addresses.held.keySet());
   }
 
-  @Test
-  void aKeyThatWasNotAnsweredInTimeIsAskedForAgain() throws InterruptedException {
+  /** From now on nothing is answered, and who waits does so for this long. */
+  private void waitInVain(Duration timeout) {
     client.close();
-    client = client(Duration.ofMillis(500));
+    client = client(timeout);
     client.start();
     control.awaitFirst(2, ADDRESS);
     control.silent(true);
+  }
+
+  @Test
+  void aKeyThatWasNotAnsweredInTimeIsAskedForAgain() throws InterruptedException {
+    waitInVain(Duration.ofMillis(500));
     assertEquals(DemandOutcome.TIMED_OUT, demand("net/10.0.0.9"));
     control.silent(false);
     assertEquals(DemandOutcome.ANSWERED, demand("net/10.0.0.9"));
@@ -175,11 +180,7 @@ class OnDemandTest {
 
   @Test
   void whoWaitsIsToldWhenTimeIsOut() throws InterruptedException {
-    client.close();
-    client = client(Duration.ofMillis(200));
-    client.start();
-    control.awaitFirst(2, ADDRESS);
-    control.silent(true);
+    waitInVain(Duration.ofMillis(200));
     assertEquals(DemandOutcome.TIMED_OUT, demand("net/10.0.0.3"));
   }
 
@@ -233,11 +234,7 @@ class OnDemandTest {
 
   @Test
   void keysThatAreNeverAnsweredAreBoundedToo() throws InterruptedException {
-    client.close();
-    client = client(Duration.ofMillis(20));
-    client.start();
-    control.awaitFirst(2, ADDRESS);
-    control.silent(true);
+    waitInVain(Duration.ofMillis(20));
     for (int i = 0; i < 2 * MAX_DEMANDED; i++) {
       assertEquals(DemandOutcome.TIMED_OUT, demand("net/10.1.0." + i));
     }

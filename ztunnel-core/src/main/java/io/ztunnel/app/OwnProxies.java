@@ -26,6 +26,7 @@ import java.util.function.Function;
  */
 final class OwnProxies {
   private static final Log LOG = Log.target("ztunnel");
+  private static final String LATE = "start: not done within";
 
   private final Config config;
   private final Transport transport;
@@ -63,23 +64,11 @@ final class OwnProxies {
       PodProxy proxy =
           maker.apply(new SocketFactory(transport, NetworkNamespace.current(), settings));
       proxies.add(proxy);
-      awaitStarted(control.submit(proxy::start));
+      Future<Future<Void>> begun = control.submit(proxy::start);
+      Step.await(begun, LATE);
+      Step.await(begun.getNow(), LATE);
     } catch (IOException | IllegalArgumentException e) {
       throw new StartException(e);
-    }
-  }
-
-  private static void awaitStarted(Future<Future<Void>> begun) throws StartException {
-    awaitStep(begun);
-    awaitStep(begun.getNow());
-  }
-
-  private static void awaitStep(Future<?> step) throws StartException {
-    if (!step.awaitUninterruptibly(Ztunnel.STEP_SECONDS, TimeUnit.SECONDS)) {
-      throw new StartException("start: not done within %d s".formatted(Ztunnel.STEP_SECONDS));
-    }
-    if (!step.isSuccess()) {
-      throw new StartException(step.cause());
     }
   }
 
@@ -88,7 +77,7 @@ final class OwnProxies {
     List<Future<Void>> drains = new ArrayList<>();
     for (PodProxy proxy : proxies) {
       Future<Future<Void>> begun = control.submit(() -> proxy.drain(DrainMode.GRACEFUL));
-      if (begun.awaitUninterruptibly(Ztunnel.STEP_SECONDS, TimeUnit.SECONDS) && begun.isSuccess()) {
+      if (begun.awaitUninterruptibly(Step.SECONDS, TimeUnit.SECONDS) && begun.isSuccess()) {
         drains.add(begun.getNow());
       } else {
         LOG.warn("a proxy of the daemon's own cannot be drained: " + begun.cause());

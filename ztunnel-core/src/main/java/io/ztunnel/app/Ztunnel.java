@@ -84,9 +84,6 @@ final class Ztunnel implements AutoCloseable {
 
   private static final long CERTIFICATE_POLL_MILLIS = 50;
 
-  /** Limit for a step of starting or stopping that has no limit of its own. */
-  static final long STEP_SECONDS = 10;
-
   private final Config config;
   private final Transport transport;
   private final EventLoopGroup loops;
@@ -391,13 +388,7 @@ final class Ztunnel implements AutoCloseable {
   }
 
   private void inControl(Runnable action) throws StartException {
-    Future<?> done = control.submit(action);
-    if (!done.awaitUninterruptibly(STEP_SECONDS, TimeUnit.SECONDS)) {
-      throw new StartException("control thread: busy for %d s".formatted(STEP_SECONDS));
-    }
-    if (!done.isSuccess()) {
-      throw new StartException(done.cause());
-    }
+    Step.await(control.submit(action), "control thread: busy for");
   }
 
   /** The order to end: a signal, or the admin server. Any thread. */
@@ -423,7 +414,7 @@ final class Ztunnel implements AutoCloseable {
   private void drain() {
     LOG.info("shutting down");
     long limitMillis =
-        config.engine().terminationDeadline().toMillis() + TimeUnit.SECONDS.toMillis(STEP_SECONDS);
+        config.engine().terminationDeadline().toMillis() + TimeUnit.SECONDS.toMillis(Step.SECONDS);
     List<Future<Void>> drains = new ArrayList<>();
     if (workloads != null) {
       drains.add(workloads.drain());

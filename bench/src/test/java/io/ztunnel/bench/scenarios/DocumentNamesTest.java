@@ -12,6 +12,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -28,16 +29,22 @@ class DocumentNamesTest {
 
   private static final Pattern WORD = Pattern.compile("\\b[A-Za-z]\\w+\\b");
 
-  @ParameterizedTest
-  @CsvSource({"ARCHITECTURE.md, 50", "docs/decisions.md, 25", "bench/README.md, 8"})
-  void everyNameIsThatOfSomething(String document, int least) throws IOException {
-    Set<String> known = new HashSet<>();
+  /** The words of all sources. */
+  private static final Set<String> KNOWN = new HashSet<>();
+
+  @BeforeAll
+  static void readSources() throws IOException {
     try (Stream<Path> files = Files.walk(ROOT)) {
       for (Path file : files.filter(DocumentNamesTest::isSource).toList()) {
         String code = COMMENT.matcher(Files.readString(file)).replaceAll("");
-        WORD.matcher(code).results().forEach(word -> known.add(word.group()));
+        WORD.matcher(code).results().forEach(word -> KNOWN.add(word.group()));
       }
     }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"ARCHITECTURE.md, 50", "docs/decisions.md, 25", "bench/README.md, 8"})
+  void everyNameIsThatOfSomething(String document, int least) throws IOException {
     TreeSet<String> unknown = new TreeSet<>();
     List<String[]> named =
         NAME.matcher(Files.readString(ROOT.resolve(document)))
@@ -45,7 +52,7 @@ class DocumentNamesTest {
             .map(name -> new String[] {name.group(1), name.group(2)})
             .toList();
     for (String[] name : named) {
-      if (!known.contains(name[0]) || (name[1] != null && !known.contains(name[1]))) {
+      if (!KNOWN.contains(name[0]) || (name[1] != null && !KNOWN.contains(name[1]))) {
         unknown.add(name[1] == null ? name[0] : name[0] + "." + name[1]);
       }
     }
