@@ -8,10 +8,10 @@ import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.epoll.EpollServerSocketChannel;
 import io.netty.channel.epoll.EpollSocketChannel;
 import io.ztunnel.hbone.SocketReads;
+import io.ztunnel.redirection.EventLoops;
 import io.ztunnel.redirection.Transport;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -60,7 +60,7 @@ public class RelayBenchmark {
   @Setup(Level.Trial)
   public void join() throws IOException, InterruptedException {
     message = new byte[messageBytes];
-    EventLoopGroup group = new MultiThreadIoEventLoopGroup(1, Transport.EPOLL.ioHandlerFactory());
+    EventLoopGroup group = new EventLoops(Transport.EPOLL, 1);
     loops = group;
     try (ServerSocket upstream = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       upstream.setSoTimeout(TIMEOUT_MILLIS);

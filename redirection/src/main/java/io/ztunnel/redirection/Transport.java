@@ -34,7 +34,7 @@ public enum Transport {
     }
 
     @Override
-    public IoHandlerFactory ioHandlerFactory() {
+    IoHandlerFactory ioHandlerFactory() {
       return ArmedEpollHandler.newFactory();
     }
 
@@ -65,7 +65,7 @@ public enum Transport {
     }
 
     @Override
-    public IoHandlerFactory ioHandlerFactory() {
+    IoHandlerFactory ioHandlerFactory() {
       return IoUringIoHandler.newFactory();
     }
 
@@ -96,7 +96,7 @@ public enum Transport {
     }
 
     @Override
-    public IoHandlerFactory ioHandlerFactory() {
+    IoHandlerFactory ioHandlerFactory() {
       return NioIoHandler.newFactory();
     }
 
@@ -135,8 +135,8 @@ public enum Transport {
 
   abstract @Nullable Throwable unavailabilityCause();
 
-  /** What an event loop group of this transport is made with. */
-  public abstract IoHandlerFactory ioHandlerFactory();
+  /** What {@link EventLoops} are made with. */
+  abstract IoHandlerFactory ioHandlerFactory();
 
   /** For bootstraps in the process's own namespace. */
   public Class<? extends ServerChannel> serverChannelClass() {

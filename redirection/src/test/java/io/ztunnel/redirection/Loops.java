@@ -2,7 +2,6 @@ package io.ztunnel.redirection;
 
 import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.util.concurrent.Future;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
@@ -12,7 +11,7 @@ final class Loops implements AutoCloseable {
   private final EventLoopGroup group;
 
   Loops(Transport transport) {
-    this.group = new MultiThreadIoEventLoopGroup(2, transport.ioHandlerFactory());
+    this.group = new EventLoops(transport, 2);
   }
 
   EventLoopGroup group() {

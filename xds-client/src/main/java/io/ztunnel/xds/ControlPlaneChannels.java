@@ -7,8 +7,6 @@ import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.PooledByteBufAllocator;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
-import io.netty.channel.nio.NioIoHandler;
 import io.netty.channel.socket.nio.NioChannelOption;
 import io.netty.channel.socket.nio.NioSocketChannel;
 import io.netty.handler.ssl.OpenSslContextOption;
@@ -93,9 +91,7 @@ public final class ControlPlaneChannels implements AutoCloseable {
    */
   private final ByteBufAllocator allocator;
 
-  private final EventLoopGroup loops =
-      new MultiThreadIoEventLoopGroup(
-          1, new DefaultThreadFactory("grpc", true), NioIoHandler.newFactory());
+  private final EventLoopGroup loops = new ControlPlaneLoop();
   private final ThreadPoolExecutor blocking =
       new ThreadPoolExecutor(
           BLOCKING_THREADS,

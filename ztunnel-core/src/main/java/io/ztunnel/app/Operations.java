@@ -3,7 +3,6 @@ package io.ztunnel.app;
 import io.netty.buffer.PooledByteBufAllocator;
 import io.netty.channel.ChannelFactory;
 import io.netty.channel.EventLoopGroup;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.ReflectiveChannelFactory;
 import io.netty.channel.ServerChannel;
 import io.netty.util.concurrent.DefaultEventExecutor;
@@ -23,6 +22,7 @@ import io.ztunnel.metrics.MeshRegistry;
 import io.ztunnel.metrics.ProcessMetrics;
 import io.ztunnel.metrics.RuntimeMetrics;
 import io.ztunnel.profile.Profiler;
+import io.ztunnel.redirection.EventLoops;
 import io.ztunnel.redirection.Transport;
 import io.ztunnel.telemetry.EventLoopLag;
 import java.time.Clock;
@@ -71,9 +71,7 @@ final class Operations implements AutoCloseable {
       EventLoopGroup loops,
       Runnable end) {
     this.listeners = config.listeners();
-    this.ownLoop =
-        new MultiThreadIoEventLoopGroup(
-            1, new NamedThreads("main-io"), transport.ioHandlerFactory());
+    this.ownLoop = new EventLoops(transport, 1, new NamedThreads("main-io"));
     this.worker =
         new DefaultEventExecutor(
             null,

@@ -1,7 +1,6 @@
 package io.ztunnel.app;
 
 import io.netty.channel.EventLoopGroup;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.epoll.EpollDatagramChannel;
 import io.netty.channel.socket.DatagramChannel;
 import io.netty.channel.socket.nio.NioDatagramChannel;
@@ -41,6 +40,7 @@ import io.ztunnel.proxy.ProxyContext;
 import io.ztunnel.proxy.ProxySettings;
 import io.ztunnel.proxy.Upstreams;
 import io.ztunnel.proxy.WorkloadProxies;
+import io.ztunnel.redirection.EventLoops;
 import io.ztunnel.redirection.FileDescriptorLimit;
 import io.ztunnel.redirection.Permissions;
 import io.ztunnel.redirection.SocketFactory;
@@ -116,10 +116,7 @@ final class Ztunnel implements AutoCloseable {
     this.transport = DataPathSettings.transport(config);
     this.control = new DefaultEventExecutor(new NamedThreads("control"));
     this.loops =
-        new MultiThreadIoEventLoopGroup(
-            config.engine().workerThreads(),
-            new NamedThreads("ztunnel"),
-            transport.ioHandlerFactory());
+        new EventLoops(transport, config.engine().workerThreads(), new NamedThreads("ztunnel"));
     this.operations = new Operations(config, version, log, transport, loops, this::end);
     this.mesh = new MeshState(control, config.node().name());
     this.certificateParts = new CertificateParts(config, control, controlPlanes);

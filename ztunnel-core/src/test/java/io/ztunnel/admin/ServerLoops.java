@@ -2,9 +2,9 @@ package io.ztunnel.admin;
 
 import io.netty.channel.ChannelFactory;
 import io.netty.channel.EventLoopGroup;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.ServerChannel;
 import io.netty.channel.epoll.EpollServerSocketChannel;
+import io.ztunnel.redirection.EventLoops;
 import io.ztunnel.redirection.Transport;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -15,8 +15,7 @@ import org.junit.jupiter.api.extension.ExtensionContext;
 
 /** One event loop for the servers of a test class. */
 final class ServerLoops implements AfterAllCallback {
-  final EventLoopGroup group =
-      new MultiThreadIoEventLoopGroup(1, Transport.EPOLL.ioHandlerFactory());
+  final EventLoopGroup group = new EventLoops(Transport.EPOLL, 1);
   final ChannelFactory<ServerChannel> transport = EpollServerSocketChannel::new;
 
   /** Any free port on loopback. */

@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.channel.EventLoopGroup;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.util.concurrent.DefaultEventExecutor;
 import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.Future;
@@ -18,6 +17,7 @@ import io.ztunnel.mesh.TestMesh;
 import io.ztunnel.mesh.Workload;
 import io.ztunnel.metrics.DnsMetrics;
 import io.ztunnel.metrics.MeshRegistry;
+import io.ztunnel.redirection.EventLoops;
 import io.ztunnel.redirection.NetworkNamespace;
 import io.ztunnel.redirection.SocketFactory;
 import io.ztunnel.redirection.SocketSettings;
@@ -66,8 +66,7 @@ class DnsServerTest {
       """
           .formatted(LARGE);
 
-  private final EventLoopGroup loops =
-      new MultiThreadIoEventLoopGroup(2, Transport.EPOLL.ioHandlerFactory());
+  private final EventLoopGroup loops = new EventLoops(Transport.EPOLL, 2);
   private final EventExecutor control = new DefaultEventExecutor();
   private final MeshRegistry registry = new MeshRegistry();
   private final DnsMetrics metrics =

@@ -7,12 +7,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.epoll.EpollDatagramChannel;
 import io.netty.resolver.dns.NoopDnsCache;
 import io.netty.resolver.dns.SingletonDnsServerAddressStreamProvider;
 import io.netty.util.concurrent.Future;
 import io.ztunnel.dns.FakeNameServer;
+import io.ztunnel.redirection.EventLoops;
 import io.ztunnel.redirection.Transport;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -44,8 +44,7 @@ class HostResolverTest {
   }
 
   private final AtomicLong nanos = new AtomicLong(Long.MAX_VALUE - 5);
-  private final EventLoopGroup loops =
-      new MultiThreadIoEventLoopGroup(1, Transport.EPOLL.ioHandlerFactory());
+  private final EventLoopGroup loops = new EventLoops(Transport.EPOLL, 1);
   private final EventLoop loop = loops.next();
   private FakeNameServer server;
   private HostResolver resolver;

@@ -3,7 +3,6 @@ package io.ztunnel.proxy;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.channel.EventLoopGroup;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.epoll.EpollDatagramChannel;
 import io.netty.util.concurrent.DefaultEventExecutor;
 import io.netty.util.concurrent.EventExecutor;
@@ -21,6 +20,7 @@ import io.ztunnel.metrics.MeshRegistry;
 import io.ztunnel.metrics.RemoteGatewayMetrics;
 import io.ztunnel.metrics.SeriesBounds;
 import io.ztunnel.metrics.TrafficMetrics;
+import io.ztunnel.redirection.EventLoops;
 import io.ztunnel.redirection.NetworkNamespace;
 import io.ztunnel.redirection.SocketFactory;
 import io.ztunnel.redirection.SocketSettings;
@@ -55,8 +55,7 @@ final class InProcessNode implements AutoCloseable {
       new SocketSettings.Keepalive(true, Duration.ofMinutes(3), Duration.ofMinutes(3), 9);
 
   private final EventExecutor control = new DefaultEventExecutor();
-  private final EventLoopGroup loops =
-      new MultiThreadIoEventLoopGroup(1, Transport.EPOLL.ioHandlerFactory());
+  private final EventLoopGroup loops = new EventLoops(Transport.EPOLL, 1);
   private final HostResolver resolver =
       new HostResolver(EpollDatagramChannel.class, true, SearchList.NONE, System::nanoTime);
   private final MeshRegistry registry = new MeshRegistry();

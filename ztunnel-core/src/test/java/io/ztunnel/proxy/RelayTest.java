@@ -13,9 +13,9 @@ import io.netty.buffer.PooledByteBufAllocator;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.ztunnel.Await;
 import io.ztunnel.hbone.TunnelTermination;
+import io.ztunnel.redirection.EventLoops;
 import io.ztunnel.redirection.Transport;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -41,7 +41,7 @@ class RelayTest {
 
   @BeforeAll
   static void startLoop() {
-    group = new MultiThreadIoEventLoopGroup(1, Transport.EPOLL.ioHandlerFactory());
+    group = new EventLoops(Transport.EPOLL, 1);
     loop = group.next();
   }
 

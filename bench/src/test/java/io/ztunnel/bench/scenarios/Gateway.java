@@ -4,9 +4,7 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoop;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.ServerChannel;
-import io.netty.channel.nio.NioIoHandler;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.Promise;
 import io.netty.util.concurrent.PromiseNotifier;
@@ -20,16 +18,17 @@ import io.ztunnel.hbone.ServerTls;
 import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.hbone.StandInGateway;
 import io.ztunnel.hbone.TlsSettings;
+import io.ztunnel.redirection.EventLoops;
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.ListenerSettings;
 import io.ztunnel.redirection.NetworkNamespace;
 import io.ztunnel.redirection.SocketFactory;
+import io.ztunnel.redirection.Transport;
 import java.io.Closeable;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
@@ -44,8 +43,7 @@ final class Gateway implements Closeable {
 
   private static final Duration DEADLINE = Duration.ofSeconds(10);
 
-  private final MultiThreadIoEventLoopGroup group =
-      new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
+  private final EventLoops group = new EventLoops(Transport.NIO, 1);
   private final EventLoop loop = group.next();
   private final NetworkNamespace namespace;
   private final ServerTls tls;
@@ -160,19 +158,10 @@ final class Gateway implements Closeable {
   public void close() {
     boolean ended =
         group.shutdownGracefully(0, 5, TimeUnit.SECONDS).awaitUninterruptibly(DEADLINE.toMillis());
-    String doing = ended ? "" : String.join("\n  ", stacks());
     tls.close();
     namespace.close();
     if (!ended) {
-      throw new IllegalStateException("the gateway's loop does not end:\n  " + doing);
+      throw new IllegalStateException("the gateway's loop does not end");
     }
-  }
-
-  /** What all threads of loops are doing. */
-  private static List<String> stacks() {
-    return Thread.getAllStackTraces().entrySet().stream()
-        .filter(thread -> thread.getKey().getName().contains("EventLoop"))
-        .map(thread -> thread.getKey() + " " + Arrays.toString(thread.getValue()))
-        .toList();
   }
 }

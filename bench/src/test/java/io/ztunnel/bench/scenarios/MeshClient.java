@@ -8,8 +8,6 @@ import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandler;
 import io.netty.channel.EventLoop;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
-import io.netty.channel.nio.NioIoHandler;
 import io.netty.util.concurrent.Future;
 import io.ztunnel.bench.lab.Daemon;
 import io.ztunnel.hbone.ClientTls;
@@ -30,6 +28,7 @@ import io.ztunnel.hbone.TunnelOpening;
 import io.ztunnel.hbone.TunnelReset;
 import io.ztunnel.hbone.TunnelTermination;
 import io.ztunnel.identity.TrialAuthority;
+import io.ztunnel.redirection.EventLoops;
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.NetworkNamespace;
 import io.ztunnel.redirection.SocketFactory;
@@ -57,8 +56,7 @@ import org.jspecify.annotations.Nullable;
 final class MeshClient implements Closeable {
   private static final Duration DEADLINE = Duration.ofSeconds(10);
 
-  private final MultiThreadIoEventLoopGroup group =
-      new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
+  private final EventLoops group = new EventLoops(Transport.NIO, 1);
   private final EventLoop loop = group.next();
   private final SpiffeId identity;
   private final NetworkNamespace namespace;
