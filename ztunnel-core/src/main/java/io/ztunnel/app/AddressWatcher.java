@@ -120,7 +120,7 @@ final class AddressWatcher implements ResourceWatcher {
                     }),
             control);
       }
-      SlicedUpdate large = new SlicedUpdate(mesh, control);
+      SlicedUpdate large = new SlicedUpdate(mesh, control, present.size());
       addSlices(large, present, MeshUpdate::insert);
       addSlices(large, removed, MeshUpdate::remove);
       return large.finish();

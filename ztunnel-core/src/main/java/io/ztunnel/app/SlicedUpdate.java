@@ -20,12 +20,19 @@ final class SlicedUpdate {
 
   private final MeshState mesh;
   private final EventExecutor control;
+  private final int workloads;
   private final Queue<Consumer<MeshUpdate>> slices = new ArrayDeque<>();
   private final CompletableFuture<Void> done = new CompletableFuture<>();
 
-  SlicedUpdate(MeshState mesh, EventExecutor control) {
+  /**
+   * An update without slices.
+   *
+   * @param workloads how many of them the slices add, as far as is known
+   */
+  SlicedUpdate(MeshState mesh, EventExecutor control, int workloads) {
     this.mesh = mesh;
     this.control = control;
+    this.workloads = workloads;
   }
 
   /** Adds a slice, to be made behind those before it: a few milliseconds of work. */
@@ -37,7 +44,7 @@ final class SlicedUpdate {
   CompletionStage<Void> finish() {
     control.execute(
         () -> {
-          mesh.hold();
+          mesh.hold(workloads);
           make();
         });
     return done;

@@ -66,11 +66,14 @@ public final class MeshState {
    * Lets the changes of all updates from now on wait, and become visible together, by {@link
    * #show()}: one large update in many steps, between which the control thread does other things.
    * Control thread.
+   *
+   * @param workloads how many of them are about to come, as far as is known
    */
-  public void hold() {
+  public void hold(int workloads) {
     assert control.inEventLoop();
     if (held == null) {
       held = new MeshUpdate(view, localNode);
+      held.expect(workloads);
     }
   }
 

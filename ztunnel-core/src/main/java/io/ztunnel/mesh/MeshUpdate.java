@@ -58,6 +58,11 @@ public final class MeshUpdate {
     policies = new PolicyIndex.Editor(before.policies());
   }
 
+  /** Tells how many workloads are about to come: room for them is taken at once, if all are new. */
+  void expect(int count) {
+    workloads.expect(count);
+  }
+
   /**
    * Adds a workload in place of one with the same uid, and its endpoints in place of that one's. An
    * equal one stays as it is.

@@ -13,7 +13,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>A trie of the hash codes, five bits a level, with elements and children packed in one array of
  * each node (the CHAMP layout of Steindorfer and Vinju, 2015). An {@link Editor} owns the nodes
- * that it made and changes them in place; {@link Editor#set} ends the ownership.
+ * that it made and changes them in place; {@link Editor#set} ends the ownership. That of an empty
+ * set makes no nodes before then.
  */
 final class Trie<E> {
   /** What a set needs to know of its elements. Pure: an element's answers never change. */
@@ -98,6 +99,10 @@ final class Trie<E> {
     private Object owner = new Object();
 
     private Trie<E> original;
+
+    /** All that there is, as long as there is no node; null: there is one. */
+    private @Nullable BulkLoad bulk;
+
     private Node root;
     private int size;
 
@@ -107,33 +112,58 @@ final class Trie<E> {
       kind = (Kind<Object>) original.kind;
       root = original.root;
       size = original.size;
+      bulk = size == 0 ? new BulkLoad(kind) : null;
     }
 
     @SuppressWarnings("unchecked") // only E goes in
     @Nullable E find(int keyHash, Predicate<? super E> isMeant) {
-      return (E) root.find(spread(keyHash), (Predicate<Object>) isMeant);
+      int hash = spread(keyHash);
+      Predicate<Object> meant = (Predicate<Object>) isMeant;
+      return (E) (bulk == null ? root.find(hash, meant) : bulk.find(hash, meant));
+    }
+
+    /** Tells how many elements an empty set is about to have, so that it takes room once only. */
+    void expect(int count) {
+      if (bulk != null) {
+        bulk.expect(count);
+      }
     }
 
     /** Adds an element in place of one with the same key. */
     void put(E element) {
-      root = root.put(this, 0, spread(kind.hash(element)), element);
+      int hash = spread(kind.hash(element));
+      if (bulk == null) {
+        root = root.put(this, 0, hash, element);
+      } else {
+        bulk.put(hash, element);
+      }
     }
 
     /** Removes the element with the key of this one, if there is one. */
     void remove(E element) {
-      root = root.remove(this, 0, spread(kind.hash(element)), element);
+      int hash = spread(kind.hash(element));
+      if (bulk == null) {
+        root = root.remove(this, 0, hash, element);
+      } else {
+        bulk.remove(hash, element);
+      }
     }
 
     int size() {
-      return size;
+      return bulk == null ? size : bulk.size();
     }
 
     boolean isEmpty() {
-      return size == 0;
+      return size() == 0;
     }
 
     /** The set as it is now; later changes do not show in it. */
     Trie<E> set() {
+      if (bulk != null && bulk.size() > 0) {
+        size = bulk.size();
+        root = bulk.build();
+        bulk = null;
+      }
       if (root != original.root || size != original.size) {
         original = new Trie<>(original.kind, size == 0 ? EMPTY : root, size);
         root = original.root;
@@ -149,12 +179,12 @@ final class Trie<E> {
    * it; then immutable. The parents of what an editor owns are its own too.
    */
   @SuppressWarnings("ReferenceEquality") // the same object: nothing to change; the same owner: ours
-  private static final class Node {
-    private static final int BITS = 5;
+  static final class Node {
+    static final int BITS = 5;
     private static final int MASK = (1 << BITS) - 1;
 
     /** The last level that has hash bits left. */
-    private static final int LAST_SHIFT = 30;
+    static final int LAST_SHIFT = 30;
 
     private int dataMap;
     private int nodeMap;
@@ -170,8 +200,17 @@ final class Trie<E> {
       this.owner = owner;
     }
 
+    /** Which of a level's places is that of a hash code. */
+    static int bits(int hash, int shift) {
+      return (hash >>> shift) & MASK;
+    }
+
     private static int bit(int hash, int shift) {
-      return 1 << ((hash >>> shift) & MASK);
+      return 1 << bits(hash, shift);
+    }
+
+    long weight() {
+      return weight;
     }
 
     private int dataIndex(int bit) {

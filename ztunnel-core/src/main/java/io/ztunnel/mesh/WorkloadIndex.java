@@ -125,6 +125,12 @@ final class WorkloadIndex {
       localIdentities = index.localIdentities.edit();
     }
 
+    /** Tells how many workloads are about to come, if there are none yet. */
+    void expect(int count) {
+      byUid.expect(count);
+      byAddress.expect(count);
+    }
+
     @Nullable Workload get(String uid) {
       return byUid.find(uid.hashCode(), workload -> workload.hasUid(uid));
     }

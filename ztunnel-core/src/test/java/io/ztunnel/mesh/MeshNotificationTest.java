@@ -69,7 +69,7 @@ final class MeshNotificationTest {
     state.update(update -> update.insertWorkload(workload("a").build()));
     told.clear();
     MeshView before = state.view();
-    state.hold();
+    state.hold(0);
     state.update(update -> update.insertWorkload(workload("b").build()));
     state.update(update -> update.removeWorkload("a"));
     state.update(update -> update.insertWorkload(workload("c").build()));
@@ -86,7 +86,7 @@ final class MeshNotificationTest {
   @Test
   void aLargeUpdateThatIsDroppedLeavesNothing() {
     state.observe(change -> change.workloads().forEach(this::note));
-    state.hold();
+    state.hold(0);
     state.update(update -> update.insertWorkload(workload("a").build()));
     state.drop();
     state.show();

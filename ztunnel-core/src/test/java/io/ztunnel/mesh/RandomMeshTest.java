@@ -43,7 +43,7 @@ final class RandomMeshTest {
     System.out.println("mesh: seed " + seed);
     for (int step = 0; step < STEPS; step++) {
       if (random.nextInt(4) == 0) {
-        state.hold();
+        state.hold(random.nextInt(50));
         for (int i = random.nextInt(4); i > 0; i--) {
           changeSome();
         }

@@ -78,6 +78,46 @@ final class TrieTest {
     }
   }
 
+  /** What is made at once is the same as what grew, down to the order of its elements. */
+  @ParameterizedTest(name = "{0} hash codes")
+  @ValueSource(ints = {1, 3, 100, 1 << 30})
+  void isOfOneShapeHoweverItWasMade(int hashes) {
+    System.out.println("trie: seed " + seed);
+    for (int round = 0; round < 50; round++) {
+      Trie.Editor<Element> atOnce = Trie.<Element>empty(ByKey.KIND).edit();
+      atOnce.expect(random.nextInt(100));
+      Trie<Element> grown = Trie.empty(ByKey.KIND);
+      Map<Integer, Element> model = new HashMap<>();
+      for (int i = random.nextInt(300); i >= 0; i--) {
+        int key = random.nextInt(200);
+        Element element = new Element(key, key * 0x9e3779b1 % hashes, random.nextInt(4));
+        Trie.Editor<Element> growing = grown.edit();
+        if (random.nextInt(3) > 0) {
+          atOnce.put(element);
+          growing.put(element);
+          model.put(key, element);
+        } else {
+          atOnce.remove(element);
+          growing.remove(element);
+          model.remove(key);
+        }
+        grown = growing.set();
+        assertEquals(model.size(), atOnce.size(), "seed " + seed);
+      }
+      Trie<Element> made = atOnce.set();
+      compare(model, made);
+      if (hashes > 100) { // a list of those with one hash code has the order of its making
+        assertEquals(elements(grown), elements(made), "seed " + seed);
+      }
+    }
+  }
+
+  private static List<Element> elements(Trie<Element> set) {
+    List<Element> elements = new ArrayList<>();
+    set.forEach(elements::add);
+    return elements;
+  }
+
   private void compare(Map<Integer, Element> expected, Trie<Element> set) {
     Map<Integer, Element> found = new HashMap<>();
     set.forEach(element -> assertNull(found.put(element.key(), element), "seed " + seed));
