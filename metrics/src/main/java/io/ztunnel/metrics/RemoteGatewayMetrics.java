@@ -7,7 +7,6 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -89,16 +88,14 @@ public final class RemoteGatewayMetrics {
   public void innerOpened(InetSocketAddress gateway, Object certificate) {
     @Nullable Gateway known = gateways.get(gateway);
     if (known != null) {
-      known.open.incrementAndGet();
       known.reached.merge(certificate, 1, Integer::sum);
     }
   }
 
-  /** Such a connection is over. */
+  /** Such a connection is over. It does not count if it was there before the gateway was known. */
   public void innerClosed(InetSocketAddress gateway, Object certificate) {
     @Nullable Gateway known = gateways.get(gateway);
     if (known != null) {
-      known.open.decrementAndGet();
       known.reached.computeIfPresent(certificate, (_, count) -> count == 1 ? null : count - 1);
     }
   }
@@ -145,7 +142,8 @@ public final class RemoteGatewayMetrics {
   /** One gateway. Any thread. */
   private final class Gateway {
     private final LabelSet labels;
-    private final AtomicInteger open = new AtomicInteger();
+
+    /** The open connections of each certificate. */
     private final Map<Object, Integer> reached = new ConcurrentHashMap<>();
 
     /** Written by whoever uses it, read by scrapes. */
@@ -161,9 +159,13 @@ public final class RemoteGatewayMetrics {
 
     Gateway(String network, InetSocketAddress address) {
       labels = connections.labels(network, text(address));
-      connections.readGauge(labels, open::get);
+      connections.readGauge(labels, this::open);
       backends.readGauge(labels, reached::size);
       aside.readCounter(labels, this::asideSeconds);
+    }
+
+    private int open() {
+      return reached.values().stream().mapToInt(Integer::intValue).sum();
     }
 
     void roundTripped(double seconds) {
@@ -191,7 +193,7 @@ public final class RemoteGatewayMetrics {
     }
 
     synchronized boolean isIdle(long now) {
-      return !isAside && open.get() == 0 && now - usedNanos >= IDLE.toNanos();
+      return !isAside && reached.isEmpty() && now - usedNanos >= IDLE.toNanos();
     }
 
     void remove() {

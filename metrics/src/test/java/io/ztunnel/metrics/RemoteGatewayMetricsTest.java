@@ -56,6 +56,17 @@ final class RemoteGatewayMetricsTest {
   }
 
   @Test
+  void whatWasOpenBeforeTheGatewayWasKnownDoesNotCountWhenItCloses() throws Exception {
+    metrics.innerOpened(gateway, "early");
+    metrics.used("n", gateway);
+    metrics.innerOpened(gateway, "a");
+    metrics.innerClosed(gateway, "early");
+    assertEquals(sample("inner_connections_open", "1"), samples().getFirst());
+    metrics.innerClosed(gateway, "a");
+    assertEquals(sample("inner_connections_open", "0"), samples().getFirst());
+  }
+
+  @Test
   void timeSetAsideGrowsWhileItLasts() throws Exception {
     metrics.used("n", gateway);
     metrics.setAside(gateway);
