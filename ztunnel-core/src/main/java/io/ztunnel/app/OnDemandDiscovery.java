@@ -25,8 +25,17 @@ record OnDemandDiscovery(MeshState mesh, XdsClient client) implements Discovery,
 
   @Override
   public void await(EventLoop loop, NetworkAddress address, Runnable then) {
-    String key = address.toString();
-    if (mesh.view().find(address, null) != null) {
+    boolean isKnown = mesh.view().find(address, null) != null;
+    await(loop, "address", address.toString(), isKnown, then);
+  }
+
+  @Override
+  public void await(EventLoop loop, NamespacedHostname service, Runnable then) {
+    await(loop, "service", service.toString(), mesh.view().service(service) != null, then);
+  }
+
+  private void await(EventLoop loop, String field, String key, boolean isKnown, Runnable then) {
+    if (isKnown) {
       client.touch(MeshFeed.ADDRESS, key);
       then.run();
       return;
@@ -35,7 +44,7 @@ record OnDemandDiscovery(MeshState mesh, XdsClient client) implements Discovery,
         MeshFeed.ADDRESS,
         key,
         outcome -> {
-          report("address", key, outcome);
+          report(field, key, outcome);
           resume(loop, key, then);
         });
   }

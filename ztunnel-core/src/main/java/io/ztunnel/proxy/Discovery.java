@@ -1,19 +1,31 @@
 package io.ztunnel.proxy;
 
 import io.netty.channel.EventLoop;
+import io.ztunnel.mesh.NamespacedHostname;
 import io.ztunnel.mesh.NetworkAddress;
 
-/** Asks the control plane for addresses that the mesh may not know yet. Called on event loops. */
-@FunctionalInterface
+/**
+ * Asks the control plane for what the mesh may not know yet. Called on event loops: the calling
+ * loop goes on, once, within the call if nothing is to be asked, and in bounded time otherwise.
+ */
 public interface Discovery {
   /** The mesh is known as a whole: there is nothing to ask. */
-  Discovery NOTHING = (loop, address, then) -> then.run();
+  Discovery NOTHING =
+      new Discovery() {
+        @Override
+        public void await(EventLoop loop, NetworkAddress address, Runnable then) {
+          then.run();
+        }
 
-  /**
-   * Goes on once it is known, as far as it can be, what an address stands for.
-   *
-   * @param loop the calling loop, which goes on
-   * @param then run once: within this call if nothing is to be asked, and in bounded time otherwise
-   */
+        @Override
+        public void await(EventLoop loop, NamespacedHostname service, Runnable then) {
+          then.run();
+        }
+      };
+
+  /** Goes on once it is known, as far as it can be, what an address stands for. */
   void await(EventLoop loop, NetworkAddress address, Runnable then);
+
+  /** Goes on once a service is known, as far as it can be. */
+  void await(EventLoop loop, NamespacedHostname service, Runnable then);
 }

@@ -10,6 +10,7 @@ import io.ztunnel.hbone.Tunnel;
 import io.ztunnel.hbone.TunnelReset;
 import io.ztunnel.hbone.TunnelTermination;
 import io.ztunnel.mesh.MeshView;
+import io.ztunnel.mesh.NamespacedHostname;
 import io.ztunnel.mesh.NetworkAddress;
 import io.ztunnel.mesh.ServiceName;
 import io.ztunnel.mesh.Workload;
@@ -24,6 +25,7 @@ import io.ztunnel.telemetry.ConnectionFailure.Dial;
 import io.ztunnel.telemetry.ConnectionObserver;
 import java.net.ConnectException;
 import java.net.InetAddress;
+import java.util.Iterator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -108,31 +110,48 @@ final class InboundRequest implements LiveConnection {
 
   /** Has the peer looked up, and the target if it is not plainly the local workload. */
   private void discover(Workload local, Authority authority) {
-    Discovery discovery = proxy().context().discovery();
-    String network = proxy().settings().network();
-    NetworkAddress asked =
-        new NetworkAddress(
-            network,
-            switch (authority) {
-              case Authority.Address(InetAddress ip, int _) -> ip;
-              case Authority.Host _ -> session.localAddress().getAddress();
-            });
-    Runnable awaitAsked =
+    Runnable awaitTarget =
         () ->
-            discovery.await(
-                loop,
-                asked,
+            discoverTarget(
+                local,
+                authority,
                 () -> {
                   if (state instanceof State.Examining) {
                     examine(local, authority);
                   }
                 });
     if (isFromGateway()) {
-      awaitAsked.run(); // the address is the gateway's and says nothing of the peer
+      awaitTarget.run(); // the address is the gateway's and says nothing of the peer
     } else {
-      discovery.await(
-          loop, new NetworkAddress(network, session.peerAddress().getAddress()), awaitAsked);
+      discovery().await(loop, address(session.peerAddress().getAddress()), awaitTarget);
     }
+  }
+
+  private void discoverTarget(Workload local, Authority authority, Runnable then) {
+    switch (authority) {
+      case Authority.Address(InetAddress ip, int _) -> discovery().await(loop, address(ip), then);
+      case Authority.Host(String name, int _) ->
+          discover(
+              local.services().stream().filter(key -> key.hostname().equals(name)).iterator(),
+              then);
+    }
+  }
+
+  /** One service after the other: those of one name that the local workload says it serves. */
+  private void discover(Iterator<NamespacedHostname> services, Runnable then) {
+    if (services.hasNext()) {
+      discovery().await(loop, services.next(), () -> discover(services, then));
+    } else {
+      then.run();
+    }
+  }
+
+  private Discovery discovery() {
+    return proxy().context().discovery();
+  }
+
+  private NetworkAddress address(InetAddress ip) {
+    return new NetworkAddress(proxy().settings().network(), ip);
   }
 
   private boolean isFromGateway() {

@@ -12,6 +12,7 @@ import io.ztunnel.bench.lab.Daemon;
 import io.ztunnel.bench.lab.LabControlPlane;
 import io.ztunnel.bench.lab.WireMesh;
 import io.ztunnel.bench.lab.WireWorkload;
+import io.ztunnel.hbone.ConnectRequest;
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.xds.ControlPlanePki;
 import io.ztunnel.xds.FakeControlPlane;
@@ -38,6 +39,7 @@ import org.junit.jupiter.api.TestInstance;
 class ControlPlaneIT {
   private static final int PORT = 8080;
   private static final int OTHER_PORT = 8081;
+  private static final String CALLER = "spiffe://cluster.local/ns/shop/sa/client";
   private static final String REPLY = "hello worldhello world";
 
   private final ControlPlanePki pki = ControlPlanePki.create("lab control plane");
@@ -62,6 +64,9 @@ class ControlPlaneIT {
     server = node.addPod("server");
     wanderer = restlessNode.addPod("wanderer");
     Lab.Pod miser = sparingNode.addPod("miser");
+    called = sparingNode.addPod("called");
+    outsider = sparingNode.addPod("outsider", Lab.Without.REDIRECTION);
+    scene.app(called, PORT, App.ECHO_TWICE);
     for (int port : List.of(PORT, OTHER_PORT)) {
       scene.app(server, port, App.ECHO_TWICE);
     }
@@ -108,6 +113,8 @@ class ControlPlaneIT {
   }
 
   private Lab.Pod onDemandPod;
+  private Lab.Pod called;
+  private Lab.Pod outsider;
 
   @AfterAll
   void stop() throws Exception {
@@ -330,5 +337,25 @@ class ControlPlaneIT {
     assertThrows(
         IOException.class,
         () -> PodSockets.exchange(onDemandPod, server.ipv4(), PORT + 10, "nobody listens"));
+  }
+
+  @Test
+  void onDemandTheServiceThatATunnelNamesIsAskedFor() throws Exception {
+    WireWorkload pod = WireWorkload.of(called).serving("named", 80, PORT);
+    InetAddress vip = InetAddress.ofLiteral("10.96.0.80");
+    sparing.put(ADDRESS, pod.entry(), WireMesh.service("named", vip, 80, PORT));
+    onDemand.add(called, "shop", called.name());
+    sparing.sendUnasked(ADDRESS, List.of(pod.entry()));
+    assertFalse(onDemand.configDump().contains("named.shop"), "not asked for yet");
+
+    try (MeshClient peer = new MeshClient(scene.lab(), outsider, CALLER)) {
+      ConnectRequest byName =
+          new ConnectRequest("named.shop.svc.cluster.local:80", null, null, null, "elsewhere");
+      assertEquals(REPLY, peer.connect(called, byName).exchange("hello world"));
+      ConnectRequest unknown =
+          new ConnectRequest("other.shop.svc.cluster.local:80", null, null, null, "elsewhere");
+      assertEquals(503, peer.connect(called, unknown).status());
+    }
+    assertTrue(onDemand.configDump().contains("named.shop"));
   }
 }
