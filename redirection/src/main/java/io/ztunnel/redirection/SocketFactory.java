@@ -74,11 +74,12 @@ public final class SocketFactory {
   }
 
   /**
-   * Probes an open connection in this way from now on, as far as its transport can. Called on the
+   * Probes an open connection in this way from now on, as far as its transport can. A dead peer is
+   * found as soon as the probes tell, whatever the connection's TCP_USER_TIMEOUT. Called on the
    * channel's event loop.
    */
-  public static void keepalive(Channel channel, SocketSettings.Keepalive keepalive) {
-    SocketOptions.keepalive(channel, keepalive);
+  public static void probe(Channel channel, SocketSettings.Keepalive keepalive) {
+    SocketOptions.probe(channel, keepalive);
   }
 
   /**

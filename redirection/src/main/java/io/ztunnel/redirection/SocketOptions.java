@@ -196,11 +196,13 @@ final class SocketOptions {
     keepalive(channel, settings.keepalive());
   }
 
+  /**
+   * The time comes last: if the connection was idle for so long already, the kernel probes at once,
+   * maybe before this returns, and what is told of the time after a probe has to be there by then.
+   */
   static void keepalive(Channel channel, SocketSettings.Keepalive keepalive) {
-    if (keepalive.enabled() && attempt(channel, ChannelOption.SO_KEEPALIVE, true)) {
+    if (keepalive.enabled()) {
       boolean kernel = channel instanceof UnixChannel;
-      boolean _ =
-          attempt(channel, kernel ? KEEPALIVE_TIME : NIO_KEEPALIVE_TIME, seconds(keepalive.time()));
       boolean _ =
           attempt(
               channel,
@@ -208,6 +210,27 @@ final class SocketOptions {
               seconds(keepalive.interval()));
       boolean _ =
           attempt(channel, kernel ? KEEPALIVE_RETRIES : NIO_KEEPALIVE_RETRIES, keepalive.retries());
+      boolean _ = attempt(channel, ChannelOption.SO_KEEPALIVE, true);
+      boolean _ =
+          attempt(channel, kernel ? KEEPALIVE_TIME : NIO_KEEPALIVE_TIME, seconds(keepalive.time()));
+    }
+  }
+
+  /** As {@link #keepalive}; a timeout that is longer goes, as the kernel would wait for it. */
+  static void probe(Channel channel, SocketSettings.Keepalive keepalive) {
+    keepalive(channel, keepalive);
+    if (userTimeoutMillis(channel) > keepalive.untilGivenUp().toMillis()) {
+      boolean _ = attempt(channel, USER_TIMEOUT, 0);
+    }
+  }
+
+  private static int userTimeoutMillis(Channel channel) {
+    try {
+      Integer millis = channel.config().getOption(USER_TIMEOUT);
+      return millis == null ? 0 : millis; // null: a transport that has no such option
+    } catch (ChannelException e) {
+      LOG.debug("{} counts as without a user timeout: {}", channel, e.getMessage());
+      return 0;
     }
   }
 

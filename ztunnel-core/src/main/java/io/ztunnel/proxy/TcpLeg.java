@@ -196,7 +196,7 @@ final class TcpLeg extends Leg {
   @Override
   void probe(SocketSettings.Keepalive keepalive) {
     if (channel.isActive()) {
-      SocketFactory.keepalive(channel, keepalive);
+      SocketFactory.probe(channel, keepalive);
     }
   }
 

@@ -27,7 +27,8 @@ import org.junit.jupiter.api.TestInstance.Lifecycle;
 
 /**
  * Connections that their client half-closes and then abandons while the server keeps its side. The
- * setting is 3 s here, so that what holds for a minute by default is seen soon.
+ * setting is 3 s here, so that what holds for a minute by default is seen soon; the user timeout of
+ * half an hour, for which the kernel would wait, must not matter.
  */
 @TestInstance(Lifecycle.PER_CLASS)
 class AbandonedConnectionsIT {
@@ -43,7 +44,9 @@ class AbandonedConnectionsIT {
   @BeforeAll
   void start() throws IOException {
     Requirements.assumeLabWith();
-    mesh = FaultMesh.start("abandon", Map.of("ZTUNNEL_HALF_CLOSE_PROBE", "3s"));
+    mesh =
+        FaultMesh.start(
+            "abandon", Map.of("ZTUNNEL_HALF_CLOSE_PROBE", "3s", "USER_TIMEOUT_ENABLED", "true"));
     patient = Application.start(mesh.server(), PORT, this::keepOpen);
   }
 
