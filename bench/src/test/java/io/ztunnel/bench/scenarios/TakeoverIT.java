@@ -21,6 +21,7 @@ import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
@@ -140,6 +141,7 @@ class TakeoverIT {
     private final AtomicInteger done = new AtomicInteger();
     private final AtomicInteger longDone = new AtomicInteger();
     private final AtomicLong bytes = new AtomicLong();
+    private final Future<?> opening;
     private volatile boolean finished;
 
     Traffic() throws IOException {
@@ -148,7 +150,7 @@ class TakeoverIT {
         exchange(socket, 10);
         threads.execute(() -> talk(socket));
       }
-      threads.execute(this::openAndClose);
+      opening = threads.submit(this::openAndClose);
     }
 
     private void talk(Socket socket) {
@@ -195,8 +197,9 @@ class TakeoverIT {
     }
 
     /** Ends all in order; none may have failed. */
-    void finish() throws InterruptedException {
+    void finish() throws Exception {
       finished = true;
+      opening.get(SOON.toSeconds(), TimeUnit.SECONDS); // what it counts as begun is begun
       threads.shutdown();
       assertTrue(threads.awaitTermination(SOON.toSeconds(), TimeUnit.SECONDS), "clients end");
       System.out.printf(
