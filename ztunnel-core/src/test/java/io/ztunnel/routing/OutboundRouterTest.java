@@ -127,7 +127,7 @@ final class OutboundRouterTest {
   @Test
   void theIdentitiesOfTheServiceAreAcceptedTooIfTheyAreAny() {
     assertEquals(
-        "hbone 10.0.0.2:15008 10.0.0.2:8080 [spiffe://td/ns/x/sa/y, spiffe://td/ns/ns/sa/dst] dst for"
+        "hbone 10.0.0.2:15008 10.0.0.2:8080 [spiffe://td/ns/ns/sa/dst, spiffe://td/ns/x/sa/y] dst for"
             + " svc",
         route(
             "10.1.0.1:80",
@@ -599,6 +599,38 @@ final class OutboundRouterTest {
           twice.innerIdentities());
     } else {
       throw new AssertionError(text(result));
+    }
+  }
+
+  /** The control plane gives them in any order; tunnels are shared by those who accept the same. */
+  @ParameterizedTest
+  @CsvSource({
+    "spiffe://td/ns/ns/sa/a spiffe://td/ns/ns/sa/b",
+    "spiffe://td/ns/ns/sa/b spiffe://td/ns/ns/sa/a",
+    "spiffe://td/ns/ns/sa/b spiffe://td/ns/ns/sa/a spiffe://td/ns/ns/sa/b",
+  })
+  void theOrderOfSubjectAltNamesMakesNoOtherPeer(String names) {
+    String endpoints =
+        """
+        - {uid: far, namespace: ns, network: n2, workloadIps: [], protocol: HBONE,
+           services: {ns/svc: {}}, networkGateway: {destination: n2/192.0.2.1, hboneMtlsPort: 15008}}
+        - {uid: gw, namespace: gw, serviceAccount: one, trustDomain: td, network: n2,
+           workloadIps: [192.0.2.1], services: {}}
+        """;
+    String service = service("subjectAltNames: [%s]".formatted(names.replace(" ", ", ")), "80: 80");
+    MeshView far = TestMesh.view(mesh(endpoints, service));
+    MeshView near = TestMesh.view(mesh(pod("dst", "10.0.0.2", "{ns/svc: {}}"), service));
+    if (router().route(call(far, "10.1.0.1:80"), far, _ -> false, RouteTrace.OFF)
+            instanceof Route.DoubleHbone twice
+        && router().route(call(near, "10.1.0.1:80"), near, _ -> false, RouteTrace.OFF)
+            instanceof Route.Hbone once) {
+      assertEquals(
+          List.of("spiffe://td/ns/ns/sa/a", "spiffe://td/ns/ns/sa/b"), twice.innerIdentities());
+      assertEquals(
+          List.of("spiffe://td/ns/ns/sa/a", "spiffe://td/ns/ns/sa/b", "spiffe://td/ns/ns/sa/dst"),
+          once.hop().acceptedIdentities());
+    } else {
+      throw new AssertionError("not by a tunnel, or not through the gateway");
     }
   }
 
