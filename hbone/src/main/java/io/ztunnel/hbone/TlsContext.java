@@ -11,6 +11,7 @@ import io.netty.handler.ssl.ApplicationProtocolConfig.SelectorFailureBehavior;
 import io.netty.handler.ssl.ClientAuth;
 import io.netty.handler.ssl.OpenSslCachingX509KeyManagerFactory;
 import io.netty.handler.ssl.OpenSslContextOption;
+import io.netty.handler.ssl.OpenSslSessionContext;
 import io.netty.handler.ssl.ReferenceCountedOpenSslEngine;
 import io.netty.handler.ssl.SslContext;
 import io.netty.handler.ssl.SslContextBuilder;
@@ -24,6 +25,7 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
 import javax.net.ssl.SSLException;
+import javax.net.ssl.SSLSessionContext;
 
 /**
  * A TLS context and its one reference: connections take their own, so that closing this lets those
@@ -149,9 +151,23 @@ final class TlsContext implements AutoCloseable {
               .sessionTimeout(TOO_LONG_FOR_TICKETS_SECONDS);
     }
     try {
-      return new TlsContext(builder.build());
+      SslContext context = builder.build();
+      keepNoSessions(context.sessionContext());
+      return new TlsContext(context);
     } catch (SSLException e) {
       throw new IllegalArgumentException("cannot make a TLS context: " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * No tickets are given, but TLS 1.2 resumes by what the server keeps, too, and a client would
+   * keep every ticket that its peers send.
+   */
+  private static void keepNoSessions(SSLSessionContext sessions) {
+    if (sessions instanceof OpenSslSessionContext openSsl) {
+      openSsl.setSessionCacheEnabled(false);
+    } else {
+      sessions.setSessionCacheSize(1); // the least: 0 is without a bound
     }
   }
 

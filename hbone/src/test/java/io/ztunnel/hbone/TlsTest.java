@@ -8,20 +8,37 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.PooledByteBufAllocator;
+import io.netty.buffer.Unpooled;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.SimpleChannelInboundHandler;
+import io.netty.handler.ssl.ClientAuth;
+import io.netty.handler.ssl.SslContext;
+import io.netty.handler.ssl.SslContextBuilder;
+import io.netty.handler.ssl.SslHandler;
+import io.netty.handler.ssl.SslHandshakeCompletionEvent;
+import io.netty.handler.ssl.SslProvider;
+import io.netty.handler.ssl.util.InsecureTrustManagerFactory;
 import java.net.InetSocketAddress;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
+import javax.net.ssl.SSLSessionContext;
 import org.bouncycastle.asn1.x509.KeyPurposeId;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -394,16 +411,79 @@ class TlsTest {
   }
 
   @ParameterizedTest
-  @EnumSource(TlsSettings.Provider.class)
-  void sessionsAreNeverResumed(TlsSettings.Provider provider) {
-    InetSocketAddress address = serve(pki.workload(Loopback.SERVER), tls(provider));
-    RawTls client = RawTls.of(mesh, pki.workload(Loopback.CLIENT), "TLSv1.3", "h2");
+  @CsvSource({"BORINGSSL, TLSv1.3", "BORINGSSL, TLSv1.2", "JDK, TLSv1.3", "JDK, TLSv1.2"})
+  void sessionsAreNeverResumed(TlsSettings.Provider provider, String version) {
+    InetSocketAddress address =
+        serve(pki.workload(Loopback.SERVER), new TlsSettings(provider, true, false));
+    RawTls client = RawTls.of(mesh, pki.workload(Loopback.CLIENT), version, "h2");
     client.connect(address).readAWhile();
     client.connect(address).readAWhile();
     assertEquals(0, client.resumptions(), "full handshakes only");
     mesh.await(
-        "two clients", () -> servers.stream().allMatch(s -> s.events.contains("established")));
-    assertEquals(2, servers.size());
+        "two clients",
+        () ->
+            servers.size() == 2
+                && servers.stream().allMatch(s -> s.events.contains("established")));
+  }
+
+  /** A server's tickets are of no use to a client that makes a full handshake each time. */
+  @ParameterizedTest
+  @CsvSource({"BORINGSSL, 0", "JDK, 1"})
+  void sessionsAreNotGathered(TlsSettings.Provider provider, int most) throws Exception {
+    SslContext server =
+        SslContextBuilder.forServer(new OwnKey(pki.workload(Loopback.SERVER)))
+            .sslProvider(SslProvider.JDK)
+            .trustManager(InsecureTrustManagerFactory.INSTANCE)
+            .clientAuth(ClientAuth.REQUIRE)
+            .build();
+    InetSocketAddress address =
+        mesh.listen(
+            channel -> {
+              channel.pipeline().addLast(server.newHandler(channel.alloc()), new SpeaksFirst());
+              return channel.config().setAutoRead(true);
+            });
+    ClientTls tls = mesh.clientTls(pki.workload(Loopback.CLIENT), tls(provider));
+    for (int i = 0; i < 2; i++) {
+      SslHandler handler = tls.newHandler(PooledByteBufAllocator.DEFAULT, List.of(Loopback.SERVER));
+      Listens listens = new Listens(handler);
+      Channel channel = mesh.connect(address, listens);
+      mesh.await("what comes after the tickets", () -> listens.heard);
+      SSLSessionContext sessions = handler.engine().getSession().getSessionContext();
+      List<byte[]> kept = Collections.list(sessions.getIds());
+      channel.close().awaitUninterruptibly();
+      assertTrue(kept.size() <= most, () -> kept.size() + " sessions kept");
+    }
+  }
+
+  /** A server that says something as soon as it may. */
+  private static final class SpeaksFirst extends ChannelInboundHandlerAdapter {
+    @Override
+    public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
+      if (event instanceof SslHandshakeCompletionEvent) {
+        ctx.writeAndFlush(Unpooled.wrappedBuffer(new byte[1]), ctx.voidPromise());
+      }
+      ctx.fireUserEventTriggered(event);
+    }
+  }
+
+  /** Confined to its loop, but for the answer. */
+  private static final class Listens extends SimpleChannelInboundHandler<ByteBuf> {
+    private final SslHandler tls;
+    private volatile boolean heard;
+
+    Listens(SslHandler tls) {
+      this.tls = tls;
+    }
+
+    @Override
+    public void handlerAdded(ChannelHandlerContext ctx) {
+      ctx.pipeline().addFirst(tls);
+    }
+
+    @Override
+    protected void channelRead0(ChannelHandlerContext ctx, ByteBuf bytes) {
+      heard = true;
+    }
   }
 
   @Test
