@@ -209,8 +209,9 @@ final class InboundRequest implements LiveConnection {
             service == null ? "" : service.hostname(),
             route.destination(),
             "HBONE");
-    proxy().table().add(this); // before the policies are asked, so that no change of them is missed
-    switch (proxy().context().decide(span, route.local(), judged)) {
+    // Before the policies are asked, and which ones: so that no change of them is missed.
+    proxy().table().add(this);
+    switch (proxy().context().decide(span, proxy().workload().nowOr(route.local()), judged)) {
       case Decision.Deny denial -> reject(observer, Failures.denied(denial));
       case Decision.Allow(Permit permit, var _) -> dial(route, observer, permit);
     }

@@ -39,6 +39,12 @@ final class LocalWorkload {
     return mesh.view().localWorkload(info);
   }
 
+  /** The record of now, or the one from before if there is none any more. */
+  Workload nowOr(Workload before) {
+    @Nullable Workload present = now();
+    return present == null ? before : present;
+  }
+
   /**
    * Gives the record to the first of these, at once or when it comes; or after five seconds the
    * second one the reason why it did not. Both are called on the loop.

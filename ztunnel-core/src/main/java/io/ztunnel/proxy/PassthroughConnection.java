@@ -136,7 +136,7 @@ final class PassthroughConnection implements LiveConnection {
                 Reports.plainInbound(route.local(), source, target, client, service),
                 beganNanos,
                 loop);
-    switch (proxy.context().decide(this::span, route.local(), judged)) {
+    switch (proxy.context().decide(this::span, proxy.workload().nowOr(route.local()), judged)) {
       case Decision.Deny denial -> fail(observer, Failures.denied(denial));
       case Decision.Allow(Permit permit, var _) -> dial(observer, permit);
     }

@@ -65,11 +65,17 @@ final class InProcessNode implements AutoCloseable {
       new RemoteGatewayMetrics(registry, System::nanoTime);
   private final Drains drains = new Drains(registry);
   private final CertificateManager certificates;
+  private final Discovery discovery;
 
   /**
    * @param directory of the authority
    */
   InProcessNode(Path directory) throws IOException {
+    this(directory, Discovery.NOTHING);
+  }
+
+  InProcessNode(Path directory, Discovery discovery) throws IOException {
+    this.discovery = discovery;
     this.certificates =
         new CertificateManager(
             control,
@@ -133,7 +139,7 @@ final class InProcessNode implements AutoCloseable {
             settings,
             loops,
             mesh,
-            Discovery.NOTHING,
+            discovery,
             certificates,
             Upstreams.create(resolver, gateways, System::nanoTime),
             new ConnectionTelemetry(metrics, System::nanoTime),

@@ -3,20 +3,28 @@ package io.ztunnel.proxy;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.netty.channel.EventLoop;
 import io.netty.util.concurrent.Future;
 import io.ztunnel.Await;
 import io.ztunnel.mesh.MeshState;
+import io.ztunnel.mesh.NamespacedHostname;
+import io.ztunnel.mesh.NetworkAddress;
 import io.ztunnel.mesh.WorkloadInfo;
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.NetworkNamespace;
 import io.ztunnel.redirection.Peer;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.SocketException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.Objects;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
@@ -44,6 +52,7 @@ class LiveChangeTest {
          rules: [[[{destinationPorts: [9090]}]]]}
       """;
 
+  private final Lookups lookups = new Lookups();
   private Lab lab;
   private Lab.Pod client;
   private Lab.Pod server;
@@ -72,7 +81,7 @@ class LiveChangeTest {
     outside = machine.addPod("outside", Lab.Without.REDIRECTION);
     ofClient = client.open();
     ofServer = server.open();
-    node = new InProcessNode(lab.directory().resolve("ca"));
+    node = new InProcessNode(lab.directory().resolve("ca"), lookups);
     clientMesh = node.mesh();
     serverMesh = node.mesh();
     node.replace(clientMesh, mesh("", NO_POLICY));
@@ -121,6 +130,26 @@ class LiveChangeTest {
            trustDomain: cluster.local, protocol: HBONE, services: {}, workloadIps: [%2$s]%3$s}
         """
         .formatted(pod.name(), pod.ipv4().getHostAddress(), more);
+  }
+
+  /** A control plane that may be slow to tell of one address. */
+  private static final class Lookups implements Discovery {
+    private final BlockingQueue<Runnable> held = new LinkedBlockingQueue<>();
+    private volatile @Nullable InetAddress slow;
+
+    @Override
+    public void await(EventLoop loop, NetworkAddress address, Runnable then) {
+      if (address.ip().equals(slow)) {
+        held.add(() -> loop.execute(then));
+      } else {
+        then.run();
+      }
+    }
+
+    @Override
+    public void await(EventLoop loop, NamespacedHostname service, Runnable then) {
+      then.run();
+    }
   }
 
   /** A client and the application behind a port of the server. */
@@ -207,6 +236,21 @@ class LiveChangeTest {
 
       isCutByPolicy(denied);
       allowed.goesOn();
+    }
+  }
+
+  @Test
+  void aPolicyAttachedWhileThePeerIsLookedUpIsAsked() throws Exception {
+    node.replace(serverMesh, mesh("", DENY_SELECTED));
+    lookups.slow = client.ipv4();
+    try (Socket denied = Peer.connect(client, server.ipv4(), OTHER_PORT, TIMEOUT)) {
+      Runnable answer =
+          Objects.requireNonNull(lookups.held.poll(TIMEOUT.toSeconds(), TimeUnit.SECONDS));
+
+      node.replace(serverMesh, mesh(", authorizationPolicies: [shop/selected]", DENY_SELECTED));
+      answer.run();
+
+      isOver(denied);
     }
   }
 
