@@ -224,18 +224,22 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
     if (stage == Stage.USABLE) {
       stage = Stage.RETIRED;
       owner.onRetired(this);
-      closeIfUnused();
+      leaveIfUnused();
     }
   }
 
   /** Takes no more tunnels, and tells the peer so at once. */
   void retire() {
     if (stage == Stage.USABLE || stage == Stage.RETIRED) {
-      if (!goAwaySent) {
-        goAwaySent = true;
-        connection.goAway(Http2Error.NO_ERROR.code(), "");
-      }
+      sayGoAway();
       stopUsing();
+    }
+  }
+
+  private void sayGoAway() {
+    if (!goAwaySent) {
+      goAwaySent = true;
+      connection.goAway(Http2Error.NO_ERROR.code(), "");
     }
   }
 
@@ -393,8 +397,8 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
       startIdleClock();
     }
     if (stage == Stage.RETIRED) {
-      // Not at once: a stream may go in the middle of a flush, which a close would cut off.
-      loop.execute(this::closeIfUnused);
+      // Not at once: a stream may go in the middle of a flush, which comes before the last PING.
+      loop.execute(this::leaveIfUnused);
     } else if (stage == Stage.USABLE) {
       owner.onRoom(this);
     }
@@ -431,13 +435,10 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
     return "connection to " + key.address() + " for " + key.workloadUid();
   }
 
-  private void closeIfUnused() {
+  private void leaveIfUnused() {
     if (stage == Stage.RETIRED && connection.streams().isEmpty()) {
-      if (goAwaySent) {
-        connection.end("retired");
-      } else {
-        connection.close("retired");
-      }
+      sayGoAway();
+      connection.leave("retired");
     }
   }
 

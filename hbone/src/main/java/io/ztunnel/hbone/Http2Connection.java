@@ -34,6 +34,9 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
   /** A tunnel stops reading from its application when this much waits for the socket. */
   static final WriteBufferWaterMark WATER_MARK = new WriteBufferWaterMark(512 << 10, 1 << 20);
 
+  /** What is in the PING of {@link #leave}; others count from 1, or are their sender's. */
+  private static final long LAST_PING = 0x6c61_7374_0000_0000L;
+
   private enum State {
     NEW,
     RUNNING,
@@ -54,6 +57,11 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
   private @Nullable Future<?> headerBlockTimer;
   private boolean serveScheduled;
   private long lastReadNanos;
+
+  /** Runs until the PONG to the last PING. */
+  private @Nullable Future<?> leaving;
+
+  private String leavingBecause = "";
 
   /** What needs the channel to exist. */
   private record Parts(
@@ -301,6 +309,10 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
   }
 
   void onPong(long payload) {
+    if (payload == LAST_PING && leaving != null) {
+      end(leavingBecause);
+      return;
+    }
     long nanos = parts().keepAlive().onAnswer(payload);
     if (nanos < 0) {
       role.onPong(payload);
@@ -413,6 +425,28 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     close("no SETTINGS within " + settings.handshakeTimeout().toMillis() + " ms");
   }
 
+  /**
+   * Ends the connection as soon as the peer has told by a PONG that it has read all that was sent,
+   * or has had the time to. A socket that is closed before answers the peer's next frame, such as a
+   * WINDOW_UPDATE, with a reset, and drops the end of a stream that it has still to send.
+   */
+  void leave(String reason) {
+    if (state == State.RUNNING && leaving == null) {
+      leavingBecause = reason;
+      writer().ping(LAST_PING, false);
+      leaving =
+          loop()
+              .schedule(() -> end(reason), settings.pingTimeout().toNanos(), TimeUnit.NANOSECONDS);
+    }
+  }
+
+  private void cancelLeaving() {
+    if (leaving != null) {
+      leaving.cancel(false);
+      leaving = null;
+    }
+  }
+
   /** Ends the connection after what was written; streams that are left are lost. */
   void end(String reason) {
     end(reason, new TunnelTermination.ConnectionLost(reason));
@@ -426,6 +460,7 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     state = State.CLOSED;
     onPeerReady();
     onHeaderBlockComplete();
+    cancelLeaving();
     parts().keepAlive().stop();
     parts().reader().close();
     parts().dispatch().close();

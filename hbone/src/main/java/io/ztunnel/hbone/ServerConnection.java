@@ -31,6 +31,7 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
 
   private static final int HIGHEST_STREAM_ID = 0x7fffffff;
   private static final long DRAIN_PING = 0x6472_6169_6e00_0000L;
+  private static final String DRAINED = "drained";
   private static final byte[] PREFACE = preface();
 
   private enum Stage {
@@ -285,7 +286,9 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
       stage = Stage.DRAINED;
       cancelDrainTimer();
       connection.goAway(Http2Error.NO_ERROR.code(), "");
-      closeIfDrained();
+      if (connection.streams().isEmpty()) {
+        connection.end(DRAINED);
+      }
     }
   }
 
@@ -299,8 +302,8 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
   @Override
   public void onStreamGone() {
     if (stage == Stage.DRAINED) {
-      // Not at once: a stream may go in the middle of a flush, which a close would cut off.
-      connection.loop().execute(this::closeIfDrained);
+      // Not at once: a stream may go in the middle of a flush, which comes before the last PING.
+      connection.loop().execute(this::leaveIfDrained);
     }
   }
 
@@ -326,9 +329,9 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
     }
   }
 
-  private void closeIfDrained() {
+  private void leaveIfDrained() {
     if (stage == Stage.DRAINED && connection.streams().isEmpty()) {
-      connection.end("drained");
+      connection.leave(DRAINED);
     }
   }
 

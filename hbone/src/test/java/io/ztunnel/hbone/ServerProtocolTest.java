@@ -405,8 +405,32 @@ class ServerProtocolTest {
       listener.tunnel().write(Unpooled.wrappedBuffer(new byte[5]));
       listener.tunnel().shutdownOutput();
       script.send(Frames.data(1, 0, true));
-      script.expect("DATA 1 5", "DATA 1 0 END_STREAM");
-      script.channel.runPendingTasks();
+      List<String> last = script.received();
+      assertEquals(List.of("DATA 1 5", "DATA 1 0 END_STREAM"), last.subList(0, 2));
+      script.expectAlive(); // what the peer sends while it reads must not meet a closed socket
+      script.send(Frames.windowUpdate(0, 1_000));
+      script.expectAlive();
+      long sentLast = Long.parseLong(last.get(2).substring("PING ".length()));
+      script.send(Frames.ping(sentLast, true));
+      assertFalse(script.channel.isOpen());
+      assertEquals("gone", script.events.getLast());
+    }
+  }
+
+  @Test
+  void aPeerThatDoesNotSayThatItHasReadAllKeepsNoConnection() {
+    try (ServerScript script = ServerScript.started()) {
+      RecordingListener listener = script.open(1);
+      script.connection.drain();
+      String ping = script.received().getLast();
+      script.send(Frames.ping(Long.parseLong(ping.substring("PING ".length())), true));
+      listener.tunnel().shutdownOutput();
+      script.send(Frames.data(1, 0, true));
+      script.after(Duration.ofSeconds(10));
+      script.send(Frames.ping(1, true)); // it lives
+      script.after(Duration.ofSeconds(9));
+      script.expectAlive();
+      script.after(Duration.ofSeconds(1));
       assertFalse(script.channel.isOpen());
       assertEquals("gone", script.events.getLast());
     }
