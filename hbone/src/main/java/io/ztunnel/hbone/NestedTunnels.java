@@ -335,6 +335,11 @@ final class NestedTunnels implements InnerConnections.Home {
     }
 
     @Override
+    public boolean hasAnsweredSince(long nanos) {
+      return tunnel != null && tunnel.connection().hasAnsweredSince(nanos);
+    }
+
+    @Override
     public boolean isThrough(Http2Connection outer) {
       return tunnel != null && tunnel.connection().equals(outer);
     }
