@@ -38,7 +38,7 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
     /** Whether the gateway has answered a PING that was sent at this time or later. */
     boolean hasAnsweredSince(long nanos);
 
-    /** Whether the tunnel to the gateway is one of this connection's. */
+    /** Whether the tunnel to the gateway, or the CONNECT for it, is on this connection. */
     boolean isThrough(Http2Connection outer);
   }
 
@@ -226,7 +226,7 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
     unanswered.remove(request);
   }
 
-  /** Whether it runs in a tunnel of this connection. */
+  /** Whether it runs, or will run, in a tunnel of this connection. */
   boolean isThrough(ClientConnection outer) {
     return way != null && way.isThrough(outer.connection);
   }

@@ -130,15 +130,20 @@ final class InnerConnections implements ClientConnection.Owner {
     @Nullable Member chosen = choose();
     if (chosen == null) {
       waiting.add(new Waiting(request, outer));
-      if (dials.isEmpty()) {
+      if (toCome() == 0) {
         dial(outer);
-      } else if (usable.size() + dials.size() < wanted()) {
+      } else if (usable.size() + toCome() < wanted()) {
         dialSpare(outer, null);
       }
       return;
     }
     use(chosen, request);
     tend(outer);
+  }
+
+  /** Those in the making that are to be kept. */
+  private int toCome() {
+    return dials.size() - doomed.size();
   }
 
   /** The one with the fewest tunnels that has room; of several the least recently used. */
@@ -283,7 +288,7 @@ final class InnerConnections implements ClientConnection.Owner {
     @Nullable Waiting first = waiting.peek();
     if (first == null) {
       triesForRoom = 0;
-    } else if (dials.isEmpty()) {
+    } else if (toCome() == 0) {
       dial(first.outer());
     } else if (holdTimer == null) {
       holdTimer = loop.schedule(this::holdNoLonger, HOLD_MILLIS, TimeUnit.MILLISECONDS);
@@ -292,7 +297,7 @@ final class InnerConnections implements ClientConnection.Owner {
 
   private void handOut(Share share) {
     waiting.removeIf(each -> !each.request().isWaiting());
-    int toCome = share == Share.ALL ? 0 : dials.size();
+    int toCome = share == Share.ALL ? 0 : toCome();
     int left = (waiting.size() + toCome) / (toCome + 1);
     while (left > 0) {
       @Nullable Member chosen = choose();
@@ -360,6 +365,7 @@ final class InnerConnections implements ClientConnection.Owner {
   @Override
   public void onUsable(ClientConnection connection) {
     @Nullable Dial dial = dials.remove(connection);
+    boolean leaves = doomed.remove(connection);
     failedLately = false;
     usable.add(new Member(connection, loop.ticker().nanoTime()));
     observer.onInnerOpened(peer.gateway(), connection.peer().chain().getFirst());
@@ -368,7 +374,7 @@ final class InnerConnections implements ClientConnection.Owner {
       before.stopUsing();
     }
     serve(Share.OWN);
-    if (doomed.remove(connection)) {
+    if (leaves) {
       connection.retire();
     }
   }

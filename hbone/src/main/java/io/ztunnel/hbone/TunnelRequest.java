@@ -81,6 +81,11 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
     state = new State.Sent(on, stream, timer);
   }
 
+  /** Where the CONNECT is that waits for its answer. */
+  @Nullable Http2Connection sentOn() {
+    return state instanceof State.Sent(_, TunnelStream stream, _) ? stream.connection() : null;
+  }
+
   /**
    * Takes another connection than the one that it was sent on. The peer of that one may have got
    * it: what it has dialled ends without a byte.

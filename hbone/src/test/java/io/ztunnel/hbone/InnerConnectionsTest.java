@@ -3,11 +3,16 @@ package io.ztunnel.hbone;
 import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandler;
+import io.netty.util.concurrent.Future;
+import io.netty.util.concurrent.Promise;
+import io.netty.util.concurrent.PromiseNotifier;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.time.Duration;
@@ -82,7 +87,10 @@ class InnerConnectionsTest {
   private final List<Backend> backends = new ArrayList<>();
   private final List<InetSocketAddress> addresses = new ArrayList<>();
   private final StandInGateway gateway =
-      new StandInGateway(mesh::dial, n -> addresses.get(n % addresses.size()));
+      new StandInGateway(this::dialBackend, n -> addresses.get(n % addresses.size()));
+
+  /** The gateway dials nobody before this. */
+  private Future<?> mayDial = mesh.loop().newSucceededFuture(true);
 
   /** Those that the gateway has accepted. */
   private final List<HboneServerConnection> outer = new ArrayList<>();
@@ -130,6 +138,13 @@ class InnerConnectionsTest {
                 .flatMap(backend -> backend.channels.stream())
                 .forEach(channel -> channel.config().setAutoRead(true)));
     mesh.close();
+  }
+
+  private Future<Channel> dialBackend(InetSocketAddress address, ChannelHandler handler) {
+    Promise<Channel> dialled = mesh.loop().newPromise();
+    mayDial.addListener(
+        _ -> mesh.dial(address, handler).addListener(new PromiseNotifier<>(dialled)));
+    return dialled;
   }
 
   private HbonePool pool(int connections, Duration refresh) {
@@ -377,6 +392,49 @@ class InnerConnectionsTest {
     exchange(later);
     exchange(busy);
     mesh.await("the gateway is rid of its client", () -> pool.connections() == 1);
+  }
+
+  private static Http2Connection connection(Opened opened) {
+    return ((TunnelStream) opened.tunnel()).connection();
+  }
+
+  @Test
+  void aConnectionThatIsMadeThroughAGatewayThatHasGoneAwayServesOnlyWhoWaited() {
+    Promise<Void> dials = mesh.loop().newPromise();
+    mayDial = dials;
+    HbonePool pool = pool(1, LONG);
+    Opened waited = begin(pool);
+    mesh.await("the gateway dials", () -> !gateway.connects().isEmpty());
+    mesh.run(() -> outer.getFirst().drain());
+    mesh.await(
+        "the pool has left it",
+        () -> {
+          PendingTunnel other = pool.open(peer.gateway(), OUTER, new Opened());
+          mesh.loop().execute(other::cancel);
+          return outer.size() == 2;
+        });
+    dials.setSuccess(null);
+    mesh.await("an answer", waited::isDone);
+    Opened later = open(pool);
+    mesh.run(() -> assertNotSame(connection(waited), connection(later)));
+    exchange(waited);
+    mesh.await("the gateway is rid of its client", () -> pool.connections() == 1);
+    exchange(later);
+  }
+
+  @Test
+  void nobodyHasToWaitForAConnectionThatWillNotBeKept() {
+    Promise<Void> dials = mesh.loop().newPromise();
+    mayDial = dials;
+    HbonePool pool = pool(1, LONG);
+    Opened waited = begin(pool);
+    mesh.await("the gateway dials", () -> !gateway.connects().isEmpty());
+    mesh.run(() -> pool.retire(_ -> true));
+    mayDial = mesh.loop().newSucceededFuture(true);
+    exchange(open(pool));
+    exchange(waited);
+    dials.setSuccess(null);
+    mesh.await("one is kept", () -> pool.connections() == 1);
   }
 
   @Test
