@@ -8,6 +8,9 @@ import io.netty.handler.codec.http2.Http2Error;
 import io.netty.handler.codec.http2.Http2Headers;
 import io.netty.util.concurrent.Future;
 import java.security.cert.X509Certificate;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -32,7 +35,10 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
     /** Asks the gateway for a sign of life. */
     void probe();
 
-    /** Whether the tunnel to the gateway is one of this connection's. */
+    /** Whether the gateway has answered a PING that was sent at this time or later. */
+    boolean hasAnsweredSince(long nanos);
+
+    /** Whether the tunnel to the gateway, or the CONNECT for it, is on this connection. */
     boolean isThrough(Http2Connection outer);
   }
 
@@ -89,6 +95,9 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
   private final HboneSettings settings;
   private final Owner owner;
   private final Http2Connection connection;
+
+  /** CONNECTs without an answer. */
+  private final Set<TunnelRequest> unanswered = new LinkedHashSet<>();
 
   private Stage stage = Stage.DIALING;
   private @Nullable Way way;
@@ -181,7 +190,43 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
     return way != null ? way.isSilent() : connection.isSilent(SILENT_NANOS);
   }
 
-  /** Whether it runs in a tunnel of this connection. */
+  /** Whether the peer, be it behind a gateway, has left a PING unanswered. */
+  boolean isPeerSilent() {
+    return connection.isSilent(SILENT_NANOS);
+  }
+
+  /**
+   * Whether the peer behind a gateway has left a PING unanswered, and not because of the way to the
+   * gateway: that has answered one that was sent after it.
+   */
+  boolean isPeerDead() {
+    return isPeerSilent() && way != null && way.hasAnsweredSince(connection.askedNanos());
+  }
+
+  /** Asks the peer behind a gateway for a sign of life, unless it has just given one. */
+  void probePeer() {
+    connection.probeAfter(SILENT_NANOS);
+    if (way != null && connection.isSilent(0) && !way.hasAnsweredSince(connection.askedNanos())) {
+      way.probe();
+    }
+  }
+
+  /** Whether a CONNECT waits for its answer. */
+  boolean owesAnswer() {
+    return !unanswered.isEmpty();
+  }
+
+  /** Has other connections take the CONNECTs that are not answered. */
+  void moveUnanswered() {
+    List.copyOf(unanswered).forEach(TunnelRequest::move);
+  }
+
+  /** The CONNECT has its answer, or is given up. */
+  void onNoLongerAwaited(TunnelRequest request) {
+    unanswered.remove(request);
+  }
+
+  /** Whether it runs, or will run, in a tunnel of this connection. */
   boolean isThrough(ClientConnection outer) {
     return way != null && way.isThrough(outer.connection);
   }
@@ -214,6 +259,7 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
     TunnelStream stream = connection.newStream(id, request);
     connection.writer().headers(id, headers(request.request()), false);
     request.onSent(this, stream);
+    unanswered.add(request);
     if (nextStreamId < 0) {
       stopUsing(); // ids are used up (RFC 9113, 5.1.1)
     }

@@ -282,6 +282,16 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     return state == State.RUNNING && parts().keepAlive().isUnanswered(nanos, lastReadNanos);
   }
 
+  /** When the last PING was sent by which the peer is asked whether it lives. */
+  long askedNanos() {
+    return parts().keepAlive().askedNanos();
+  }
+
+  /** Whether the peer has answered one that was sent at this time or later. */
+  boolean hasAnsweredSince(long nanos) {
+    return state == State.RUNNING && parts().keepAlive().hasAnsweredSince(nanos);
+  }
+
   // Events of the parts.
 
   void onPeerReady() {

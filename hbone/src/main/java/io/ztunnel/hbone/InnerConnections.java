@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,7 +21,8 @@ import org.jspecify.annotations.Nullable;
  * tunnels go to them in turn, those with the fewest first. They are made in the background as long
  * as there are fewer than wanted, and each is replaced after a time by a new one, for which the
  * gateway chooses anew: tunnels stay spread as the gateway spreads connections. A backend that goes
- * takes its connection with it, and no other.
+ * takes its connection with it, and no other; one that dies without a word is noticed by the
+ * CONNECTs that it leaves unanswered, which go elsewhere.
  *
  * <p>Confined to the pool's event loop.
  */
@@ -35,6 +37,14 @@ final class InnerConnections implements ClientConnection.Owner {
   private static final int TRIES_FOR_ROOM = 4;
 
   private static final long ROOM_MILLIS = 60;
+
+  /** How often backends that owe an answer are looked after. */
+  private static final long WATCH_MILLIS = 200;
+
+  /** The best of those that have room is the least. */
+  private static final Comparator<ClientConnection> BY_FITNESS =
+      Comparator.comparing(ClientConnection::isPeerSilent)
+          .thenComparingInt(ClientConnection::streams);
 
   /** Who provides the ways through the gateway, and hears of the end. */
   interface Home {
@@ -95,6 +105,7 @@ final class InnerConnections implements ClientConnection.Owner {
 
   private @Nullable Future<?> holdTimer;
   private @Nullable Future<?> roomTimer;
+  private @Nullable Future<?> watchTimer;
   private int triesForRoom;
   private boolean closing;
   private boolean failedLately;
@@ -119,9 +130,9 @@ final class InnerConnections implements ClientConnection.Owner {
     @Nullable Member chosen = choose();
     if (chosen == null) {
       waiting.add(new Waiting(request, outer));
-      if (dials.isEmpty()) {
+      if (toCome() == 0) {
         dial(outer);
-      } else if (usable.size() + dials.size() < wanted()) {
+      } else if (usable.size() + toCome() < wanted()) {
         dialSpare(outer, null);
       }
       return;
@@ -130,12 +141,17 @@ final class InnerConnections implements ClientConnection.Owner {
     tend(outer);
   }
 
+  /** Those in the making that are to be kept. */
+  private int toCome() {
+    return dials.size() - doomed.size();
+  }
+
   /** The one with the fewest tunnels that has room; of several the least recently used. */
   private @Nullable Member choose() {
     @Nullable Member best = null;
     for (Member each : usable) {
       if (each.connection().hasRoom()
-          && (best == null || each.connection().streams() < best.connection().streams())) {
+          && (best == null || BY_FITNESS.compare(each.connection(), best.connection()) < 0)) {
         best = each;
       }
     }
@@ -146,6 +162,34 @@ final class InnerConnections implements ClientConnection.Owner {
     usable.remove(member);
     usable.add(member);
     member.connection().open(request);
+    watch();
+  }
+
+  private void watch() {
+    if (watchTimer == null) {
+      watchTimer = loop.schedule(this::look, WATCH_MILLIS, TimeUnit.MILLISECONDS);
+    }
+  }
+
+  /** Asks those that owe an answer for a sign of life, and leaves who has given none. */
+  private void look() {
+    watchTimer = null;
+    List<ClientConnection> owing =
+        Stream.concat(usable.stream().map(Member::connection), retired.stream())
+            .filter(ClientConnection::owesAnswer)
+            .toList();
+    for (ClientConnection each : owing) {
+      each.probePeer();
+      if (each.isPeerDead()) {
+        each.stopUsing();
+        // They may be no better, which is known before a CONNECT has to move again.
+        List.copyOf(usable).forEach(member -> member.connection().probePeer());
+        each.moveUnanswered();
+      }
+    }
+    if (!owing.isEmpty()) {
+      watch();
+    }
   }
 
   /** Makes one more in the background: there are too few, or one has served its time. */
@@ -244,7 +288,7 @@ final class InnerConnections implements ClientConnection.Owner {
     @Nullable Waiting first = waiting.peek();
     if (first == null) {
       triesForRoom = 0;
-    } else if (dials.isEmpty()) {
+    } else if (toCome() == 0) {
       dial(first.outer());
     } else if (holdTimer == null) {
       holdTimer = loop.schedule(this::holdNoLonger, HOLD_MILLIS, TimeUnit.MILLISECONDS);
@@ -253,7 +297,7 @@ final class InnerConnections implements ClientConnection.Owner {
 
   private void handOut(Share share) {
     waiting.removeIf(each -> !each.request().isWaiting());
-    int toCome = share == Share.ALL ? 0 : dials.size();
+    int toCome = share == Share.ALL ? 0 : toCome();
     int left = (waiting.size() + toCome) / (toCome + 1);
     while (left > 0) {
       @Nullable Member chosen = choose();
@@ -321,6 +365,7 @@ final class InnerConnections implements ClientConnection.Owner {
   @Override
   public void onUsable(ClientConnection connection) {
     @Nullable Dial dial = dials.remove(connection);
+    boolean leaves = doomed.remove(connection);
     failedLately = false;
     usable.add(new Member(connection, loop.ticker().nanoTime()));
     observer.onInnerOpened(peer.gateway(), connection.peer().chain().getFirst());
@@ -329,7 +374,7 @@ final class InnerConnections implements ClientConnection.Owner {
       before.stopUsing();
     }
     serve(Share.OWN);
-    if (doomed.remove(connection)) {
+    if (leaves) {
       connection.retire();
     }
   }
@@ -380,15 +425,17 @@ final class InnerConnections implements ClientConnection.Owner {
 
   private void leaveIfEmpty() {
     if (usable.isEmpty() && dials.isEmpty() && retired.isEmpty() && waiting.isEmpty()) {
-      if (holdTimer != null) {
-        holdTimer.cancel(false);
-        holdTimer = null;
-      }
-      if (roomTimer != null) {
-        roomTimer.cancel(false);
-        roomTimer = null;
-      }
+      holdTimer = stopped(holdTimer);
+      roomTimer = stopped(roomTimer);
+      watchTimer = stopped(watchTimer);
       home.onEmpty(this);
     }
+  }
+
+  private static @Nullable Future<?> stopped(@Nullable Future<?> timer) {
+    if (timer != null) {
+      timer.cancel(false);
+    }
+    return null;
   }
 }

@@ -26,6 +26,9 @@ final class KeepAlive {
   private boolean awaitingAnswer;
   private long askedNanos;
 
+  /** When that was sent which was answered last. */
+  private long answeredNanos;
+
   KeepAlive(EventLoop loop, HboneSettings settings, FrameWriter writer, Runnable onTimeout) {
     this.loop = loop;
     this.interval = settings.pingInterval();
@@ -35,6 +38,7 @@ final class KeepAlive {
   }
 
   void start() {
+    answeredNanos = loop.ticker().nanoTime(); // it has just shaken hands
     schedule(interval, this::ping);
   }
 
@@ -57,6 +61,7 @@ final class KeepAlive {
       return -1;
     }
     awaitingAnswer = false;
+    answeredNanos = askedNanos;
     schedule(interval, this::ping);
     return loop.ticker().nanoTime() - askedNanos;
   }
@@ -66,6 +71,16 @@ final class KeepAlive {
     return awaitingAnswer
         && lastReadNanos - askedNanos < 0
         && loop.ticker().nanoTime() - askedNanos >= nanos;
+  }
+
+  /** When the last PING was sent. */
+  long askedNanos() {
+    return askedNanos;
+  }
+
+  /** Whether there was an answer to a PING that was sent at this time or later. */
+  boolean hasAnsweredSince(long nanos) {
+    return answeredNanos - nanos >= 0;
   }
 
   void stop() {

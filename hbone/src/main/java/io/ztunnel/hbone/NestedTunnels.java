@@ -298,7 +298,7 @@ final class NestedTunnels implements InnerConnections.Home {
   private final class Way implements ClientConnection.Way {
     private final NestedPeer peer;
     private final ConnectRequest outer;
-    private @Nullable PendingTunnel pending;
+    private @Nullable TunnelRequest pending;
     private @Nullable TunnelStream tunnel;
 
     Way(NestedPeer peer, ConnectRequest outer) {
@@ -309,11 +309,12 @@ final class NestedTunnels implements InnerConnections.Home {
     @Override
     public Future<Channel> connect(EventLoop on, PeerKey inner, ChannelHandler handler) {
       Promise<Channel> connected = on.newPromise();
-      PendingTunnel asked =
-          pool.open(
-              peer.gateway(),
-              outer,
-              new Outer(inner.address(), handler, connected, opened -> tunnel = opened));
+      TunnelRequest asked =
+          (TunnelRequest)
+              pool.open(
+                  peer.gateway(),
+                  outer,
+                  new Outer(inner.address(), handler, connected, opened -> tunnel = opened));
       pending = asked;
       connected.addListener(
           done -> {
@@ -329,14 +330,29 @@ final class NestedTunnels implements InnerConnections.Home {
       return pending == null ? TunnelProgress.CERTIFICATE : pending.progress();
     }
 
+    /** What the tunnel is on, or the CONNECT for it. */
+    private @Nullable Http2Connection toGateway() {
+      if (tunnel != null) {
+        return tunnel.connection();
+      }
+      return pending == null ? null : pending.sentOn();
+    }
+
     @Override
     public boolean isSilent() {
-      return tunnel != null && tunnel.connection().isSilent(ClientConnection.SILENT_NANOS);
+      @Nullable Http2Connection connection = toGateway();
+      return connection != null && connection.isSilent(ClientConnection.SILENT_NANOS);
+    }
+
+    @Override
+    public boolean hasAnsweredSince(long nanos) {
+      @Nullable Http2Connection connection = toGateway();
+      return connection != null && connection.hasAnsweredSince(nanos);
     }
 
     @Override
     public boolean isThrough(Http2Connection outer) {
-      return tunnel != null && tunnel.connection().equals(outer);
+      return outer.equals(toGateway());
     }
 
     @Override

@@ -12,12 +12,15 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  *   Waiting --CONNECT--> Sent --answer, failure--> Done
- *      ^-----not processed, once-----'
+ *      ^---not processed, moved----'
  * </pre>
  *
  * <p>Confined to the pool's event loop.
  */
 final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
+  /** How often it leaves a connection whose peer is dead: by then the others are known. */
+  private static final int MOST_MOVES = 2;
+
   /** Who finds a connection for it. Confined to its loop. */
   interface Line {
     HboneSettings settings();
@@ -48,6 +51,7 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
   private final TunnelOpening opening;
   private State state = new State.Waiting();
   private boolean retried;
+  private int moves;
 
   TunnelRequest(Line line, PeerKey key, ConnectRequest request, TunnelOpening opening) {
     this.line = line;
@@ -75,6 +79,24 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
             .schedule(
                 this::onTimeout, line.settings().connectTimeout().toNanos(), TimeUnit.NANOSECONDS);
     state = new State.Sent(on, stream, timer);
+  }
+
+  /** Where the CONNECT is that waits for its answer. */
+  @Nullable Http2Connection sentOn() {
+    return state instanceof State.Sent(_, TunnelStream stream, _) ? stream.connection() : null;
+  }
+
+  /**
+   * Takes another connection than the one that it was sent on. The peer of that one may have got
+   * it: what it has dialled ends without a byte.
+   */
+  void move() {
+    if (state instanceof State.Sent(_, TunnelStream stream, _) && moves < MOST_MOVES) {
+      moves++;
+      State _ = become(new State.Waiting());
+      stream.reset(TunnelReset.CANCEL);
+      line.assign(this);
+    }
   }
 
   /** There will be no tunnel. */
@@ -164,7 +186,7 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
 
   @Override
   public void onGone(TunnelTermination cause) {
-    if (!(state instanceof State.Sent(ClientConnection on, _, Future<?> timer))) {
+    if (!(state instanceof State.Sent(ClientConnection on, _, _))) {
       return; // done
     }
     boolean unprocessed =
@@ -182,8 +204,7 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
     if (unprocessed && !retried) {
       // The peer did not process it, so that it may be sent again (RFC 9113, 8.7).
       retried = true;
-      timer.cancel(false);
-      state = new State.Waiting();
+      State _ = become(new State.Waiting());
       line.assign(this);
       return;
     }
@@ -213,10 +234,15 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
   }
 
   private State finish() {
+    return become(new State.Done());
+  }
+
+  private State become(State next) {
     State before = state;
-    state = new State.Done();
-    if (before instanceof State.Sent(_, _, Future<?> timer)) {
+    state = next;
+    if (before instanceof State.Sent(ClientConnection on, _, Future<?> timer)) {
       timer.cancel(false);
+      on.onNoLongerAwaited(this);
     }
     return before;
   }

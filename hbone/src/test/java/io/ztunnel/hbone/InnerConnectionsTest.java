@@ -3,15 +3,23 @@ package io.ztunnel.hbone;
 import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.buffer.Unpooled;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandler;
+import io.netty.util.concurrent.Future;
+import io.netty.util.concurrent.Promise;
+import io.netty.util.concurrent.PromiseNotifier;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -32,12 +40,45 @@ class InnerConnectionsTest {
   private static final Duration LONG = Duration.ofMinutes(5);
 
   /** One backend: its connections, and what was asked on them. */
-  private static final class Backend {
+  private final class Backend {
+    private final ServerTls tls = mesh.serverTls(pki.workload(Loopback.SERVER));
     private final List<EchoHandler> connections = new ArrayList<>();
     private final List<HboneServerConnection> open = new ArrayList<>();
+    private final List<Channel> channels = new ArrayList<>();
+    private Duration answerDelay = Duration.ZERO;
+    private boolean dead;
 
     int tunnels() {
       return connections.stream().mapToInt(each -> each.connects.size()).sum();
+    }
+
+    HboneServerConnection accept(Channel channel) {
+      channels.add(channel);
+      EchoHandler handler =
+          new EchoHandler() {
+            @Override
+            public void onConnect(InboundConnect connect) {
+              mesh.loop()
+                  .schedule(
+                      () -> super.onConnect(connect), answerDelay.toNanos(), TimeUnit.NANOSECONDS);
+            }
+          };
+      connections.add(handler);
+      HboneServerConnection connection =
+          HboneServer.serve(
+              channel,
+              dead ? mesh.loop().newPromise() : mesh.loop().newSucceededFuture(tls),
+              HboneSettings.defaults(),
+              handler,
+              HboneObserver.NONE);
+      open.add(connection);
+      return connection;
+    }
+
+    /** Its node loses power: nobody hears from it, not even that it ends. */
+    void die() {
+      dead = true;
+      channels.forEach(channel -> channel.config().setAutoRead(false));
     }
   }
 
@@ -46,35 +87,25 @@ class InnerConnectionsTest {
   private final List<Backend> backends = new ArrayList<>();
   private final List<InetSocketAddress> addresses = new ArrayList<>();
   private final StandInGateway gateway =
-      new StandInGateway(mesh::dial, n -> addresses.get(n % addresses.size()));
+      new StandInGateway(this::dialBackend, n -> addresses.get(n % addresses.size()));
+
+  /** The gateway dials nobody before this. */
+  private Future<?> mayDial = mesh.loop().newSucceededFuture(true);
 
   /** Those that the gateway has accepted. */
   private final List<HboneServerConnection> outer = new ArrayList<>();
+
+  private final List<Channel> outerChannels = new ArrayList<>();
 
   private ClientTls clientTls;
   private NestedPeer peer;
 
   @BeforeEach
   void start() {
-    ServerTls serverTls = mesh.serverTls(pki.workload(Loopback.SERVER));
     for (int i = 0; i < 3; i++) {
       Backend backend = new Backend();
       backends.add(backend);
-      addresses.add(
-          mesh.listen(
-              channel -> {
-                EchoHandler handler = new EchoHandler();
-                backend.connections.add(handler);
-                HboneServerConnection connection =
-                    HboneServer.serve(
-                        channel,
-                        mesh.loop().newSucceededFuture(serverTls),
-                        HboneSettings.defaults(),
-                        handler,
-                        HboneObserver.NONE);
-                backend.open.add(connection);
-                return connection;
-              }));
+      addresses.add(mesh.listen(backend::accept));
     }
     ServerTls gatewayTls = mesh.serverTls(pki.workload(GATEWAY));
     InetSocketAddress gatewayAddress =
@@ -88,6 +119,7 @@ class InnerConnectionsTest {
                       gateway,
                       HboneObserver.NONE);
               outer.add(connection);
+              outerChannels.add(channel);
               return connection;
             });
     clientTls = mesh.clientTls(pki.workload(Loopback.CLIENT));
@@ -100,7 +132,19 @@ class InnerConnectionsTest {
 
   @AfterEach
   void stop() {
+    mesh.run(
+        () ->
+            backends.stream()
+                .flatMap(backend -> backend.channels.stream())
+                .forEach(channel -> channel.config().setAutoRead(true)));
     mesh.close();
+  }
+
+  private Future<Channel> dialBackend(InetSocketAddress address, ChannelHandler handler) {
+    Promise<Channel> dialled = mesh.loop().newPromise();
+    mayDial.addListener(
+        _ -> mesh.dial(address, handler).addListener(new PromiseNotifier<>(dialled)));
+    return dialled;
   }
 
   private HbonePool pool(int connections, Duration refresh) {
@@ -118,6 +162,32 @@ class InnerConnectionsTest {
     Opened opened = begin(pool);
     mesh.await("an answer", opened::isDone);
     return opened;
+  }
+
+  /** Tunnels, some of them to each backend. */
+  private List<Opened> openToEach(HbonePool pool) {
+    List<Opened> all = new ArrayList<>();
+    mesh.await(
+        "a tunnel to each",
+        () -> {
+          boolean spread = backends.stream().allMatch(backend -> backend.tunnels() > 0);
+          if (!spread && all.stream().allMatch(Opened::isDone)) {
+            Opened opened = new Opened();
+            pool.openNested(peer, OUTER, OUTER, opened);
+            all.add(opened);
+          }
+          return spread && all.stream().allMatch(Opened::isDone);
+        });
+    return all;
+  }
+
+  private List<Opened> begin(int count, HbonePool pool) {
+    return Stream.generate(() -> begin(pool)).limit(count).toList();
+  }
+
+  private void awaitAnswers(List<Opened> all) {
+    mesh.await("answers", () -> all.stream().allMatch(Opened::isDone));
+    all.forEach(each -> assertNull(each.failure));
   }
 
   private void exchange(Opened opened) {
@@ -196,18 +266,7 @@ class InnerConnectionsTest {
   @Test
   void aBackendThatGoesTakesOnlyItsOwnTunnels() {
     HbonePool pool = pool(3, LONG);
-    List<Opened> all = new ArrayList<>();
-    mesh.await(
-        "a tunnel to each",
-        () -> {
-          boolean spread = backends.stream().allMatch(backend -> backend.tunnels() > 0);
-          if (!spread && all.stream().allMatch(Opened::isDone)) {
-            Opened opened = new Opened();
-            pool.openNested(peer, OUTER, OUTER, opened);
-            all.add(opened);
-          }
-          return spread && all.stream().allMatch(Opened::isDone);
-        });
+    List<Opened> all = openToEach(pool);
     int[] lost = new int[1];
     mesh.run(
         () -> {
@@ -219,6 +278,66 @@ class InnerConnectionsTest {
         () -> all.stream().filter(each -> each.listener.isOver()).count() == lost[0]);
     exchange(open(pool));
     all.stream().filter(each -> !each.listener.isOver()).forEach(this::exchange);
+  }
+
+  @Test
+  void tunnelsThatWereBegunToADeadBackendGoElsewhere() {
+    HbonePool pool = pool(3, LONG);
+    List<Opened> open = openToEach(pool);
+    mesh.run(backends.getFirst()::die);
+    List<Opened> all = begin(6, pool);
+    awaitAnswers(all);
+    all.forEach(this::exchange);
+    mesh.run(() -> assertEquals(0, open.stream().filter(each -> each.listener.isOver()).count()));
+  }
+
+  @Test
+  void aTunnelFindsTheOnlyBackendThatLives() {
+    HbonePool pool = pool(6, LONG);
+    mesh.await(
+        "two to each",
+        () -> {
+          PendingTunnel _ = pool.openNested(peer, OUTER, OUTER, new Opened());
+          return backends.stream().allMatch(each -> each.connections.size() == 2);
+        });
+    mesh.run(backends.getFirst()::die);
+    mesh.run(backends.get(1)::die);
+    awaitAnswers(begin(12, pool));
+  }
+
+  @Test
+  void aTunnelGoesElsewhereThoughTheConnectionToItsDeadBackendIsReplaced() {
+    HbonePool pool = pool(1, Duration.ofMillis(1));
+    exchange(open(pool));
+    mesh.run(backends.getFirst()::die);
+    exchange(open(pool));
+    mesh.run(() -> assertEquals(1, backends.get(1).tunnels()));
+  }
+
+  @Test
+  void aBackendThatLivesMayTakeItsTimeToAnswer() {
+    HbonePool pool = pool(1, LONG);
+    exchange(open(pool));
+    backends.getFirst().answerDelay = Duration.ofSeconds(2);
+    List<Opened> all = begin(3, pool);
+    awaitAnswers(all);
+    all.forEach(this::exchange);
+    mesh.run(() -> assertEquals(4, backends.getFirst().tunnels()));
+    assertEquals(1, gateway.connects().size());
+  }
+
+  @Test
+  void aGatewayThatIsSilentIsNotTakenForADeadBackend() {
+    HbonePool pool = pool(3, LONG);
+    openToEach(pool);
+    int before = gateway.connects().size();
+    mesh.run(() -> outerChannels.getFirst().config().setAutoRead(false));
+    List<Opened> all = begin(6, pool);
+    mesh.loop()
+        .schedule(() -> outerChannels.getFirst().config().setAutoRead(true), 2, TimeUnit.SECONDS);
+    awaitAnswers(all);
+    all.forEach(this::exchange);
+    assertEquals(before, gateway.connects().size());
   }
 
   @Test
@@ -273,6 +392,49 @@ class InnerConnectionsTest {
     exchange(later);
     exchange(busy);
     mesh.await("the gateway is rid of its client", () -> pool.connections() == 1);
+  }
+
+  private static Http2Connection connection(Opened opened) {
+    return ((TunnelStream) opened.tunnel()).connection();
+  }
+
+  @Test
+  void aConnectionThatIsMadeThroughAGatewayThatHasGoneAwayServesOnlyWhoWaited() {
+    Promise<Void> dials = mesh.loop().newPromise();
+    mayDial = dials;
+    HbonePool pool = pool(1, LONG);
+    Opened waited = begin(pool);
+    mesh.await("the gateway dials", () -> !gateway.connects().isEmpty());
+    mesh.run(() -> outer.getFirst().drain());
+    mesh.await(
+        "the pool has left it",
+        () -> {
+          PendingTunnel other = pool.open(peer.gateway(), OUTER, new Opened());
+          mesh.loop().execute(other::cancel);
+          return outer.size() == 2;
+        });
+    dials.setSuccess(null);
+    mesh.await("an answer", waited::isDone);
+    Opened later = open(pool);
+    mesh.run(() -> assertNotSame(connection(waited), connection(later)));
+    exchange(waited);
+    mesh.await("the gateway is rid of its client", () -> pool.connections() == 1);
+    exchange(later);
+  }
+
+  @Test
+  void nobodyHasToWaitForAConnectionThatWillNotBeKept() {
+    Promise<Void> dials = mesh.loop().newPromise();
+    mayDial = dials;
+    HbonePool pool = pool(1, LONG);
+    Opened waited = begin(pool);
+    mesh.await("the gateway dials", () -> !gateway.connects().isEmpty());
+    mesh.run(() -> pool.retire(_ -> true));
+    mayDial = mesh.loop().newSucceededFuture(true);
+    exchange(open(pool));
+    exchange(waited);
+    dials.setSuccess(null);
+    mesh.await("one is kept", () -> pool.connections() == 1);
   }
 
   @Test

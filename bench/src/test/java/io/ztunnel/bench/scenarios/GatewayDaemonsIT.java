@@ -20,6 +20,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -35,13 +36,15 @@ import org.junit.jupiter.params.provider.CsvSource;
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class GatewayDaemonsIT {
   private static final String PORTS = "80: 8080";
-  private static final List<String> SERVICES = List.of("ended", "killed", "moved", "deaf", "mute");
+  private static final List<String> SERVICES =
+      List.of("ended", "killed", "moved", "deaf", "mute", "halved");
   private static final Duration SOON = Duration.ofSeconds(15);
 
   private Scene scene;
   private FakeControlPlane control;
   private Lab.Pod client;
   private Lab.Pod server;
+  private Lab.Pod lost;
   private Lab.Pod steady;
   private Lab.Pod ending;
   private Lab.Pod killed;
@@ -56,6 +59,7 @@ class GatewayDaemonsIT {
     Lab.Node far = scene.lab().addNode();
     client = near.addPod("client");
     server = far.addPod("server");
+    lost = far.addPod("lost");
     steady = far.addPod("steady", Lab.Without.REDIRECTION);
     ending = far.addPod("ending", Lab.Without.REDIRECTION);
     killed = far.addPod("killed", Lab.Without.REDIRECTION);
@@ -73,11 +77,15 @@ class GatewayDaemonsIT {
             .pod(server)
             .serving("ended", PORTS)
             .serving("killed", PORTS)
-            .serving("moved", PORTS));
+            .serving("moved", PORTS)
+            .serving("halved", PORTS));
+    eastern.workload(eastern.pod(lost).serving("halved", PORTS));
     reaches(western, "ended", server, ending, steady);
     reaches(western, "killed", server, killed, steady);
     reaches(western, "moved", server); // the control plane tells where
+    reaches(western, "halved", List.of(server, lost), steady);
     scene.app(server, 8080, App.ECHO_TWICE);
+    scene.app(lost, 8080, App.ECHO_TWICE);
 
     Lab.Pod deaf = far.addPod("deaf", Lab.Without.REDIRECTION);
     eastern.workload(eastern.pod(deaf).serving("deaf", PORTS));
@@ -91,7 +99,7 @@ class GatewayDaemonsIT {
     scene.closeLater(muteServer);
     muteServer.delay(Duration.ofHours(1)); // until it answers
 
-    Daemon _ = eastern.daemon(far, Map.of(), server);
+    Daemon _ = eastern.daemon(far, Map.of(), server, lost);
     Daemon _ = gateway(steady);
     Map<String, String> variables = new TreeMap<>(controlPlane.environment());
     variables.put("ZTUNNEL_HANDSHAKE_TIMEOUT", "4s");
@@ -101,7 +109,15 @@ class GatewayDaemonsIT {
 
   /** Has the west know a service of the east, and the gateways to it, by a network of its own. */
   private void reaches(Cluster western, String service, Lab.Pod backend, Lab.Pod... gateways) {
-    String sans = "[\"%s\"]".formatted(Entry.identity(backend));
+    reaches(western, service, List.of(backend), gateways);
+  }
+
+  private void reaches(
+      Cluster western, String service, List<Lab.Pod> backends, Lab.Pod... gateways) {
+    String sans =
+        backends.stream()
+            .map(backend -> "\"%s\"".formatted(Entry.identity(backend)))
+            .collect(Collectors.joining(", ", "[", "]"));
     Cluster network = new Cluster(scene, "east", network(service), 2);
     for (Lab.Pod gateway : gateways) {
       western.gateway(network, gateway);
@@ -250,6 +266,17 @@ class GatewayDaemonsIT {
     Journal log = Journal.of(west);
     calls(20, "moved");
     Await.equal(20, () -> log.access("dst.addr=" + address(steady)).size());
+  }
+
+  @Test
+  void aPodThatIsLostWithoutAWordHoldsNoNewCallUp() throws Exception {
+    Journal log = Journal.now(west);
+    calls(60, "halved"); // so that each loop has its connections to both
+    log.awaitAny("direction=\"outbound\"", Entry.hostname("halved"), Entry.identity(server));
+    log.awaitAny("direction=\"outbound\"", Entry.hostname("halved"), Entry.identity(lost));
+    lost.dropPort(15008);
+    calls(60, "halved");
+    assertEquals(List.of(), log.access("error=", Entry.hostname("halved")));
   }
 
   /** One says nothing, not even of TLS; one does not answer the CONNECT. */
