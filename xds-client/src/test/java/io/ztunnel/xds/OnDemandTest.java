@@ -146,6 +146,45 @@ class OnDemandTest {
     assertEquals(Set.of("next"), addresses.held.keySet());
   }
 
+  /** A workload that is there has another address from now on. */
+  private void move(String uid, String ip) throws InterruptedException {
+    control.put(ADDRESS, Entry.of(uid, ip.getBytes(UTF_8)).aliases("net/" + ip));
+    Await.until("it is moved", () -> ip.equals(addresses.held.get(uid)), () -> addresses.held);
+  }
+
+  @Test
+  void aKeyThatItsResourceHasGivenUpIsAskedForAgain() throws InterruptedException {
+    control.put(ADDRESS, workload("former", "10.0.0.8"));
+    demand("net/10.0.0.8");
+    move("former", "10.0.0.9");
+    control.put(ADDRESS, workload("next", "10.0.0.8"));
+    assertEquals(DemandOutcome.ANSWERED, demand("net/10.0.0.8"));
+    assertEquals(Set.of("former", "next"), addresses.held.keySet());
+  }
+
+  @Test
+  void whatHasGivenUpTheKeyOfItsDemandIsLetGoByItsName() throws InterruptedException {
+    control.put(ADDRESS, workload("former", "10.0.0.8"));
+    demand("net/10.0.0.8");
+    move("former", "10.0.0.9");
+    for (int i = 0; i < MAX_DEMANDED; i++) {
+      demand("net/3.3." + i);
+    }
+    awaitUnsubscribe("former");
+    Await.until("it is gone", addresses.held::isEmpty, () -> addresses.held);
+  }
+
+  @Test
+  void aChangeThatIsRejectedLeavesTheKeysAnswered() throws InterruptedException {
+    control.put(ADDRESS, workload("former", "10.0.0.8"));
+    demand("net/10.0.0.8");
+    control.put(ADDRESS, Entry.of("former", "bad".getBytes(UTF_8)).aliases("net/10.0.0.9"));
+    control.awaitAnswer(1, ADDRESS, true);
+    int requests = control.received().size();
+    assertEquals(DemandOutcome.ANSWERED, demand("net/10.0.0.8"));
+    assertEquals(requests, control.received().size(), "it is not asked for again");
+  }
+
   /** From now on nothing is answered, and who waits does so for this long. */
   private void waitInVain(Duration timeout) {
     client.close();
