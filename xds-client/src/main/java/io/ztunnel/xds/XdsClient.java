@@ -189,7 +189,7 @@ public final class XdsClient implements AutoCloseable {
       return;
     }
     if (again) {
-      stream.send(type.unsubscribe(List.of(key)));
+      type.unsubscribe(List.of(key)).forEach(stream::send);
     }
     type.subscribe(List.of(key)).forEach(stream::send);
   }
@@ -239,7 +239,7 @@ public final class XdsClient implements AutoCloseable {
           names.add(demand.key());
         }
       }
-      stream.send(type.unsubscribe(names));
+      type.unsubscribe(List.copyOf(names)).forEach(stream::send);
     }
   }
 
