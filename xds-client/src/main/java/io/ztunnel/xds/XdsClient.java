@@ -207,17 +207,17 @@ public final class XdsClient implements AutoCloseable {
     if (oldest.isEmpty()) {
       return; // somebody waits for each of them
     }
-    Set<String> resources = new LinkedHashSet<>();
+    Set<String> unused = new LinkedHashSet<>();
     for (Demands.Demand demand : oldest) {
       String resource = demand.resource();
       if (resource != null && !type.demands().isUsed(resource)) {
-        for (String released : type.watcher().released(resource)) {
-          if (!type.demands().isUsed(released)) {
-            resources.add(released);
-          }
-        }
+        unused.add(resource);
       }
     }
+    List<String> resources =
+        type.watcher().released(unused).stream()
+            .filter(released -> !type.demands().isUsed(released))
+            .toList();
     ResourceBatch batch = type.watcher().begin(streams);
     for (String resource : resources) {
       batch.remove(resource);
