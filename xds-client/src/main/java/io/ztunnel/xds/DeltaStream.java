@@ -357,6 +357,7 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
         resource.check();
         batch.put(resource);
         type.held().put(resource.name(), resource.version());
+        type.demands().renamed(resource.name(), resource.aliases());
       } catch (ResourceException e) {
         reject(resource, e.reason());
       }

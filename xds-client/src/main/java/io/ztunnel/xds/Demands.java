@@ -181,11 +181,31 @@ final class Demands {
   void lost(String resource) {
     Set<Demand> users = uses.remove(resource);
     if (users != null) {
-      for (Demand demand : users) {
-        demand.resource = null;
-        demand.answered = false;
+      users.forEach(Demands::lose);
+    }
+  }
+
+  /**
+   * A resource has come with these aliases. Who asks for another key that it has answered is to ask
+   * again; in place of that key it is wanted by its name, or else it would never be let go of.
+   */
+  void renamed(String resource, List<String> aliases) {
+    Set<Demand> users = uses.get(resource);
+    if (users == null) {
+      return;
+    }
+    for (Demand demand : List.copyOf(users)) {
+      if (!demand.key.equals(resource) && !aliases.contains(demand.key)) {
+        letGo(demand);
+        lose(demand);
+        demands.computeIfAbsent(resource, Demand::new).usedNanos = nanoTime.getAsLong();
       }
     }
+  }
+
+  private static void lose(Demand demand) {
+    demand.resource = null;
+    demand.answered = false;
   }
 
   /** Whether a resource has answered a key that is still wanted. */

@@ -1,6 +1,6 @@
 package io.ztunnel.xds;
 
-import java.util.List;
+import java.util.Set;
 
 /** The owner of the resources of one type. Called on the {@code xds} thread only. */
 public interface ResourceWatcher {
@@ -12,10 +12,11 @@ public interface ResourceWatcher {
   ResourceBatch begin(long stream);
 
   /**
-   * On demand only: nobody has asked for this resource for a long time. Answers which resources are
-   * not needed without it: at least itself, or none if it is needed for another reason.
+   * On demand only: nobody has asked for these resources for a long time. Answers which resources
+   * are not needed without them: they themselves, but for those that are needed for another reason,
+   * and others.
    */
-  default List<String> released(String name) {
-    return List.of(name);
+  default Set<String> released(Set<String> names) {
+    return names;
   }
 }

@@ -5,11 +5,11 @@ import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.Unpooled;
 import io.ztunnel.xds.proto.DeltaDiscoveryRequest;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executor;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 
@@ -123,23 +123,23 @@ final class TypeState {
 
   /** Asks for more, in as many requests as it takes. */
   List<DeltaDiscoveryRequest> subscribe(List<String> names) {
+    return requests(names, DeltaDiscoveryRequest.Builder::addAllResourceNamesSubscribe);
+  }
+
+  /** Asks for less, in as many requests as it takes. */
+  List<DeltaDiscoveryRequest> unsubscribe(List<String> names) {
+    return requests(names, DeltaDiscoveryRequest.Builder::addAllResourceNamesUnsubscribe);
+  }
+
+  private List<DeltaDiscoveryRequest> requests(
+      List<String> names, BiConsumer<DeltaDiscoveryRequest.Builder, List<String>> add) {
     List<DeltaDiscoveryRequest> requests = new ArrayList<>();
     for (int from = 0; from < names.size(); from += MAX_NAMES_OF_A_REQUEST) {
       int to = Math.min(names.size(), from + MAX_NAMES_OF_A_REQUEST);
-      requests.add(
-          DeltaDiscoveryRequest.newBuilder()
-              .setTypeUrl(typeUrl())
-              .addAllResourceNamesSubscribe(names.subList(from, to))
-              .build());
+      var request = DeltaDiscoveryRequest.newBuilder().setTypeUrl(typeUrl());
+      add.accept(request, names.subList(from, to));
+      requests.add(request.build());
     }
     return requests;
-  }
-
-  /** Asks for less. */
-  DeltaDiscoveryRequest unsubscribe(Collection<String> names) {
-    return DeltaDiscoveryRequest.newBuilder()
-        .setTypeUrl(typeUrl())
-        .addAllResourceNamesUnsubscribe(names)
-        .build();
   }
 }

@@ -2,7 +2,6 @@ package io.ztunnel.xds;
 
 import java.io.IOException;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -173,22 +172,26 @@ public final class XdsClient implements AutoCloseable {
     switch (type.demands().await(key, waiter)) {
       case NONE -> {}
       case FIRST -> {
-        subscribe(type, key);
+        subscribe(type, key, type.held().contains(key));
         evict(type);
       }
-      case AGAIN -> {
-        if (stream != null) {
-          stream.send(type.unsubscribe(List.of(key)));
-        }
-        subscribe(type, key);
-      }
+      case AGAIN -> subscribe(type, key, true);
     }
   }
 
-  private void subscribe(TypeState type, String key) {
-    if (stream != null) {
-      type.subscribe(List.of(key)).forEach(stream::send);
+  /**
+   * Asks for a key.
+   *
+   * @param again whether it is subscribed, so that there would be no answer
+   */
+  private void subscribe(TypeState type, String key, boolean again) {
+    if (stream == null) {
+      return;
     }
+    if (again) {
+      type.unsubscribe(List.of(key)).forEach(stream::send);
+    }
+    type.subscribe(List.of(key)).forEach(stream::send);
   }
 
   /**
@@ -200,22 +203,21 @@ public final class XdsClient implements AutoCloseable {
     if (type.demands().size() <= limit || (stream != null && stream.isTaking(type))) {
       return;
     }
-    Set<String> names = new LinkedHashSet<>();
-    List<String> resources = new ArrayList<>();
-    for (Demands.Demand demand : type.demands().evict(limit - limit / 10)) {
-      names.add(demand.key());
-      String resource = demand.resource();
-      if (resource != null && !type.demands().isUsed(resource)) {
-        for (String released : type.watcher().released(resource)) {
-          if (!type.demands().isUsed(released) && names.add(released)) {
-            resources.add(released);
-          }
-        }
-      }
-    }
-    if (names.isEmpty()) {
+    List<Demands.Demand> oldest = type.demands().evict(limit - limit / 10);
+    if (oldest.isEmpty()) {
       return; // somebody waits for each of them
     }
+    Set<String> unused = new LinkedHashSet<>();
+    for (Demands.Demand demand : oldest) {
+      String resource = demand.resource();
+      if (resource != null && !type.demands().isUsed(resource)) {
+        unused.add(resource);
+      }
+    }
+    List<String> resources =
+        type.watcher().released(unused).stream()
+            .filter(released -> !type.demands().isUsed(released))
+            .toList();
     ResourceBatch batch = type.watcher().begin(streams);
     for (String resource : resources) {
       batch.remove(resource);
@@ -231,7 +233,13 @@ public final class XdsClient implements AutoCloseable {
                 },
                 this::execute);
     if (stream != null) {
-      stream.send(type.unsubscribe(names));
+      Set<String> names = new LinkedHashSet<>(resources);
+      for (Demands.Demand demand : oldest) {
+        if (!type.held().contains(demand.key())) { // or else it is needed for another reason
+          names.add(demand.key());
+        }
+      }
+      type.unsubscribe(List.copyOf(names)).forEach(stream::send);
     }
   }
 

@@ -146,6 +146,45 @@ class OnDemandTest {
     assertEquals(Set.of("next"), addresses.held.keySet());
   }
 
+  /** A workload that is there has another address from now on. */
+  private void move(String uid, String ip) throws InterruptedException {
+    control.put(ADDRESS, Entry.of(uid, ip.getBytes(UTF_8)).aliases("net/" + ip));
+    Await.until("it is moved", () -> ip.equals(addresses.held.get(uid)), () -> addresses.held);
+  }
+
+  @Test
+  void aKeyThatItsResourceHasGivenUpIsAskedForAgain() throws InterruptedException {
+    control.put(ADDRESS, workload("former", "10.0.0.8"));
+    demand("net/10.0.0.8");
+    move("former", "10.0.0.9");
+    control.put(ADDRESS, workload("next", "10.0.0.8"));
+    assertEquals(DemandOutcome.ANSWERED, demand("net/10.0.0.8"));
+    assertEquals(Set.of("former", "next"), addresses.held.keySet());
+  }
+
+  @Test
+  void whatHasGivenUpTheKeyOfItsDemandIsLetGoByItsName() throws InterruptedException {
+    control.put(ADDRESS, workload("former", "10.0.0.8"));
+    demand("net/10.0.0.8");
+    move("former", "10.0.0.9");
+    for (int i = 0; i < MAX_DEMANDED; i++) {
+      demand("net/3.3." + i);
+    }
+    awaitUnsubscribe("former");
+    Await.until("it is gone", addresses.held::isEmpty, () -> addresses.held);
+  }
+
+  @Test
+  void aChangeThatIsRejectedLeavesTheKeysAnswered() throws InterruptedException {
+    control.put(ADDRESS, workload("former", "10.0.0.8"));
+    demand("net/10.0.0.8");
+    control.put(ADDRESS, Entry.of("former", "bad".getBytes(UTF_8)).aliases("net/10.0.0.9"));
+    control.awaitAnswer(1, ADDRESS, true);
+    int requests = control.received().size();
+    assertEquals(DemandOutcome.ANSWERED, demand("net/10.0.0.8"));
+    assertEquals(requests, control.received().size(), "it is not asked for again");
+  }
+
   /** From now on nothing is answered, and who waits does so for this long. */
   private void waitInVain(Duration timeout) {
     client.close();
@@ -232,6 +271,54 @@ class OnDemandTest {
     Await.until("it is back", () -> addresses.held.containsKey("w1"), () -> addresses.held);
   }
 
+  /** Without a version it is sent to whoever asks for it by another key. */
+  private static Entry sentAgain(Entry entry) {
+    return entry.version("");
+  }
+
+  private DeltaDiscoveryRequest awaitUnsubscribe(String name) {
+    return control
+        .await(
+            "unsubscribe of " + name,
+            one -> one.request().getResourceNamesUnsubscribeList().contains(name))
+        .request();
+  }
+
+  @Test
+  void whatWasAskedForByItsNameIsLetGoOfAltogether() throws InterruptedException {
+    for (int i = 0; i <= MAX_DEMANDED; i++) {
+      control.put(ADDRESS, sentAgain(workload("ns/s" + i, "2.2." + i)));
+    }
+    demand("ns/s0");
+    demand("net/2.2.0"); // one resource by both
+    for (int i = 1; i < MAX_DEMANDED; i++) {
+      demand("ns/s" + i);
+    }
+    List<String> letGo = awaitUnsubscribe("ns/s0").getResourceNamesUnsubscribeList();
+    assertEquals(Set.of("ns/s0", "net/2.2.0", "ns/s1"), Set.copyOf(letGo));
+    Await.until("s1 is gone", () -> !addresses.held.containsKey("ns/s1"), () -> addresses.held);
+    assertFalse(addresses.held.containsKey("ns/s0"), "it is not subscribed any more");
+    assertEquals(DemandOutcome.ANSWERED, demand("ns/s0"), "it can be asked for again");
+    assertTrue(addresses.held.containsKey("ns/s0"), "it is back");
+  }
+
+  @Test
+  void whatIsStillUsedByAnAddressStaysSubscribedByItsName() throws InterruptedException {
+    control.put(ADDRESS, sentAgain(workload("ns/s", "2.2.0")));
+    demand("ns/s");
+    demand("net/2.2.0");
+    for (int i = 1; i < MAX_DEMANDED; i++) {
+      client.touch(ADDRESS, "net/2.2.0");
+      demand("net/3.3." + i);
+    }
+    List<String> letGo = awaitUnsubscribe("net/3.3.1").getResourceNamesUnsubscribeList();
+    assertFalse(letGo.contains("ns/s"), letGo::toString);
+    control.put(ADDRESS, Entry.of("ns/s", "changed".getBytes(UTF_8)).aliases("net/2.2.0"));
+    Await.until(
+        "the change", () -> "changed".equals(addresses.held.get("ns/s")), () -> addresses.held);
+    assertEquals(DemandOutcome.ANSWERED, demand("ns/s"), "it can be asked for again");
+  }
+
   @Test
   void keysThatAreNeverAnsweredAreBoundedToo() throws InterruptedException {
     waitInVain(Duration.ofMillis(20));
@@ -265,9 +352,7 @@ class OnDemandTest {
     addresses.applying = Runnable::run;
     changes.remove().run();
     Await.until("w0 is gone", () -> !addresses.held.containsKey("w0"), () -> addresses.held);
-    control
-        .await("unsubscribe", one -> one.request().getResourceNamesUnsubscribeList().contains("w0"))
-        .request();
+    awaitUnsubscribe("w0");
   }
 
   @Test
@@ -284,8 +369,7 @@ class OnDemandTest {
     int responses = observer.types.size();
     client.demand(ADDRESS, "net/2.2." + MAX_DEMANDED, outcome::add);
     Await.until("the first are let go", () -> changes.size() == 1, changes::size);
-    control.await(
-        "unsubscribe", one -> one.request().getResourceNamesUnsubscribeList().contains("w0"));
+    awaitUnsubscribe("w0");
     client.demand(ADDRESS, "net/2.2.0", _ -> {}); // again
     Await.until("an answer", () -> observer.types.size() > responses, () -> observer.types);
     assertEquals(1, changes.size(), "one change at a time");

@@ -14,7 +14,10 @@ import io.ztunnel.xds.ResourceBatch;
 import io.ztunnel.xds.ResourceException;
 import io.ztunnel.xds.ResourceWatcher;
 import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.function.BiConsumer;
@@ -54,31 +57,36 @@ final class AddressWatcher implements ResourceWatcher {
   }
 
   /**
-   * A service goes with the workloads that belong to no other service. A workload of a service that
-   * is known stays: who calls the service may be sent there. Workloads of this node stay, too: they
+   * Services go with the workloads that belong to no other service. A workload of a service that
+   * stays does too: who calls the service may be sent there. Workloads of this node stay, too: they
    * are sent unasked, and their pods are served by them.
    */
   @Override
-  public List<String> released(String name) {
+  public Set<String> released(Set<String> names) {
     MeshView view = mesh.view();
-    Workload workload = view.workload(name);
-    if (workload != null) {
-      boolean isNeeded = isLocal(workload) || !view.services(workload).isEmpty();
-      return isNeeded ? List.of() : List.of(name);
+    Set<String> released = new LinkedHashSet<>();
+    Set<NamespacedHostname> services = new HashSet<>();
+    List<Workload> workloads = new ArrayList<>();
+    for (String name : names) {
+      Workload workload = view.workload(name);
+      if (workload != null) {
+        workloads.add(workload);
+        continue;
+      }
+      released.add(name);
+      NamespacedHostname key = NamespacedHostname.parse(name);
+      Service service = key == null ? null : view.service(key);
+      if (service != null) {
+        services.add(service.key());
+        view.forEachWorkload(service, workloads::add);
+      }
     }
-    List<String> released = new ArrayList<>(List.of(name));
-    NamespacedHostname key = NamespacedHostname.parse(name);
-    Service service = key == null ? null : view.service(key);
-    if (service != null) {
-      service
-          .endpoints()
-          .forEach(
-              endpoint -> {
-                Workload served = view.workload(endpoint.workloadUid());
-                if (served != null && !isLocal(served) && view.services(served).size() == 1) {
-                  released.add(served.uid());
-                }
-              });
+    for (Workload workload : workloads) {
+      boolean isServing =
+          view.services(workload).stream().anyMatch(service -> !services.contains(service.key()));
+      if (!isLocal(workload) && !isServing) {
+        released.add(workload.uid());
+      }
     }
     return released;
   }

@@ -7,9 +7,12 @@ import io.netty.util.concurrent.PromiseCombiner;
 import io.ztunnel.dns.ServiceDemand;
 import io.ztunnel.log.Log;
 import io.ztunnel.log.LogLevel;
+import io.ztunnel.mesh.Addressable;
 import io.ztunnel.mesh.MeshState;
 import io.ztunnel.mesh.NamespacedHostname;
 import io.ztunnel.mesh.NetworkAddress;
+import io.ztunnel.mesh.Service;
+import io.ztunnel.mesh.Workload;
 import io.ztunnel.proxy.Discovery;
 import io.ztunnel.xds.DemandOutcome;
 import io.ztunnel.xds.XdsClient;
@@ -25,8 +28,13 @@ record OnDemandDiscovery(MeshState mesh, XdsClient client) implements Discovery,
 
   @Override
   public void await(EventLoop loop, NetworkAddress address, Runnable then) {
-    boolean isKnown = mesh.view().find(address, null) != null;
-    await(loop, "address", address.toString(), isKnown, then);
+    Addressable known = mesh.view().find(address, null);
+    switch (known) { // which may have been asked for by its name
+      case Service service -> touch(service.key());
+      case Workload workload -> client.touch(MeshFeed.ADDRESS, workload.uid());
+      case null -> {}
+    }
+    await(loop, "address", address.toString(), known != null, then);
   }
 
   @Override
@@ -67,6 +75,11 @@ record OnDemandDiscovery(MeshState mesh, XdsClient client) implements Discovery,
     Promise<Void> all = loop.newPromise();
     combiner.finish(all);
     return all;
+  }
+
+  @Override
+  public void touch(NamespacedHostname service) {
+    client.touch(MeshFeed.ADDRESS, service.toString());
   }
 
   private static void report(String field, String key, DemandOutcome outcome) {

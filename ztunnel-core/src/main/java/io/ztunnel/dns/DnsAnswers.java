@@ -36,8 +36,16 @@ final class DnsAnswers {
 
   /** What becomes of a question. */
   sealed interface Decision {
+    /** The service that has the name; null: there is none in the mesh. */
+    @Nullable Service service();
+
     /** Not for the mesh: the name servers know. */
-    record Forward() implements Decision {}
+    record Forward() implements Decision {
+      @Override
+      public @Nullable Service service() {
+        return null;
+      }
+    }
 
     /** The service has the name but, by its families or ours, no such addresses. */
     record Unsupported(Service service) implements Decision {}

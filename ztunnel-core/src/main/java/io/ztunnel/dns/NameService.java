@@ -5,6 +5,7 @@ import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.Promise;
 import io.netty.util.concurrent.ScheduledFuture;
 import io.ztunnel.mesh.NamespacedHostname;
+import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.Workload;
 import io.ztunnel.metrics.DnsMetrics;
 import java.util.List;
@@ -100,9 +101,16 @@ final class NameService {
       context.metrics().request(labels);
       DnsAnswers.Decision decision = decide();
       ServiceDemand control = context.demand();
-      List<NamespacedHostname> unknown =
-          control == null ? List.of() : answers.unknown(workload, question, decision);
-      if (control == null || unknown.isEmpty()) {
+      if (control == null) {
+        act(decision);
+        return;
+      }
+      Service known = decision.service();
+      if (known != null) {
+        control.touch(known.key());
+      }
+      List<NamespacedHostname> unknown = answers.unknown(workload, question, decision);
+      if (unknown.isEmpty()) {
         act(decision);
       } else {
         demand(control, unknown);

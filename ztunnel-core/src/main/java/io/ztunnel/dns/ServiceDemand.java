@@ -9,7 +9,6 @@ import java.util.List;
  * Asks the control plane for services that a name may stand for, where not all of the mesh is known
  * in advance (on-demand mode).
  */
-@FunctionalInterface
 public interface ServiceDemand {
   /**
    * Asks for the services of these keys and, with each, for the workloads behind it. Called on the
@@ -20,4 +19,7 @@ public interface ServiceDemand {
    *     it completes with does not matter. The caller waits for two seconds at most.
    */
   Future<Void> demand(EventLoop loop, List<NamespacedHostname> keys);
+
+  /** A service is used: if it was asked for, it is not let go of soon. Called for each answer. */
+  void touch(NamespacedHostname service);
 }

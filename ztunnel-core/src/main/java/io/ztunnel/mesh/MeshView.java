@@ -116,6 +116,12 @@ public final class MeshView {
     return found;
   }
 
+  /** All workloads that say they belong to a service, whether it accepts them or not. */
+  public void forEachWorkload(Service service, Consumer<? super Workload> action) {
+    service.endpoints().forEachWorkload(action);
+    services.withheld(service.key()).forEachWorkload(action);
+  }
+
   /** What an address stands for: a workload first, then a service. */
   public @Nullable Addressable find(NetworkAddress address, @Nullable String clientNamespace) {
     Workload workload = workload(address);

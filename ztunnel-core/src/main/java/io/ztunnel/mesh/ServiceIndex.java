@@ -48,6 +48,11 @@ final class ServiceIndex {
     return staged;
   }
 
+  /** The endpoints that a service does not accept. */
+  EndpointSet withheld(NamespacedHostname key) {
+    return orEmpty(withheld.get(key));
+  }
+
   @Nullable Service get(NamespacedHostname key) {
     return inNamespace(Buckets.in(byHostname, key.hostname()), key.namespace());
   }
@@ -73,6 +78,10 @@ final class ServiceIndex {
       }
     }
     return null;
+  }
+
+  private static EndpointSet orEmpty(@Nullable EndpointSet endpoints) {
+    return endpoints == null ? EndpointSet.EMPTY : endpoints;
   }
 
   /** Changes the services. Confined to the control thread. */
@@ -226,10 +235,6 @@ final class ServiceIndex {
         accepted.remove(workload);
         refused.remove(workload);
       }
-    }
-
-    private static EndpointSet orEmpty(@Nullable EndpointSet endpoints) {
-      return endpoints == null ? EndpointSet.EMPTY : endpoints;
     }
 
     private static void keep(

@@ -17,17 +17,20 @@ import io.ztunnel.mesh.Workload;
 import io.ztunnel.mesh.WorkloadChange;
 import io.ztunnel.mesh.proto.Address;
 import io.ztunnel.mesh.proto.PortList;
+import io.ztunnel.mesh.proto.WorkloadStatus;
 import io.ztunnel.xds.FakeControlPlane.Entry;
 import io.ztunnel.xds.ResourceBatch;
 import io.ztunnel.xds.ResourceException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -94,20 +97,24 @@ class AddressWatcherTest {
 
   /** A pod of one of {@code MANY / PODS} services. */
   private static Entry workload(int number, String node) {
-    Address address =
-        Address.newBuilder()
-            .setWorkload(
-                io.ztunnel.mesh.proto.Workload.newBuilder()
-                    .setUid(pod(number))
-                    .setName(pod(number).substring("c1//Pod/shop/".length()))
-                    .setNamespace("shop")
-                    .setNode(node)
-                    .setClusterId("c1")
-                    .addAddresses(
-                        ByteString.copyFrom(
-                            new byte[] {10, 0, (byte) (number >> 8), (byte) number}))
-                    .putServices(service(number % (MANY / PODS)), PortList.getDefaultInstance()))
-            .build();
+    return workload(number, node, _ -> {});
+  }
+
+  /** The same with something of its own. */
+  private static Entry workload(
+      int number, String node, Consumer<io.ztunnel.mesh.proto.Workload.Builder> more) {
+    var workload =
+        io.ztunnel.mesh.proto.Workload.newBuilder()
+            .setUid(pod(number))
+            .setName(pod(number).substring("c1//Pod/shop/".length()))
+            .setNamespace("shop")
+            .setNode(node)
+            .setClusterId("c1")
+            .addAddresses(
+                ByteString.copyFrom(new byte[] {10, 0, (byte) (number >> 8), (byte) number}))
+            .putServices(service(number % (MANY / PODS)), PortList.getDefaultInstance());
+    more.accept(workload);
+    Address address = Address.newBuilder().setWorkload(workload).build();
     return Entry.of(pod(number), address.toByteArray());
   }
 
@@ -281,19 +288,41 @@ class AddressWatcherTest {
   void aServiceThatNobodyAsksForAnyMoreGoesWithWhatServesItAlone() throws Exception {
     int other = MANY / PODS;
     apply(batch(List.of(serviceEntry(0), workload(0, "node-b"), workload(other, NODE))));
-    assertEquals(List.of(service(0), pod(0)), watcher.released(service(0)));
-    assertEquals(List.of(service(5)), watcher.released(service(5)), "it is not known");
+    assertEquals(Set.of(service(0), pod(0)), watcher.released(Set.of(service(0))));
+    assertEquals(Set.of(service(5)), watcher.released(Set.of(service(5))), "it is not known");
+  }
+
+  @Test
+  void servicesThatGoTogetherTakeTheWorkloadsWithThemThatTheyShare() throws Exception {
+    Entry shared =
+        workload(0, "node-b", more -> more.putServices(service(1), PortList.getDefaultInstance()));
+    apply(batch(List.of(serviceEntry(0), serviceEntry(1), shared)));
+    assertEquals(Set.of(service(0)), watcher.released(Set.of(service(0))));
+    assertEquals(
+        Set.of(service(0), service(1), pod(0)), watcher.released(Set.of(service(0), service(1))));
+    assertEquals(
+        Set.of(service(0), service(1), pod(0)),
+        watcher.released(Set.of(service(0), service(1), pod(0))),
+        "asked for by itself, too");
+  }
+
+  @Test
+  void workloadsThatAServiceDoesNotSendToGoWithIt() throws Exception {
+    Entry unhealthy = workload(0, "node-b", more -> more.setStatus(WorkloadStatus.UNHEALTHY));
+    apply(batch(List.of(serviceEntry(0), unhealthy)));
+    assertEquals(0, known(0).endpoints().size());
+    assertEquals(Set.of(service(0), pod(0)), watcher.released(Set.of(service(0))));
   }
 
   @Test
   void aWorkloadThatNobodyAsksForAnyMoreStaysWhereItIsNeeded() throws Exception {
     int other = MANY / PODS;
     apply(batch(List.of(serviceEntry(0), workload(0, "node-b"), workload(other, NODE))));
-    assertEquals(List.of(), watcher.released(pod(other)), "it is of this node");
-    assertEquals(List.of(), watcher.released(pod(0)), "it serves a service");
+    assertEquals(Set.of(), watcher.released(Set.of(pod(other))), "it is of this node");
+    assertEquals(Set.of(), watcher.released(Set.of(pod(0))), "it serves a service");
     ResourceBatch gone = watcher.begin(2);
     gone.remove(service(0));
     apply(gone);
-    assertEquals(List.of(pod(0)), watcher.released(pod(0)));
+    assertEquals(Set.of(pod(0)), watcher.released(Set.of(pod(0))));
   }
 }

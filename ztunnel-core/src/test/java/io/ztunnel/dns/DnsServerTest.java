@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
 import io.netty.util.concurrent.DefaultEventExecutor;
 import io.netty.util.concurrent.EventExecutor;
@@ -42,6 +43,7 @@ import java.util.Random;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BiFunction;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
@@ -81,6 +83,7 @@ class DnsServerTest {
   private FakeNameServer upstream;
   private @Nullable DnsServer server;
   private @Nullable ServiceDemand demand;
+  private final List<NamespacedHostname> touched = new CopyOnWriteArrayList<>();
   private boolean clientKnown = true;
   private InetSocketAddress address;
 
@@ -544,25 +547,50 @@ class DnsServerTest {
         samples("istio_dns_requests_total").contains("source_canonical_service=\"unknown\""));
   }
 
+  /** Answers demands so, and notes what is used. */
+  private ServiceDemand demand(
+      BiFunction<EventLoop, List<NamespacedHostname>, Future<Void>> answer) {
+    return new ServiceDemand() {
+      @Override
+      public Future<Void> demand(EventLoop loop, List<NamespacedHostname> keys) {
+        return answer.apply(loop, keys);
+      }
+
+      @Override
+      public void touch(NamespacedHostname service) {
+        touched.add(service);
+      }
+    };
+  }
+
+  @Test
+  void aServiceThatIsKnownCountsAsUsedAndIsNotAskedFor() throws Exception {
+    demand = demand((loop, keys) -> loop.newFailedFuture(new AssertionError(keys)));
+    start();
+    assertEquals("NOERROR aa [web.shop. 30 A 10.96.0.1]", ask("web.shop"));
+    assertEquals(List.of(new NamespacedHostname("shop", "web.shop.svc.cluster.local")), touched);
+  }
+
   @Test
   void aServiceThatTheControlPlaneShowsOnDemandIsAnswered() throws Exception {
     List<List<NamespacedHostname>> demanded = new CopyOnWriteArrayList<>();
     demand =
-        (loop, keys) -> {
-          demanded.add(keys);
-          var done = loop.<Void>newPromise();
-          Thread.ofPlatform()
-              .start(
-                  () -> {
-                    try {
-                      replaceMesh(MESH.replace("web", "late"));
-                      done.setSuccess(null);
-                    } catch (Exception e) {
-                      done.setFailure(e);
-                    }
-                  });
-          return done;
-        };
+        demand(
+            (loop, keys) -> {
+              demanded.add(keys);
+              var done = loop.<Void>newPromise();
+              Thread.ofPlatform()
+                  .start(
+                      () -> {
+                        try {
+                          replaceMesh(MESH.replace("web", "late"));
+                          done.setSuccess(null);
+                        } catch (Exception e) {
+                          done.setFailure(e);
+                        }
+                      });
+              return done;
+            });
     start();
     assertEquals("NOERROR aa [late.shop. 30 A 10.96.0.1]", ask("late.shop"));
     assertEquals(
@@ -572,7 +600,7 @@ class DnsServerTest {
 
   @Test
   void aControlPlaneThatDoesNotAnswerHoldsAQuestionUpForTwoSeconds() throws Exception {
-    demand = (loop, _) -> loop.newPromise();
+    demand = demand((loop, _) -> loop.newPromise());
     upstream.on("late.shop.", "192.0.2.1", 60);
     start();
     assertEquals("NOERROR [late.shop. 60 A 192.0.2.1]", ask("late.shop"));
