@@ -3,8 +3,6 @@ package io.ztunnel.identity;
 import io.ztunnel.log.Log;
 import io.ztunnel.log.LogLevel;
 import java.io.IOException;
-import java.io.InputStream;
-import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -41,10 +39,10 @@ public final class RevocationFile {
     watch.load(path, file::load);
   }
 
-  private void load() {
+  private void load(FileWatch.Change change) {
     byte[] content;
     try {
-      content = read();
+      content = BoundedFile.read(path, MAX_BYTES);
       if (Arrays.equals(content, loaded)) {
         return;
       }
@@ -64,24 +62,16 @@ public final class RevocationFile {
           .string("path", path.toString())
           .log();
     } catch (IOException e) {
-      LOG.at(
-              LogLevel.ERROR,
-              loaded == null
-                  ? "CRL not loaded, nothing counts as revoked until it is mended"
-                  : "CRL not loaded, the former stays in force")
-          .string("path", path.toString())
-          .string("error", String.valueOf(e.getMessage()))
-          .log();
-    }
-  }
-
-  private byte[] read() throws IOException {
-    try (InputStream in = Files.newInputStream(path)) {
-      byte[] content = in.readNBytes(MAX_BYTES + 1);
-      if (content.length > MAX_BYTES) {
-        throw new IOException("more than %d bytes (expected: at most that)".formatted(MAX_BYTES));
+      if (change.failed(path, e)) {
+        LOG.at(
+                LogLevel.ERROR,
+                loaded == null
+                    ? "CRL not loaded, nothing counts as revoked until it is mended"
+                    : "CRL not loaded, the former stays in force")
+            .string("path", path.toString())
+            .string("error", String.valueOf(e.getMessage()))
+            .log();
       }
-      return content;
     }
   }
 }
