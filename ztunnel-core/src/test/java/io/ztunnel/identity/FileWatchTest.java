@@ -35,6 +35,8 @@ import org.junit.jupiter.api.io.TempDir;
 class FileWatchTest {
   private static final String ID = "spiffe://cluster.local/ns/shop/sa/web";
 
+  private static final int MAX_BYTES = 4096;
+
   private final FileWatch watch = new FileWatch();
   private final EventExecutor control = new DefaultEventExecutor();
   private final BlockingQueue<String> told = new LinkedBlockingQueue<>();
@@ -204,7 +206,7 @@ class FileWatchTest {
   private void openRevocations(Path file) throws Exception {
     var _ = target.observe(() -> told.add("revocations"));
     control.submit(() -> {}).get(5, TimeUnit.SECONDS);
-    RevocationFile.open(file, target, watch);
+    RevocationFile.open(file, MAX_BYTES, target, watch);
   }
 
   @Test
@@ -239,6 +241,21 @@ class FileWatchTest {
     Files.writeString(file, root.crl());
     awaitTold("mended");
     assertNull(target.revoked(workload.chain(), workload.roots()));
+  }
+
+  @Test
+  void aLongerFileThanMayBeLeavesTheFormerListInForceAndSaysSo() throws Exception {
+    Path file = volume(root.crl(workload.leaf()));
+    openRevocations(file);
+    awaitTold("the first list");
+    try (LogCapture log = LogCapture.plain("error")) {
+      swap(root.crl() + " ".repeat(MAX_BYTES), "..2");
+      Await.until("an error", () -> !log.lines().isEmpty());
+      assertTrue(log.lines().getFirst().contains("more than 4096 bytes"));
+    }
+    assertTrue(isRevoked());
+    swap(root.crl(), "..3");
+    awaitTold("mended");
   }
 
   @Test
