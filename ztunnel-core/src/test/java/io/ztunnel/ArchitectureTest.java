@@ -20,6 +20,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.slf4j.LoggerFactory;
 
 /** The picture in ARCHITECTURE.md, as rules. */
 class ArchitectureTest {
@@ -178,6 +179,14 @@ class ArchitectureTest {
         .orShould()
         .callMethod(System.class, "getenv", String.class)
         .check(CLASSES);
+  }
+
+  /**
+   * Targets are those of the reference; one with dots counts as a library's, heard from warn on.
+   */
+  @Test
+  void logTargetsAreNotNamesOfClasses() {
+    noClasses().should().callMethod(LoggerFactory.class, "getLogger", Class.class).check(CLASSES);
   }
 
   @Test

@@ -68,6 +68,11 @@ public final class VirtualTime {
     }
   }
 
+  /** The clock goes on and the timers stand still, as when a machine is suspended. */
+  public void sleep(Duration duration) {
+    now = now.plus(duration);
+  }
+
   /** Whether a timer is set that nobody has cancelled. */
   public boolean hasTimers() {
     settle();

@@ -19,7 +19,7 @@ import org.slf4j.LoggerFactory;
  * for a moment: the waiting connection would raise the same error again at once, and for ever.
  */
 final class Acceptor extends ChannelInboundHandlerAdapter {
-  private static final Logger LOG = LoggerFactory.getLogger(Acceptor.class);
+  private static final Logger LOG = LoggerFactory.getLogger("ztunnel::proxy");
 
   private static final long PAUSE_MILLIS = 1000;
 

@@ -31,7 +31,7 @@ import org.slf4j.LoggerFactory;
  * not, and would do so without end.
  */
 final class ArmedEpollHandler implements IoHandler {
-  private static final Logger LOG = LoggerFactory.getLogger(ArmedEpollHandler.class);
+  private static final Logger LOG = LoggerFactory.getLogger("ztunnel::socket");
 
   private static final EpollIoOps ONE_ERROR_AT_MOST = EpollIoOps.valueOf(1 << 30); // EPOLLONESHOT
 

@@ -23,7 +23,7 @@ import org.slf4j.LoggerFactory;
  * sees unconnected as hung up.
  */
 final class ConnectAttempt {
-  private static final Logger LOG = LoggerFactory.getLogger(ConnectAttempt.class);
+  private static final Logger LOG = LoggerFactory.getLogger("ztunnel::proxy");
 
   private final EventLoop loop;
   private final Channel channel;

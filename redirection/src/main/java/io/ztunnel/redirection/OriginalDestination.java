@@ -16,7 +16,7 @@ import org.slf4j.LoggerFactory;
  * event loop of the accepted channel.
  */
 public final class OriginalDestination {
-  private static final Logger LOG = LoggerFactory.getLogger(OriginalDestination.class);
+  private static final Logger LOG = LoggerFactory.getLogger("ztunnel::socket");
 
   /** {@code getsockopt(SOL_IP, SO_ORIGINAL_DST)}: a {@code sockaddr_in}. */
   private static final ChannelOption<ByteBuffer> IPV4 =

@@ -22,7 +22,7 @@ import org.slf4j.LoggerFactory;
  * not ours to change.
  */
 final class QueueMigration {
-  private static final Logger LOG = LoggerFactory.getLogger(QueueMigration.class);
+  private static final Logger LOG = LoggerFactory.getLogger("ztunnel::socket");
 
   private static final ChannelOption<Integer> ATTACH_REUSEPORT_EBPF =
       new IntegerUnixChannelOption("SO_ATTACH_REUSEPORT_EBPF", Libc.SOL_SOCKET, 52);

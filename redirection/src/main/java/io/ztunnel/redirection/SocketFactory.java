@@ -39,7 +39,7 @@ import org.slf4j.LoggerFactory;
  * only. Once open, a socket belongs to its namespace whichever thread uses it.
  */
 public final class SocketFactory {
-  private static final Logger LOG = LoggerFactory.getLogger(SocketFactory.class);
+  private static final Logger LOG = LoggerFactory.getLogger("ztunnel::socket");
 
   /** As many connections as the kernel may finish before they are accepted. */
   private static final int BACKLOG = 1024;

@@ -26,7 +26,7 @@ import org.slf4j.LoggerFactory;
  * channel at that moment: its creator before it is registered, later its event loop.
  */
 final class SocketOptions {
-  private static final Logger LOG = LoggerFactory.getLogger(SocketOptions.class);
+  private static final Logger LOG = LoggerFactory.getLogger("ztunnel::socket");
 
   private static final int SOL_IP = 0;
   private static final int IPPROTO_TCP = 6;

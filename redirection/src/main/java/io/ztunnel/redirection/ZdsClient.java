@@ -22,7 +22,7 @@ import org.slf4j.LoggerFactory;
  * is a pause, so that an agent that is in trouble itself is not flooded.
  */
 public final class ZdsClient implements AutoCloseable {
-  private static final Logger LOG = LoggerFactory.getLogger(ZdsClient.class);
+  private static final Logger LOG = LoggerFactory.getLogger("ztunnel::inpod::workloadmanager");
 
   private static final Duration FIRST_CONNECT_PAUSE = Duration.ofMillis(20);
   private static final Duration FIRST_SESSION_PAUSE = Duration.ofMillis(500);

@@ -103,11 +103,18 @@ final class CertificateParts implements AutoCloseable {
   void followFiles() {
     @Nullable Path revocations = config.security().revocationList();
     if (revocations != null) {
-      RevocationFile.open(revocations, manager.revoked(), files);
+      RevocationFile.open(revocations, maxRevocationBytes(), manager.revoked(), files);
     }
     if (inFiles != null) {
       inFiles.onChange(files, manager::renew);
     }
+  }
+
+  /**
+   * While a list is read, it and the former take five times the file at most: a third of the heap.
+   */
+  private static int maxRevocationBytes() {
+    return (int) Math.min(Runtime.getRuntime().maxMemory() / 16, 128 << 20);
   }
 
   @Override

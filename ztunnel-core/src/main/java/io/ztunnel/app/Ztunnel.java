@@ -12,6 +12,7 @@ import io.ztunnel.admin.CertificateSection;
 import io.ztunnel.admin.MeshSections;
 import io.ztunnel.admin.PodSection;
 import io.ztunnel.admin.Readiness;
+import io.ztunnel.dns.AnswerMemory;
 import io.ztunnel.dns.DnsContext;
 import io.ztunnel.explain.Explainer;
 import io.ztunnel.explain.GatewayExplainer;
@@ -81,6 +82,9 @@ final class Ztunnel implements AutoCloseable {
 
   /** Ours: what a gateway waits for. */
   private static final String CERTIFICATE = "gateway certificate";
+
+  /** Of the name servers, for all pods: a twelfth of the usual heap. */
+  private static final int MAX_ANSWER_BYTES = 16 << 20;
 
   private static final long CERTIFICATE_POLL_MILLIS = 50;
 
@@ -193,6 +197,7 @@ final class Ztunnel implements AutoCloseable {
         mesh,
         feed.services(),
         new DnsMetrics(registry, config.metrics().idle(), System::nanoTime),
+        new AnswerMemory(MAX_ANSWER_BYTES),
         new SecureRandom(),
         System::nanoTime);
   }

@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param address where each listens in its pod
  * @param setup made anew for each server, since it reads a file
  * @param demand null if all that there is in the mesh, is known
+ * @param memory what all that is remembered may take
  * @param random what ids are drawn from, so that nobody can guess them
  */
 public record DnsContext(
@@ -22,6 +23,7 @@ public record DnsContext(
     MeshState mesh,
     @Nullable ServiceDemand demand,
     DnsMetrics metrics,
+    AnswerMemory memory,
     RandomGenerator random,
     LongSupplier nanoClock) {
   /** Where a server listens, by UDP and TCP. */

@@ -74,7 +74,13 @@ public final class DnsServer {
             context,
             client,
             start.lookup(),
-            new Forwarder(loop, sockets, start.resolver(), context.random(), context.nanoClock()));
+            new Forwarder(
+                loop,
+                sockets,
+                start.resolver(),
+                context.random(),
+                context.memory(),
+                context.nanoClock()));
     this.closed = loop.newPromise();
   }
 

@@ -27,6 +27,7 @@ final class Forwarder {
   static final int MAX_QUESTIONS = 256;
   private static final int CACHE_ENTRIES = 8192;
   private static final int CACHE_BYTES = 2 << 20;
+  private static final Duration SWEEP_PERIOD = Duration.ofMinutes(1);
   private static final int MAX_ALIASES = 8;
   private static final long MAX_TTL_SECONDS = 86_400;
 
@@ -41,6 +42,7 @@ final class Forwarder {
   private final RandomGenerator random;
   private final AnswerCache cache;
   private final Map<Question, Promise<ForwardedAnswer>> running = new HashMap<>();
+  private @Nullable ScheduledFuture<?> sweeping;
   private boolean closed;
 
   Forwarder(
@@ -48,12 +50,13 @@ final class Forwarder {
       SocketFactory sockets,
       ResolverSettings settings,
       RandomGenerator random,
+      AnswerMemory memory,
       LongSupplier nanoClock) {
     this.loop = loop;
     this.sockets = sockets;
     this.settings = settings;
     this.random = random;
-    this.cache = new AnswerCache(CACHE_ENTRIES, CACHE_BYTES, nanoClock);
+    this.cache = new AnswerCache(CACHE_ENTRIES, CACHE_BYTES, memory, nanoClock);
   }
 
   /**
@@ -96,10 +99,36 @@ final class Forwarder {
     return all.compareTo(MAX_DEADLINE) < 0 ? all : MAX_DEADLINE;
   }
 
+  private void remember(Question question, ForwardedAnswer answer, long ttlSeconds) {
+    if (closed) {
+      return;
+    }
+    cache.put(question, answer, ttlSeconds);
+    sweepLater();
+  }
+
+  private void sweepLater() {
+    if (sweeping == null && cache.size() > 0) {
+      sweeping =
+          loop.schedule(
+              () -> {
+                sweeping = null;
+                cache.sweep();
+                sweepLater();
+              },
+              SWEEP_PERIOD.toNanos(),
+              TimeUnit.NANOSECONDS);
+    }
+  }
+
   /** Fails what is running, and what comes. */
   void close() {
     assert loop.inEventLoop();
     closed = true;
+    cache.clear();
+    if (sweeping != null) {
+      sweeping.cancel(false);
+    }
     List.copyOf(running.values())
         .forEach(promise -> promise.tryFailure(new IOException("the DNS server has ended")));
   }
@@ -185,7 +214,7 @@ final class Forwarder {
               ? new ForwardedAnswer(message.code(), collected, message.additionals())
               : ForwardedAnswer.error(message.code());
       if (message.isConclusive()) {
-        cache.put(asked, answer, ttlSeconds(message, chain));
+        remember(asked, answer, ttlSeconds(message, chain));
       }
       promise.trySuccess(answer);
     }

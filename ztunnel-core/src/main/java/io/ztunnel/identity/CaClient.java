@@ -79,7 +79,7 @@ public final class CaClient implements CertificateAuthority {
       throws IOException {
     CaClient client = new CaClient(channels, settings, clock);
     if (settings.controlPlane().roots() instanceof RootSource.PemFile(Path file)) {
-      watch.watch(file, () -> client.rootsChanged.set(true));
+      watch.watch(file, _ -> client.rootsChanged.set(true));
     }
     return client;
   }

@@ -7,8 +7,11 @@ import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.log.Log;
 import io.ztunnel.log.LogLevel;
 import java.io.IOException;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.security.PrivateKey;
@@ -107,9 +110,16 @@ public final class CertificateFiles implements CertificateAuthority {
     others.close();
   }
 
-  private void load() {
+  private void load(FileWatch.Change change) {
+    List<Path> places;
+    try {
+      places = places();
+    } catch (IOException e) {
+      refused(change, directory, !sets.isEmpty(), e);
+      return;
+    }
     Set<Path> found = new HashSet<>();
-    for (Path place : places()) {
+    for (Path place : places) {
       @Nullable Names names = namesIn(place);
       if (names == null) {
         continue;
@@ -118,18 +128,25 @@ public final class CertificateFiles implements CertificateAuthority {
       try {
         sets.put(place, read(place, names));
       } catch (IOException e) {
-        LOG.at(
-                LogLevel.ERROR,
-                sets.containsKey(place)
-                    ? "certificate files not taken over, the former stay in use"
-                    : "certificate files not taken over")
-            .string("directory", place.toString())
-            .string("error", String.valueOf(e.getMessage()))
-            .log();
+        refused(change, place, sets.containsKey(place), e);
       }
     }
     sets.keySet().retainAll(found);
     publish();
+  }
+
+  private static void refused(
+      FileWatch.Change change, Path place, boolean former, IOException cause) {
+    if (change.failed(place, cause)) {
+      LOG.at(
+              LogLevel.ERROR,
+              former
+                  ? "certificate files not taken over, the former stay in use"
+                  : "certificate files not taken over")
+          .string("directory", place.toString())
+          .string("error", String.valueOf(cause.getMessage()))
+          .log();
+    }
   }
 
   private void publish() {
@@ -163,7 +180,7 @@ public final class CertificateFiles implements CertificateAuthority {
   }
 
   /** The directory and its sub-directories, without the hidden ones of mounted volumes. */
-  private List<Path> places() {
+  private List<Path> places() throws IOException {
     List<Path> places = new ArrayList<>(List.of(directory));
     try (DirectoryStream<Path> entries = Files.newDirectoryStream(directory)) {
       for (Path entry : entries) {
@@ -172,8 +189,10 @@ public final class CertificateFiles implements CertificateAuthority {
           places.add(entry);
         }
       }
-    } catch (IOException e) {
+    } catch (NoSuchFileException | NotDirectoryException e) {
       return List.of(); // not there yet
+    } catch (IOException | DirectoryIteratorException e) {
+      throw new NotNowException(e.toString(), e);
     }
     return places;
   }
@@ -190,12 +209,7 @@ public final class CertificateFiles implements CertificateAuthority {
   private Loaded read(Path place, Names names) throws IOException {
     List<X509Certificate> chain = certificates(place.resolve(names.chain()));
     List<X509Certificate> roots = certificates(place.resolve(names.roots()));
-    PrivateKey key;
-    try {
-      key = PemText.key(text(place.resolve(names.key())));
-    } catch (IOException e) {
-      throw new IOException(names.key() + ": " + e.getMessage(), e);
-    }
+    PrivateKey key = of(place.resolve(names.key()), PemText::key);
     X509Certificate leaf = chain.getFirst();
     String uri = SignedChain.firstUri(leaf).orElse("none");
     SpiffeId identity =
@@ -210,28 +224,36 @@ public final class CertificateFiles implements CertificateAuthority {
           "%s is not the key of %s (expected: both of one certificate)"
               .formatted(names.key(), names.chain()));
     }
-    SignedChain.checkTime(chain, clock.instant());
+    try {
+      SignedChain.checkTime(chain, clock.instant());
+    } catch (IOException e) {
+      throw new NotNowException(String.valueOf(e.getMessage()), e); // the clock may be wrong
+    }
     return new Loaded(identity, new KeyMaterial(key, chain, roots));
   }
 
   private static List<X509Certificate> certificates(Path file) throws IOException {
-    List<X509Certificate> certificates;
-    try {
-      certificates = PemText.certificates(text(file));
-    } catch (IOException e) {
-      throw new IOException(file.getFileName() + ": " + e.getMessage(), e);
-    }
+    List<X509Certificate> certificates = of(file, PemText::certificates);
     if (certificates.isEmpty()) {
       throw new IOException(file.getFileName() + ": no certificate found (expected: X.509 PEM)");
     }
     return certificates;
   }
 
-  private static String text(Path file) throws IOException {
-    if (Files.size(file) > MAX_FILE_BYTES) {
-      throw new IOException("more than " + MAX_FILE_BYTES + " bytes (expected: PEM)");
+  @FunctionalInterface
+  private interface Parser<T> {
+    T parse(String pem) throws IOException;
+  }
+
+  /** What a file holds; what is wrong with its content is said with its name. */
+  private static <T> T of(Path file, Parser<T> parser) throws IOException {
+    try {
+      return parser.parse(BoundedFile.text(file, MAX_FILE_BYTES));
+    } catch (NotNowException e) {
+      throw e;
+    } catch (IOException e) {
+      throw new IOException(file.getFileName() + ": " + e.getMessage(), e);
     }
-    return Files.readString(file);
   }
 
   /** Whether the key signs what the certificate verifies. */

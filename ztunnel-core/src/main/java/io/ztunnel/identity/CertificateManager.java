@@ -35,7 +35,7 @@ import org.slf4j.LoggerFactory;
  * Hands out the certificates of the node's workloads and keeps them fresh: asks the authority once
  * for each identity, the most urgent first, renews at half of the validity, keeps a valid
  * certificate when renewal fails, retries with growing pauses (Istio: 1 s doubling to 150 s, each
- * ±20 %).
+ * ±20 %). An expired one is not handed out: who asks waits for the renewal, which becomes urgent.
  *
  * <p>Peers are believed by the roots that came with the certificates: all identities of a trust
  * domain trust every root that came with a certificate which one of them holds. So a new root
@@ -50,7 +50,9 @@ import org.slf4j.LoggerFactory;
 public final class CertificateManager implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger("ztunnel::identity::manager");
 
-  /** How long a connection waits for the first certificate of its workload. */
+  /**
+   * How long a connection waits for its workload's first certificate, or the one after an expiry.
+   */
   private static final Duration FIRST_WAIT = Duration.ofSeconds(10);
 
   /** How long a connection may be in the making with a certificate that has been replaced. */
@@ -66,6 +68,9 @@ public final class CertificateManager implements AutoCloseable {
    * that are due as soon as they come.
    */
   private static final Duration FIRST_RENEWAL = Duration.ofSeconds(1);
+
+  /** How late a timer may be after the node was suspended. */
+  private static final Duration LONGEST_TIMER = Duration.ofMinutes(1);
 
   /** Renewals are spread over this share of the validity, before its half. */
   private static final double RENEWAL_JITTER = 0.05;
@@ -117,7 +122,9 @@ public final class CertificateManager implements AutoCloseable {
    */
   public Future<WorkloadTls> fetch(SpiffeId identity, EventExecutor executor) {
     @Nullable Entry entry = entries.get(identity);
-    if (entry != null && entry.state instanceof CertificateState.Available(WorkloadTls tls)) {
+    if (entry != null
+        && entry.state instanceof CertificateState.Available(WorkloadTls tls)
+        && !isExpired(tls)) {
       return executor.newSucceededFuture(tls);
     }
     Promise<WorkloadTls> promise = executor.newPromise();
@@ -208,10 +215,14 @@ public final class CertificateManager implements AutoCloseable {
       entry = new Entry(identity);
       entries.put(identity, entry);
     }
-    if (entry.state instanceof CertificateState.Initializing) {
+    if (entry.isPending()) {
       queue.ask(identity, priority); // or raises it
     }
     return entry;
+  }
+
+  private boolean isExpired(WorkloadTls tls) {
+    return !clock.instant().isBefore(tls.material().leaf().getNotAfter().toInstant());
   }
 
   private void onSigned(SpiffeId identity, Future<KeyMaterial> outcome) {
@@ -292,10 +303,11 @@ public final class CertificateManager implements AutoCloseable {
     void await(Promise<WorkloadTls> promise) {
       assert control.inEventLoop();
       switch (state) {
-        case CertificateState.Available(WorkloadTls tls) -> promise.trySuccess(tls);
+        case CertificateState.Available(WorkloadTls tls) when !isExpired(tls) ->
+            promise.trySuccess(tls);
         case CertificateState.Unavailable(String error, Instant _) ->
             promise.tryFailure(new IOException(error));
-        case CertificateState.Initializing _ -> {
+        case CertificateState.Initializing _, CertificateState.Available _ -> {
           waiters.add(promise);
           control.schedule(
               () -> {
@@ -310,12 +322,33 @@ public final class CertificateManager implements AutoCloseable {
       }
     }
 
+    /** Whether there is neither a valid certificate nor an error, as long as none was tried. */
+    boolean isPending() {
+      return switch (state) {
+        case CertificateState.Initializing _ -> true;
+        case CertificateState.Available(WorkloadTls tls) -> isExpired(tls);
+        case CertificateState.Unavailable _ -> false;
+      };
+    }
+
     private void askIn(Duration pause) {
+      askIn(pause, clock.instant().plus(pause));
+    }
+
+    /** By the clock if it is ahead of the timers, which stand still while a node is suspended. */
+    private void askIn(Duration left, Instant due) {
       cancelTimer();
+      Duration step = left.compareTo(LONGEST_TIMER) < 0 ? left : LONGEST_TIMER;
       timer =
           control.schedule(
-              () -> queue.ask(identity, Priority.BACKGROUND),
-              pause.toMillis(),
+              () -> {
+                if (step.equals(left) || !clock.instant().isBefore(due)) {
+                  queue.ask(identity, Priority.BACKGROUND);
+                } else {
+                  askIn(left.minus(step), due);
+                }
+              },
+              step.toMillis(),
               TimeUnit.MILLISECONDS);
     }
 
@@ -336,7 +369,7 @@ public final class CertificateManager implements AutoCloseable {
       if (state instanceof CertificateState.Available(WorkloadTls held)
           && held.material().chain().equals(material.chain())
           && held.material().roots().equals(material.roots())) {
-        onUnchanged(material);
+        onUnchanged(held);
         return;
       }
       WorkloadTls tls;
@@ -361,13 +394,18 @@ public final class CertificateManager implements AutoCloseable {
       askIn(renewal);
       updateRoots(identity.trustDomain());
       LOG.debug("certificate of {} renews in {}", identity, renewal);
+      answer(tls);
+    }
+
+    private void answer(WorkloadTls tls) {
       List<Promise<WorkloadTls>> answered = List.copyOf(waiters);
       waiters.clear();
       answered.forEach(waiter -> waiter.trySuccess(tls));
     }
 
     /** The authority has no newer one yet, as with files: asks again at half of what is left. */
-    private void onUnchanged(KeyMaterial material) {
+    private void onUnchanged(WorkloadTls held) {
+      KeyMaterial material = held.material();
       Duration left = Duration.between(clock.instant(), material.leaf().getNotAfter().toInstant());
       if (left.isNegative() || left.isZero()) {
         onFailure(new IOException("the certificate expired at " + time(material)));
@@ -376,6 +414,7 @@ public final class CertificateManager implements AutoCloseable {
       failures = 0;
       Duration pause = left.dividedBy(2);
       askIn(pause.compareTo(FIRST_RENEWAL) < 0 ? FIRST_RENEWAL : pause);
+      answer(held); // who came while the clock was ahead
     }
 
     private static String time(KeyMaterial material) {
@@ -387,11 +426,11 @@ public final class CertificateManager implements AutoCloseable {
       Duration pause = retryPause(failures, random);
       String error = cause.getMessage() == null ? cause.toString() : cause.getMessage();
       Instant now = clock.instant();
-      if (state instanceof CertificateState.Available(WorkloadTls tls)
-          && now.isBefore(tls.material().leaf().getNotAfter().toInstant())) {
+      if (state instanceof CertificateState.Available(WorkloadTls tls) && !isExpired(tls)) {
         Duration left = Duration.between(now, tls.material().leaf().getNotAfter().toInstant());
         pause = pause.compareTo(left) < 0 ? pause : left;
         LOG.warn("certificate of {} not renewed, the old one is still valid: {}", identity, error);
+        answer(tls); // who came while the clock was ahead
       } else {
         LOG.warn("no certificate for {}: {}", identity, error);
         retire(state);

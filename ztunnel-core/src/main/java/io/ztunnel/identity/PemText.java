@@ -3,11 +3,14 @@ package io.ztunnel.identity;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.StringReader;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.security.PrivateKey;
 import java.security.cert.CertificateException;
 import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Base64;
 import java.util.List;
 import java.util.regex.Matcher;
@@ -26,12 +29,19 @@ final class PemText {
 
   private PemText() {}
 
+  /** Whether a block begins there. */
+  static boolean isAt(byte[] content, int index) {
+    byte[] begin = "-----BEGIN ".getBytes(StandardCharsets.ISO_8859_1);
+    return Arrays.mismatch(content, index, content.length, begin, 0, begin.length) == begin.length;
+  }
+
   /**
    * The contents of every block of this label, in order; other blocks are passed over.
    *
    * @throws IOException if a block of the label has no end or is not base64
    */
-  static List<byte[]> blocks(String text, String label) throws IOException {
+  static List<byte[]> blocks(byte[] content, String label) throws IOException {
+    String text = new String(content, StandardCharsets.ISO_8859_1); // a character for each byte
     List<byte[]> blocks = new ArrayList<>();
     Matcher begin = BEGIN.matcher(text);
     int at = 0;
@@ -45,8 +55,11 @@ final class PemText {
       }
       if (found.equals(label)) {
         try {
-          blocks.add(
-              Base64.getDecoder().decode(text.substring(begin.end(), end).replaceAll("\\s", "")));
+          ByteBuffer base64 = ByteBuffer.wrap(content, begin.end(), end - begin.end());
+          ByteBuffer decoded = Base64.getMimeDecoder().decode(base64);
+          byte[] block = new byte[decoded.remaining()];
+          ByteBuffer _ = decoded.get(block);
+          blocks.add(block);
         } catch (IllegalArgumentException e) {
           throw new IOException("PEM block " + found + ": not base64: " + e.getMessage(), e);
         }
@@ -56,6 +69,10 @@ final class PemText {
     return blocks;
   }
 
+  private static List<byte[]> certificateBlocks(String text) throws IOException {
+    return blocks(text.getBytes(StandardCharsets.UTF_8), CERTIFICATE);
+  }
+
   /**
    * Every certificate, in order.
    *
@@ -63,7 +80,7 @@ final class PemText {
    */
   static List<X509Certificate> certificates(String text) throws IOException {
     List<X509Certificate> certificates = new ArrayList<>();
-    for (byte[] block : blocks(text, CERTIFICATE)) {
+    for (byte[] block : certificateBlocks(text)) {
       certificates.add(certificate(block));
     }
     return certificates;
@@ -75,7 +92,7 @@ final class PemText {
    * @throws IOException if there is none, or it does not parse
    */
   static X509Certificate certificate(String text) throws IOException {
-    List<byte[]> blocks = blocks(text, CERTIFICATE);
+    List<byte[]> blocks = certificateBlocks(text);
     if (blocks.isEmpty()) {
       throw new IOException("no certificate found (expected: X.509 PEM)");
     }

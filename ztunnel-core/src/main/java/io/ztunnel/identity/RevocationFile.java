@@ -3,11 +3,8 @@ package io.ztunnel.identity;
 import io.ztunnel.log.Log;
 import io.ztunnel.log.LogLevel;
 import java.io.IOException;
-import java.io.InputStream;
-import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,37 +17,37 @@ import org.jspecify.annotations.Nullable;
 public final class RevocationFile {
   private static final Log LOG = Log.target("ztunnel::tls::crl");
 
-  /** A list of a million certificates is a third of this. */
-  private static final int MAX_BYTES = 128 << 20;
-
   private final Path path;
+  private final int maxBytes;
   private final RevokedCertificates target;
-  private byte @Nullable [] loaded;
+  private @Nullable RevocationList loaded;
 
-  private RevocationFile(Path path, RevokedCertificates target) {
+  private RevocationFile(Path path, int maxBytes, RevokedCertificates target) {
     this.path = path;
+    this.maxBytes = maxBytes;
     this.target = target;
   }
 
   /**
    * Puts the file in force, before this returns if it is read within ten seconds, and again
    * whenever it changes, until the watch is closed.
+   *
+   * @param maxBytes a longer one is refused; while one is read and the former is in force, they
+   *     take five times as much
    */
-  public static void open(Path path, RevokedCertificates target, FileWatch watch) {
-    RevocationFile file = new RevocationFile(path, target);
+  public static void open(Path path, int maxBytes, RevokedCertificates target, FileWatch watch) {
+    RevocationFile file = new RevocationFile(path, maxBytes, target);
     watch.load(path, file::load);
   }
 
-  private void load() {
-    byte[] content;
+  private void load(FileWatch.Change change) {
     try {
-      content = read();
-      if (Arrays.equals(content, loaded)) {
+      RevocationList list = RevocationList.parse(BoundedFile.read(path, maxBytes));
+      if (loaded != null && list.equals(loaded)) {
         return;
       }
-      RevocationList list = RevocationList.parse(content);
       boolean first = loaded == null;
-      loaded = content;
+      loaded = list;
       target.replace(list);
       LOG.at(LogLevel.INFO, first ? "CRL loaded" : "CRL loaded again")
           .string("path", path.toString())
@@ -64,24 +61,16 @@ public final class RevocationFile {
           .string("path", path.toString())
           .log();
     } catch (IOException e) {
-      LOG.at(
-              LogLevel.ERROR,
-              loaded == null
-                  ? "CRL not loaded, nothing counts as revoked until it is mended"
-                  : "CRL not loaded, the former stays in force")
-          .string("path", path.toString())
-          .string("error", String.valueOf(e.getMessage()))
-          .log();
-    }
-  }
-
-  private byte[] read() throws IOException {
-    try (InputStream in = Files.newInputStream(path)) {
-      byte[] content = in.readNBytes(MAX_BYTES + 1);
-      if (content.length > MAX_BYTES) {
-        throw new IOException("more than %d bytes (expected: at most that)".formatted(MAX_BYTES));
+      if (change.failed(path, e)) {
+        LOG.at(
+                LogLevel.ERROR,
+                loaded == null
+                    ? "CRL not loaded, nothing counts as revoked until it is mended"
+                    : "CRL not loaded, the former stays in force")
+            .string("path", path.toString())
+            .string("error", String.valueOf(e.getMessage()))
+            .log();
       }
-      return content;
     }
   }
 }

@@ -1,20 +1,12 @@
 package io.ztunnel.identity;
 
+import static java.util.stream.Collectors.groupingBy;
+
 import io.ztunnel.hbone.Revocations;
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.math.BigInteger;
-import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
-import java.security.cert.CRLException;
-import java.security.cert.CRLReason;
-import java.security.cert.CertificateException;
-import java.security.cert.CertificateFactory;
-import java.security.cert.X509CRL;
-import java.security.cert.X509CRLEntry;
 import java.security.cert.X509Certificate;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -32,21 +24,17 @@ import org.jspecify.annotations.Nullable;
  * is not listed is not revoked, and a list counts after its next update, too (Istio).
  */
 final class RevocationList implements Revocations {
-  static final RevocationList EMPTY = new RevocationList(List.of(), Map.of());
+  static final RevocationList EMPTY = new RevocationList(List.of());
 
   /** Longer chains are not walked; PKIX does not accept them either. */
   private static final int MAX_CHAIN = 10;
 
   private static final int CRL_SIGN = 6; // RFC 5280, 4.2.1.3
 
-  private record Listed(X500Principal issuer, BigInteger serial) {}
+  private final Map<X500Principal, List<CertificateRevocationList>> lists;
 
-  private final List<X509CRL> lists;
-  private final Map<Listed, List<X509CRL>> listed;
-
-  private RevocationList(List<X509CRL> lists, Map<Listed, List<X509CRL>> listed) {
-    this.lists = lists;
-    this.listed = listed;
+  private RevocationList(List<CertificateRevocationList> lists) {
+    this.lists = lists.stream().collect(groupingBy(CertificateRevocationList::issuer));
   }
 
   /**
@@ -56,63 +44,52 @@ final class RevocationList implements Revocations {
    * @throws IOException if any does not parse
    */
   static RevocationList parse(byte[] content) throws IOException {
-    String text = new String(content, StandardCharsets.ISO_8859_1);
-    if (text.isBlank()) {
+    int begin = 0;
+    while (begin < content.length && content[begin] <= ' ' && content[begin] >= 0) {
+      begin++;
+    }
+    if (begin == content.length) {
       return EMPTY;
     }
-    List<X509CRL> lists = new ArrayList<>();
-    if (text.stripLeading().startsWith("-----BEGIN")) {
-      for (byte[] block : PemText.blocks(text, "X509 CRL")) {
-        lists.add(list(block));
+    List<CertificateRevocationList> lists = new ArrayList<>();
+    if (PemText.isAt(content, begin)) {
+      for (byte[] block : PemText.blocks(content, "X509 CRL")) {
+        lists.add(new CertificateRevocationList(block));
       }
     } else {
-      lists.add(list(content));
+      lists.add(new CertificateRevocationList(content));
     }
-    Map<Listed, List<X509CRL>> listed = new HashMap<>();
-    for (X509CRL list : lists) {
-      @Nullable Set<? extends X509CRLEntry> entries = list.getRevokedCertificates();
-      for (X509CRLEntry entry : entries == null ? Set.<X509CRLEntry>of() : entries) {
-        // In a list of changes this reason takes a revocation back (RFC 5280, 5.3.1).
-        if (entry.getRevocationReason() != CRLReason.REMOVE_FROM_CRL) {
-          listed
-              .computeIfAbsent(
-                  new Listed(list.getIssuerX500Principal(), entry.getSerialNumber()),
-                  _ -> new ArrayList<>(1))
-              .add(list);
-        }
-      }
-    }
-    return new RevocationList(List.copyOf(lists), listed);
+    return new RevocationList(lists);
   }
 
-  private static X509CRL list(byte[] der) throws IOException {
-    try {
-      ByteArrayInputStream in = new ByteArrayInputStream(der);
-      X509CRL list = (X509CRL) CertificateFactory.getInstance("X.509").generateCRL(in);
-      if (in.read() >= 0) {
-        throw new IOException("not a CRL: bytes after its end (expected: PEM, or one list in DER)");
-      }
-      return list;
-    } catch (CertificateException | CRLException e) {
-      throw new IOException(
-          "not a CRL: %s (expected: PEM, or one list in DER)".formatted(e.getMessage()), e);
-    }
+  private Stream<CertificateRevocationList> all() {
+    return lists.values().stream().flatMap(List::stream);
   }
 
   /** How many lists there are. */
   int lists() {
-    return lists.size();
+    return (int) all().count();
   }
 
   /** How many certificates are listed. */
   int entries() {
-    return listed.size();
+    return all().mapToInt(CertificateRevocationList::size).sum();
+  }
+
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof RevocationList that && lists.equals(that.lists);
+  }
+
+  @Override
+  public int hashCode() {
+    return lists.hashCode();
   }
 
   @Override
   public @Nullable X509Certificate revoked(
       List<X509Certificate> chain, List<X509Certificate> roots) {
-    if (listed.isEmpty() || chain.isEmpty()) {
+    if (lists.isEmpty() || chain.isEmpty()) {
       return null;
     }
     List<X509Certificate> presented = chain.subList(0, Math.min(chain.size(), MAX_CHAIN));
@@ -122,31 +99,22 @@ final class RevocationList implements Revocations {
   }
 
   private boolean isListed(X509Certificate certificate) {
-    return listed.containsKey(key(certificate));
+    return !listing(certificate).isEmpty();
   }
 
-  private static Listed key(X509Certificate certificate) {
-    return new Listed(certificate.getIssuerX500Principal(), certificate.getSerialNumber());
+  private List<CertificateRevocationList> listing(X509Certificate certificate) {
+    @Nullable List<CertificateRevocationList> ofIssuer =
+        lists.get(certificate.getIssuerX500Principal());
+    return ofIssuer == null
+        ? List.of()
+        : ofIssuer.stream().filter(list -> list.lists(certificate.getSerialNumber())).toList();
   }
 
   /** Whether the issuer, who signed this certificate, has revoked it. */
   private boolean isRevoked(X509Certificate certificate, X509Certificate issuer) {
-    for (X509CRL list : listed.getOrDefault(key(certificate), List.of())) {
-      boolean @Nullable [] usage = issuer.getKeyUsage();
-      if ((usage == null || usage[CRL_SIGN]) && isSignedBy(list, issuer)) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  private static boolean isSignedBy(X509CRL list, X509Certificate issuer) {
-    try {
-      list.verify(issuer.getPublicKey());
-      return true;
-    } catch (GeneralSecurityException e) {
-      return false; // of another authority of this name
-    }
+    boolean @Nullable [] usage = issuer.getKeyUsage();
+    return (usage == null || usage[CRL_SIGN])
+        && listing(certificate).stream().anyMatch(list -> list.isSignedBy(issuer.getPublicKey()));
   }
 
   private static boolean isSignedBy(X509Certificate certificate, X509Certificate issuer) {

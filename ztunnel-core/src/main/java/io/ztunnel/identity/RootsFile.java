@@ -4,7 +4,6 @@ import io.ztunnel.hbone.TrustRoots;
 import io.ztunnel.log.Log;
 import io.ztunnel.log.LogLevel;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.cert.X509Certificate;
 import java.util.List;
@@ -40,7 +39,7 @@ public final class RootsFile {
     return file.roots;
   }
 
-  private void load() {
+  private void load(FileWatch.Change change) {
     try {
       List<X509Certificate> read = read();
       if (!read.equals(roots.roots())) {
@@ -52,23 +51,22 @@ public final class RootsFile {
             .log();
       }
     } catch (IOException | IllegalArgumentException e) {
-      LOG.at(
-              LogLevel.ERROR,
-              roots.roots().isEmpty()
-                  ? "no roots of a trust domain, nobody of it is believed"
-                  : "roots of a trust domain not taken over, the former stay in force")
-          .string("domain", trustDomain)
-          .string("path", path.toString())
-          .string("error", e.toString())
-          .log();
+      if (change.failed(path, e)) {
+        LOG.at(
+                LogLevel.ERROR,
+                roots.roots().isEmpty()
+                    ? "no roots of a trust domain, nobody of it is believed"
+                    : "roots of a trust domain not taken over, the former stay in force")
+            .string("domain", trustDomain)
+            .string("path", path.toString())
+            .string("error", e.toString())
+            .log();
+      }
     }
   }
 
   private List<X509Certificate> read() throws IOException {
-    if (Files.size(path) > MAX_BYTES) {
-      throw new IOException("more than %d bytes (expected: PEM)".formatted(MAX_BYTES));
-    }
-    List<X509Certificate> read = PemText.certificates(Files.readString(path));
+    List<X509Certificate> read = PemText.certificates(BoundedFile.text(path, MAX_BYTES));
     if (read.isEmpty()) {
       throw new IOException("no certificate found (expected: X.509 PEM)");
     }

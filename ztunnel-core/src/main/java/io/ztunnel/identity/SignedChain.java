@@ -73,13 +73,12 @@ final class SignedChain {
       Instant end = certificate.getNotAfter().toInstant();
       if (now.isAfter(end)) {
         throw new IOException(
-            "%s expired at %s (expected: after %s, the time here)"
+            "%s expired at %s (expected: later than the time here)"
                 .formatted(
                     certificate.equals(chain.getFirst())
                         ? "the certificate"
                         : "the intermediate certificate " + certificate.getSubjectX500Principal(),
-                    end,
-                    now));
+                    end));
       }
     }
   }

@@ -16,7 +16,7 @@ import org.slf4j.LoggerFactory;
  * <p>An update becomes visible as a whole, and costs what it changes.
  */
 public final class MeshState {
-  private static final Logger LOG = LoggerFactory.getLogger(MeshState.class);
+  private static final Logger LOG = LoggerFactory.getLogger("ztunnel::state");
 
   private final EventExecutor control;
   private final @Nullable String localNode;

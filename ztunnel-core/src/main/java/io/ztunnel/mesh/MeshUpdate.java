@@ -17,7 +17,7 @@ import org.slf4j.LoggerFactory;
  * ends.
  */
 public final class MeshUpdate {
-  private static final Logger LOG = LoggerFactory.getLogger(MeshUpdate.class);
+  private static final Logger LOG = LoggerFactory.getLogger("ztunnel::xds");
 
   private final MeshView before;
   private final @Nullable String localNode;

@@ -22,7 +22,7 @@ import org.slf4j.LoggerFactory;
  * that has it does not limit what is denied.
  */
 final class PolicyProto {
-  private static final Logger LOG = LoggerFactory.getLogger(PolicyProto.class);
+  private static final Logger LOG = LoggerFactory.getLogger("ztunnel::xds");
 
   private String name = "";
   private String namespace = "";

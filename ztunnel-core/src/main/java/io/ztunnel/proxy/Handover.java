@@ -21,7 +21,7 @@ import org.slf4j.LoggerFactory;
  * same ports: else connections would be refused in between. Confined to the control thread.
  */
 final class Handover {
-  private static final Logger LOG = LoggerFactory.getLogger(Handover.class);
+  private static final Logger LOG = LoggerFactory.getLogger("ztunnel::inpod::statemanager");
 
   private static final long LOOK_MILLIS = 50;
 

@@ -71,6 +71,7 @@ class DnsServerTest {
   private final EventLoopGroup loops = new EventLoops(Transport.EPOLL, 2);
   private final EventExecutor control = new DefaultEventExecutor();
   private final MeshRegistry registry = new MeshRegistry();
+  private final AnswerMemory memory = new AnswerMemory(1 << 20);
   private final DnsMetrics metrics =
       new DnsMetrics(registry, Duration.ofHours(1), System::nanoTime);
   private final List<FakeNameServer> nameServers = new ArrayList<>();
@@ -141,6 +142,7 @@ class DnsServerTest {
             mesh,
             demand,
             metrics,
+            memory,
             new Random(),
             System::nanoTime);
     SocketSettings settings =
@@ -209,6 +211,16 @@ class DnsServerTest {
         "istio_dns_requests_total{request_query_type=\"a\",request_protocol=\"udp\",source_canonical_service=\"till\",source_canonical_revision=\"v7\"} 1\n"
             + "istio_dns_requests_total{request_query_type=\"aaaa\",request_protocol=\"udp\",source_canonical_service=\"till\",source_canonical_revision=\"v7\"} 1",
         samples("istio_dns_"));
+  }
+
+  @Test
+  void nothingIsRememberedBeyondTheEnd() throws Exception {
+    upstream.on("www.example.org.", "192.0.2.1", 60);
+    start();
+    assertEquals("NOERROR [www.example.org. 60 A 192.0.2.1]", ask("www.example.org"));
+    assertTrue(memory.bytes() > 0);
+    assertTrue(Objects.requireNonNull(server).close().await(5, TimeUnit.SECONDS));
+    assertEquals(0, memory.bytes());
   }
 
   @Test

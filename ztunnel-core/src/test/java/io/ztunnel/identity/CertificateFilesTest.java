@@ -9,6 +9,7 @@ import io.netty.util.concurrent.Future;
 import io.ztunnel.hbone.KeyMaterial;
 import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.hbone.TestPki;
+import io.ztunnel.log.LogCapture;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.math.BigInteger;
@@ -19,6 +20,8 @@ import java.security.PrivateKey;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.ZoneId;
+import java.time.ZoneOffset;
 import java.util.Base64;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
@@ -49,8 +52,12 @@ class CertificateFilesTest {
   }
 
   private CertificateFiles open() {
+    return open(Clock.systemUTC());
+  }
+
+  private CertificateFiles open(Clock clock) {
     CertificateFiles files =
-        CertificateFiles.open(directory, new NoAuthority("asked the CA"), watch, Clock.systemUTC());
+        CertificateFiles.open(directory, new NoAuthority("asked the CA"), watch, clock);
     files.onChange(watch, changed::add);
     return files;
   }
@@ -159,6 +166,42 @@ class CertificateFilesTest {
         TestPki.pem(List.of(PKI.rootCertificate(), next.rootCertificate())));
     awaitChange(WEB);
     assertEquals(2, files.sign(WEB).getNow().roots().size());
+  }
+
+  /** Ahead until it is set. */
+  private static final class WrongClock extends Clock {
+    private volatile Duration ahead = Duration.ofDays(365 * 100);
+
+    @Override
+    public Instant instant() {
+      return Instant.now().plus(ahead);
+    }
+
+    @Override
+    public ZoneId getZone() {
+      return ZoneOffset.UTC;
+    }
+
+    @Override
+    public Clock withZone(ZoneId zone) {
+      throw new UnsupportedOperationException("zone " + zone + " (expected: UTC only)");
+    }
+  }
+
+  @Test
+  void aSetThatSeemsExpiredByAWrongClockIsTakenOnceTheClockIsSetAndToldOnce() throws Exception {
+    WrongClock clock = new WrongClock();
+    KeyMaterial web = PKI.workload(WEB.toString());
+    certManager(directory.resolve("web"), web);
+    try (LogCapture log = LogCapture.plain("error")) {
+      CertificateFiles files = open(clock);
+      assertEquals("asked the CA", error(files.sign(WEB)));
+      assertNull(changed.poll(1, TimeUnit.SECONDS)); // it is tried again meanwhile
+      clock.ahead = Duration.ZERO;
+      awaitChange(WEB);
+      assertEquals(web.chain(), files.sign(WEB).getNow().chain());
+      assertEquals(1, log.lines().size(), () -> log.lines().toString());
+    }
   }
 
   /** What another program may get wrong. */

@@ -367,6 +367,75 @@ class CertificateManagerTest {
     assertFalse(isUsable(tls));
   }
 
+  @Test
+  void whoeverComesAfterTheNodeSleptPastTheExpiryWaitsForTheRenewalAndItIsMadeFirst() {
+    WorkloadTls former = obtained();
+    fillAllCalls();
+    manager.prefetch(DB);
+    time.sleep(Duration.ofHours(25));
+    Future<WorkloadTls> first = fetch(WEB);
+    assertFalse(first.isDone(), "answered with an expired certificate");
+    Future<WorkloadTls> second = fetch(WEB);
+    refuse("make room");
+    assertEquals(List.of(WEB), authority.asked);
+    for (int i = 1; i < SigningQueue.PARALLEL; i++) {
+      refuse("make room");
+    }
+    assertEquals(List.of(WEB, DB), authority.asked);
+    answer(validFor(time.now(), Duration.ofHours(1)));
+    assertNotSame(former, first.getNow());
+    assertSame(first.getNow(), second.getNow());
+    assertSame(first.getNow(), fetch(WEB).getNow());
+  }
+
+  @Test
+  void whoWaitsForARenewalAfterTheExpiryIsToldThatItFailed() {
+    WorkloadTls _ = obtained();
+    time.sleep(Duration.ofHours(25));
+    Future<WorkloadTls> refused = fetch(WEB);
+    refuse("CA is down");
+    assertEquals("CA is down", failure(refused));
+    assertEquals("CA is down", failure(fetch(WEB)));
+    time.pass(Duration.ofSeconds(1));
+    answer(validFor(time.now(), Duration.ofHours(1)));
+    assertTrue(fetch(WEB).isSuccess());
+  }
+
+  @Test
+  void whoCameWhileTheClockWasAheadGetsTheCertificateThatIsValidAgain() {
+    WorkloadTls tls = obtained();
+    time.sleep(Duration.ofHours(25));
+    Future<WorkloadTls> waiting = fetch(WEB);
+    time.sleep(Duration.ofHours(-25));
+    refuse("CA is down");
+    assertSame(tls, waiting.getNow());
+  }
+
+  @Test
+  void nobodyWaitsLongerThanTenSecondsForARenewalAfterTheExpiry() {
+    WorkloadTls _ = obtained();
+    time.sleep(Duration.ofHours(25));
+    Future<WorkloadTls> waiting = fetch(WEB);
+    time.pass(Duration.ofSeconds(10));
+    assertEquals("certificate pending for 10 s", failure(waiting));
+  }
+
+  @Test
+  void aRenewalThatCameDueWhileTheNodeSleptIsMadeWithinAMinute() {
+    WorkloadTls _ = obtained();
+    time.sleep(Duration.ofMinutes(40));
+    time.pass(Duration.ofMinutes(1));
+    assertEquals(2, authority.asked.size());
+  }
+
+  @Test
+  void aClockThatIsSetBackDelaysNoRenewal() {
+    WorkloadTls _ = obtained();
+    time.sleep(Duration.ofHours(-25));
+    time.pass(Duration.ofMinutes(30));
+    assertEquals(2, authority.asked.size());
+  }
+
   @ParameterizedTest(name = "valid from {0} s to {1} s from now")
   @CsvSource({"-120, 60", "-7200, -3600", "60, 120"})
   void anAuthorityWhoseCertificatesAreAlwaysDueIsNotAskedWithoutPause(int from, int to) {

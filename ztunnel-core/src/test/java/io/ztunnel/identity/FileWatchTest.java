@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.netty.util.concurrent.DefaultEventExecutor;
 import io.netty.util.concurrent.EventExecutor;
 import io.ztunnel.Await;
+import io.ztunnel.VirtualTime;
 import io.ztunnel.hbone.KeyMaterial;
 import io.ztunnel.hbone.TestPki;
 import io.ztunnel.hbone.TrustRoots;
@@ -16,7 +17,11 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.security.cert.X509Certificate;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -29,6 +34,8 @@ import org.junit.jupiter.api.io.TempDir;
 /** Files that change, and the list of revoked certificates that is read from one. */
 class FileWatchTest {
   private static final String ID = "spiffe://cluster.local/ns/shop/sa/web";
+
+  private static final int MAX_BYTES = 4096;
 
   private final FileWatch watch = new FileWatch();
   private final EventExecutor control = new DefaultEventExecutor();
@@ -67,7 +74,7 @@ class FileWatchTest {
   @Test
   void aSwappedLinkAWrittenFileAndOneThatGoesAreChanges() throws Exception {
     Path file = volume("one");
-    watch.watch(file, () -> told.add("changed"));
+    watch.watch(file, _ -> told.add("changed"));
     swap("two", "..2");
     awaitTold("swap");
     Files.writeString(file, "three!");
@@ -80,7 +87,7 @@ class FileWatchTest {
   @Test
   void aFileIsWaitedForWithItsDirectory() throws Exception {
     Path file = directory.resolve("later").resolve("file");
-    watch.watch(file, () -> told.add("changed"));
+    watch.watch(file, _ -> told.add("changed"));
     Files.createDirectory(file.getParent());
     Files.writeString(file, "here");
     awaitTold("file");
@@ -89,9 +96,17 @@ class FileWatchTest {
   @Test
   void filesInSubdirectoriesOfADirectoryCount() throws Exception {
     Path set = Files.createDirectory(directory.resolve("set"));
-    watch.watch(directory, () -> told.add("changed"));
+    watch.watch(directory, _ -> told.add("changed"));
     Files.writeString(set.resolve("tls.crt"), "here");
     awaitTold("file");
+  }
+
+  @Test
+  void otherRightsAreAChange() throws Exception {
+    Path file = volume("one");
+    watch.watch(file, _ -> told.add("changed"));
+    Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-rw-rw-"));
+    awaitTold("rights");
   }
 
   @Test
@@ -99,7 +114,7 @@ class FileWatchTest {
     Path file = directory.resolve("file");
     watch.watch(
         file,
-        () -> {
+        _ -> {
           told.add("changed");
           throw new IllegalStateException("deliberate");
         });
@@ -114,12 +129,74 @@ class FileWatchTest {
     try (LogCapture log = LogCapture.plain("error")) {
       watch.load(
           directory.resolve("file"),
-          () -> {
+          _ -> {
             throw new IllegalStateException("deliberate");
           });
       assertEquals(1, log.lines().size(), () -> log.lines().toString());
       assertTrue(log.lines().getFirst().contains("deliberate"), () -> log.lines().toString());
     }
+  }
+
+  private static IOException notNow() {
+    return new NotNowException("too many open files", new IOException("deliberate"));
+  }
+
+  @Test
+  void whatCannotBeReadAtFirstIsTriedAgainThoughNothingChanges() throws Exception {
+    watch.load(
+        Files.writeString(directory.resolve("file"), "one"),
+        change -> {
+          told.add("attempt");
+          if (told.size() == 1) {
+            boolean _ = change.failed(directory, notNow());
+          }
+        });
+    Await.until("another attempt", () -> told.size() == 2);
+    Thread.sleep(1_000); // that there is no third
+    assertEquals(2, told.size());
+  }
+
+  @Test
+  void pausesBetweenAttemptsDoubleUpToAMinuteAndEndWithAChange() throws Exception {
+    VirtualTime time = new VirtualTime(Instant.EPOCH);
+    List<Duration> pauses = new ArrayList<>();
+    List<Boolean> news = new ArrayList<>();
+    Instant[] last = {time.now()};
+    Path file = Files.writeString(directory.resolve("file"), "one");
+    new FileWatch(time.loop())
+        .watch(
+            file,
+            change -> {
+              pauses.add(Duration.between(last[0], time.now()));
+              last[0] = time.now();
+              news.add(change.failed(file, notNow()));
+            });
+    time.settle();
+    Files.writeString(file, "second");
+    time.pass(Duration.ofMinutes(5));
+    List<Integer> looks = List.of(2, 1, 2, 4, 8, 16, 32, 64, 128, 256, 256, 256);
+    assertEquals(
+        looks.stream().map(FileWatch.PERIOD::multipliedBy).toList(),
+        pauses.subList(0, looks.size()));
+    assertEquals(1, news.stream().filter(first -> first).count(), "logged more than once");
+    pauses.clear();
+    Files.writeString(file, "the third");
+    time.pass(Duration.ofSeconds(1));
+    assertEquals(FileWatch.PERIOD, pauses.get(1));
+    assertEquals(2, news.stream().filter(first -> first).count());
+  }
+
+  @Test
+  void contentThatIsRefusedIsNotTriedAgainBeforeItChanges() throws Exception {
+    Path file = Files.writeString(directory.resolve("file"), "garbage");
+    watch.load(
+        file,
+        change -> {
+          told.add("attempt");
+          assertTrue(change.failed(file, new IOException("not a CRL")));
+        });
+    awaitTold("first");
+    assertNull(told.poll(1, TimeUnit.SECONDS), "tried again");
   }
 
   private boolean isRevoked() {
@@ -129,7 +206,7 @@ class FileWatchTest {
   private void openRevocations(Path file) throws Exception {
     var _ = target.observe(() -> told.add("revocations"));
     control.submit(() -> {}).get(5, TimeUnit.SECONDS);
-    RevocationFile.open(file, target, watch);
+    RevocationFile.open(file, MAX_BYTES, target, watch);
   }
 
   @Test
@@ -164,6 +241,21 @@ class FileWatchTest {
     Files.writeString(file, root.crl());
     awaitTold("mended");
     assertNull(target.revoked(workload.chain(), workload.roots()));
+  }
+
+  @Test
+  void aLongerFileThanMayBeLeavesTheFormerListInForceAndSaysSo() throws Exception {
+    Path file = volume(root.crl(workload.leaf()));
+    openRevocations(file);
+    awaitTold("the first list");
+    try (LogCapture log = LogCapture.plain("error")) {
+      swap(root.crl() + " ".repeat(MAX_BYTES), "..2");
+      Await.until("an error", () -> !log.lines().isEmpty());
+      assertTrue(log.lines().getFirst().contains("more than 4096 bytes"));
+    }
+    assertTrue(isRevoked());
+    swap(root.crl(), "..3");
+    awaitTold("mended");
   }
 
   @Test

@@ -181,4 +181,17 @@ class RevocationIT {
     PodSockets.isReset(client, server.ipv4(), PORT);
     assertTrue(works(other));
   }
+
+  @Test
+  void aListThatIsTooLongForTheHeapLeavesTheFormerInForceAndTheDaemonAlive() throws Exception {
+    farList.swap(nearAuthority.crl(nearCa.server().issued(Entry.identity(client))));
+    Await.until("the client is refused", () -> !works(client));
+    Journal log = Journal.now(farDaemon);
+    farList.swap(root.crl() + " ".repeat(20 << 20));
+    String line = log.awaitAny("CRL not loaded, the former stays in force");
+    assertTrue(line.contains("\terror\t"), line);
+    assertTrue(line.contains("bytes (expected: at most that)"), line);
+    PodSockets.isReset(client, server.ipv4(), PORT);
+    assertTrue(works(other));
+  }
 }
