@@ -87,6 +87,9 @@ final class TcpLeg extends Leg {
       relay.onBroken(this, earlyError);
     } else if (earlyEnd) {
       relay.onEndOfInput(this);
+      if (!channel.isActive()) {
+        relay.onClosed(this); // of which the channel has told already, or tells once more
+      }
     } else if (!channel.isActive()) {
       relay.onBroken(this, new IOException("connection closed"));
     }
