@@ -29,6 +29,10 @@ import org.slf4j.LoggerFactory;
  * connection breaks with bytes unsent (netty/netty#16689 brought this in). Here such a socket
  * stays, armed for one event at most: the kernel reports an error or a hang-up whether asked or
  * not, and would do so without end.
+ *
+ * <p>That its peer has ended, a socket learns by reading, behind all that was sent before. Netty
+ * wants to be told at once (EPOLLRDHUP), and reads up to the end then, whatever its reader asks
+ * for: a whole receive buffer, of a connection that is paused because the other side is slow.
  */
 final class ArmedEpollHandler implements IoHandler {
   private static final Logger LOG = LoggerFactory.getLogger("ztunnel::socket");
@@ -123,10 +127,13 @@ final class ArmedEpollHandler implements IoHandler {
 
     @Override
     public long submit(IoOps ops) {
-      EpollIoOps next = (EpollIoOps) ops;
+      if (told == null && ops.equals(EpollIoOps.NONE)) {
+        return registration.submit(ops);
+      }
+      EpollIoOps next = armed((EpollIoOps) ops);
       if (told == null) {
         long value = registration.submit(next);
-        told = next.equals(EpollIoOps.NONE) ? null : next;
+        told = next;
         return value;
       }
       if (!registration.isValid()) {
@@ -135,8 +142,13 @@ final class ArmedEpollHandler implements IoHandler {
       if (wanted == null) {
         changed.add(this);
       }
-      wanted = next.equals(EpollIoOps.NONE) ? ONE_ERROR_AT_MOST : next;
+      wanted = next;
       return next.value();
+    }
+
+    private static EpollIoOps armed(EpollIoOps ops) {
+      EpollIoOps next = ops.without(EpollIoOps.EPOLLRDHUP);
+      return next.equals(EpollIoOps.NONE) ? ONE_ERROR_AT_MOST : next;
     }
 
     private void tell() {

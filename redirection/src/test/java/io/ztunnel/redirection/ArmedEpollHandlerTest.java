@@ -120,6 +120,8 @@ class ArmedEpollHandlerTest {
     return switch (name) {
       case "in" -> EpollIoOps.EPOLLIN;
       case "out" -> EpollIoOps.EPOLLOUT;
+      case "hup" -> EpollIoOps.EPOLLRDHUP;
+      case "in-hup" -> EpollIoOps.EPOLLIN.with(EpollIoOps.EPOLLRDHUP);
       default -> EpollIoOps.NONE;
     };
   }
@@ -140,6 +142,8 @@ class ArmedEpollHandlerTest {
           in none in wait   | in wait             | nothing, and something again, in one turn
           in out none wait  | in one-error wait   | the last of a turn counts
           in out wait none wait in wait | in out wait one-error wait in wait | turn by turn
+          hup in-hup wait   | one-error in wait   | the end is read in its turn
+          in-hup hup wait in-hup wait | in one-error wait in wait | a reader that is paused does not hear of it
           in out cancel wait | in wait            | a socket that is gone changes no more
           in cancel out wait | in wait            | nor can it be changed
           """)

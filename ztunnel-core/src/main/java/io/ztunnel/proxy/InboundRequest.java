@@ -22,8 +22,8 @@ import io.ztunnel.routing.InboundFailure;
 import io.ztunnel.routing.InboundRoute;
 import io.ztunnel.telemetry.ConnectionFailure;
 import io.ztunnel.telemetry.ConnectionFailure.Dial;
+import io.ztunnel.telemetry.ConnectionFailure.DialOutcome;
 import io.ztunnel.telemetry.ConnectionObserver;
-import java.net.ConnectException;
 import java.net.InetAddress;
 import java.util.Iterator;
 import org.jspecify.annotations.Nullable;
@@ -249,10 +249,12 @@ final class InboundRequest implements LiveConnection {
 
     @Override
     public void onDialFailed(Throwable cause) {
-      if (cause instanceof ConnectException) {
+      ConnectionFailure failure = Failures.ofConnect(Dial.LOCAL, route.dial(), cause);
+      if (failure instanceof ConnectionFailure.ConnectFailed connect
+          && connect.outcome() == DialOutcome.REFUSED) {
         onApplicationRefused(route.dial().getPort());
       }
-      reject(observer, Failures.ofConnect(Dial.LOCAL, route.dial(), cause));
+      reject(observer, failure);
     }
   }
 

@@ -114,7 +114,21 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
     proxy.table().add(this);
     proxy.context().metrics().sockets(Reporter.SOURCE).opened();
     proxy.context().upstreams().retries().onConnection();
+    if (isForProxyItself()) {
+      refuse(new ConnectionFailure.SelfCall());
+      return;
+    }
     proxy.workload().find(loop, this::onLocated, this::refuse);
+  }
+
+  /**
+   * Whether it was not redirected: the application has dialled the very port that accepted it, at
+   * whatever address of the pod, and the mesh need not know that address.
+   */
+  private boolean isForProxyItself() {
+    return proxy.settings().reservedPorts().contains(target.getPort())
+        && downstream.channel().localAddress() instanceof InetSocketAddress accepting
+        && Addresses.canonical(accepting).equals(target);
   }
 
   private void onLocated(Workload local) {

@@ -22,8 +22,8 @@ import org.jspecify.annotations.Nullable;
  * The TCP end of a relay. Confined to the channel's event loop, which is the relay's.
  *
  * <p>The channel has auto-read off until the relay starts and half-closure allowed. What arrives
- * all the same before (epoll reads on when the peer has ended; what was peeked at) is kept, bounded
- * by the socket's receive buffer. Buffers read are passed on; buffers written belong to the
+ * all the same before (what was peeked at; io_uring reads on when the peer has ended) is kept,
+ * bounded by the socket's receive buffer. Buffers read are passed on; buffers written belong to the
  * channel. An error of the socket ends the relay.
  */
 final class TcpLeg extends Leg {
@@ -87,6 +87,9 @@ final class TcpLeg extends Leg {
       relay.onBroken(this, earlyError);
     } else if (earlyEnd) {
       relay.onEndOfInput(this);
+      if (!channel.isActive()) {
+        relay.onClosed(this); // of which the channel has told already, or tells once more
+      }
     } else if (!channel.isActive()) {
       relay.onBroken(this, new IOException("connection closed"));
     }

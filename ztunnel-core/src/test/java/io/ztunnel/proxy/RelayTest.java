@@ -11,8 +11,10 @@ import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufUtil;
 import io.netty.buffer.PooledByteBufAllocator;
 import io.netty.buffer.Unpooled;
+import io.netty.channel.Channel;
 import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
+import io.netty.channel.socket.DuplexChannel;
 import io.ztunnel.Await;
 import io.ztunnel.hbone.TunnelTermination;
 import io.ztunnel.redirection.EventLoops;
@@ -171,6 +173,26 @@ class RelayTest {
       join(down.leg(), up.leg(), recorder);
       assertEquals(
           "early", new String(up.app().getInputStream().readAllBytes(), StandardCharsets.US_ASCII));
+      up.app().close();
+      assertEquals(RelayEnd.DONE, recorder.awaitEnd());
+    }
+  }
+
+  /** As a SOCKS5 client does whose name takes long to resolve. */
+  @Test
+  void aClientThatEndedAndWentBeforeTheRelayStartedEndsIt() throws Exception {
+    Recorder recorder = new Recorder();
+    try (TcpPair down = TcpPair.open(loop);
+        TcpPair up = TcpPair.open(loop)) {
+      down.app().shutdownOutput();
+      Channel channel = down.leg().channel();
+      channel.read();
+      Await.until("the end is read", ((DuplexChannel) channel)::isInputShutdown);
+      onLoop(
+          () -> {
+            channel.close();
+          });
+      join(down.leg(), up.leg(), recorder);
       up.app().close();
       assertEquals(RelayEnd.DONE, recorder.awaitEnd());
     }

@@ -17,12 +17,14 @@ import io.ztunnel.identity.TrialAuthority;
 import io.ztunnel.redirection.Peer;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.SocketTimeoutException;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.AfterAll;
@@ -38,6 +40,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 @TestInstance(Lifecycle.PER_CLASS)
 class InboundFaultsIT {
   private static final int CLOSING_PORT = 82;
+  private static final int OVERLOADED_PORT = 83;
   private static final int POURING_PORT = 9000;
   private static final Duration VALIDITY = Duration.ofHours(1);
 
@@ -151,6 +154,30 @@ class InboundFaultsIT {
       assertEquals("200", idle.awaitStatus(3));
     }
     String _ = awaitLine(mesh.far(), mark, "the application has closed its port");
+  }
+
+  @Test
+  void applicationThatIsOverloadedKeepsItsTunnels() throws IOException {
+    int mark = mark(mesh.far());
+    try (RawHttp2 caller = connect();
+        ServerSocket _ = Peer.listen(mesh.server(), OVERLOADED_PORT, 1)) {
+      int stream = 1;
+      caller.connect(stream, server(OVERLOADED_PORT));
+      assertEquals("200", caller.awaitStatus(stream));
+      String status;
+      do { // it accepts none, and its queue is full in the end
+        stream += 2;
+        caller.connect(stream, server(OVERLOADED_PORT));
+        status = caller.awaitStatus(stream);
+      } while (status.equals("200"));
+      assertEquals("503", status);
+    }
+    String _ = awaitLine(mesh.far(), mark, "reason=\"connect_timed_out\"");
+    List<String> lines = mesh.far().logLines();
+    assertTrue(
+        lines.subList(mark, lines.size()).stream()
+            .noneMatch(line -> line.contains("the application has closed its port")),
+        () -> String.join("\n", lines));
   }
 
   @Test

@@ -1,5 +1,6 @@
 package io.ztunnel.bench.scenarios;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.ztunnel.bench.lab.Daemon;
@@ -8,6 +9,7 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.Socket;
 import java.net.SocketException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -120,6 +122,26 @@ class OwnPortsIT {
     String answer = answer(from, to, attempt.port());
 
     assertTrue(answer.matches(expected(attempt)), () -> attempt + " answered " + answer);
+    Await.equal("no socket, connection or tunnel is left", this::leftBehind);
+  }
+
+  @Test
+  void nothingLoopsAtAnAddressThatTheMeshDoesNotKnow() throws Exception {
+    InetAddress unknown = InetAddress.ofLiteral("10.99.0.1");
+    Lab.Output output =
+        client.exec(
+            Duration.ofSeconds(10),
+            "ip",
+            "addr",
+            "add",
+            unknown.getHostAddress() + "/32",
+            "dev",
+            "eth0");
+    assertEquals(0, output.exitStatus(), output::err);
+    Journal log = Journal.of(daemon);
+    assertEquals("", answer(client, unknown, 15001));
+    String line = log.await("dst.addr=10.99.0.1:15001");
+    assertTrue(line.contains("reason=\"self_call\""), line);
     Await.equal("no socket, connection or tunnel is left", this::leftBehind);
   }
 
