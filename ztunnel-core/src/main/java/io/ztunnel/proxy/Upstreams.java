@@ -30,6 +30,7 @@ public record Upstreams(
 
   /** A tunnel or connection to it stands. */
   void succeeded(Hop hop) {
+    health.succeeded(hop.workload().uid()); // its name may have had no address
     hop.keys().forEach(health::succeeded);
     gateways.succeeded(hop);
   }
