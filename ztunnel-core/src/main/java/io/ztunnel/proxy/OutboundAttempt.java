@@ -180,8 +180,8 @@ final class OutboundAttempt implements TunnelOpening {
   }
 
   private void onAnswer(UnresolvedRoute unresolved, Future<List<InetAddress>> answer) {
-    if (answer.isSuccess() && !proxy.isClosed()) {
-      proxy.pool(loop).onResolved(unresolved.workload().uid(), answer.getNow());
+    if (answer.isSuccess()) {
+      proxy.onResolved(loop, unresolved.workload(), answer.getNow());
     }
     RouteResult result =
         answer.isSuccess()
@@ -468,7 +468,11 @@ final class OutboundAttempt implements TunnelOpening {
       case Hop gateway when twice != null ->
           upstreams
               .gateways()
-              .failed(gateway, why, loop, outcome -> proxy.pool(loop).probe(key(gateway), outcome));
+              .failed(
+                  gateway,
+                  why,
+                  loop,
+                  new GatewayProbe(proxy, loop, key(gateway), gateway.workload()));
       case Candidate other -> other.keys().forEach(upstreams.health()::failed);
     }
   }

@@ -169,6 +169,11 @@ final class ProxyLog {
     gateway(LogLevel.INFO, "gateway is used again", key, address).log();
   }
 
+  /** It has another address or identity by now. */
+  static void gatewayHasChanged(String key, InetSocketAddress address) {
+    gateway(LogLevel.INFO, "gateway that was set aside is another by now", key, address).log();
+  }
+
   /** Nobody looks after it any more; the next connection tries it. */
   static void gatewayGivenUp(String key, InetSocketAddress address, String why) {
     gateway(LogLevel.INFO, "gateway is not probed any more", key, address)

@@ -1,6 +1,8 @@
 package io.ztunnel.routing;
 
+import io.ztunnel.mesh.IpText;
 import io.ztunnel.mesh.Workload;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.List;
 
@@ -21,5 +23,10 @@ public record Hop(
   public Hop {
     keys = List.copyOf(keys);
     acceptedIdentities = List.copyOf(acceptedIdentities);
+  }
+
+  /** Of one of several addresses of a workload, where it must not be taken for the workload. */
+  public static String key(Workload workload, InetAddress ip) {
+    return workload.uid() + '#' + IpText.of(ip);
   }
 }

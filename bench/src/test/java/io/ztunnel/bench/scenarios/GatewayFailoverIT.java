@@ -43,13 +43,13 @@ class GatewayFailoverIT {
   private static final List<String> NETWORKS =
       List.of(
           "both", "dead", "dark", "falls", "wrong", "slow", "late", "lost", "drained", "away",
-          "named", "several", "mute", "cut", "denied", "silent", "alone");
+          "named", "several", "mute", "cut", "denied", "silent", "alone", "moved");
 
   /** Those whose gateways have no addresses in the mesh, but one name. */
   private static final Set<String> NAMED = Set.of("named", "several", "mute", "cut", "alone");
 
   /** Those whose second gateway is known by its address, and the first by a name. */
-  private static final Set<String> MIXED = Set.of("denied", "silent");
+  private static final Set<String> MIXED = Set.of("denied", "silent", "moved");
 
   /** Those whose service has an endpoint in this network too. */
   private static final List<String> SHARED = List.of("alone");
@@ -69,6 +69,7 @@ class GatewayFailoverIT {
   private Lab.Pod server;
   private Lab.Pod nobody;
   private Lab.Pod neighbour;
+  private Lab.Pod spare;
   private Daemon west;
 
   @BeforeAll
@@ -78,6 +79,7 @@ class GatewayFailoverIT {
     Lab.Node far = scene.lab().addNode();
     client = near.addPod("client");
     server = far.addPod("server");
+    spare = far.addPod("spare", Lab.Without.REDIRECTION);
     nobody = far.addPod("nobody", Lab.Without.REDIRECTION);
     neighbour = near.addPod("neighbour", Lab.Without.REDIRECTION);
     nameServer = new NameServer(near, names, 1);
@@ -483,6 +485,37 @@ class GatewayFailoverIT {
         () -> {
           call("several");
           return !back.connects().isEmpty();
+        });
+  }
+
+  @Test
+  void aGatewayByNameThatIsSetAsideIsFoundAtItsNewAddress() throws Exception {
+    Pair moved = pair("moved");
+    Gateway before = run(moved.one());
+    Gateway _ = run(moved.two());
+    names.put(name("moved"), List.of(moved.one().ipv4()));
+    Await.until(
+        "it carries calls",
+        () -> {
+          call("moved");
+          return !before.connects().isEmpty();
+        });
+    Journal log = Journal.now(west);
+    before.close();
+    Await.until(
+        "it is set aside",
+        () -> {
+          call("moved");
+          return log.lines().stream().anyMatch(line -> line.contains(setAside(moved.one())));
+        });
+
+    Gateway after = run(spare);
+    names.put(name("moved"), List.of(spare.ipv4()));
+    Await.until(
+        "it carries calls",
+        () -> {
+          call("moved");
+          return !after.connects().isEmpty();
         });
   }
 
