@@ -144,7 +144,7 @@ final class Ztunnel implements AutoCloseable {
             mesh,
             feed.discovery(),
             certificates,
-            Upstreams.create(resolver, gateways, System::nanoTime),
+            Upstreams.create(resolver, gateways, mesh::view, System::nanoTime),
             new ConnectionTelemetry(traffic, System::nanoTime),
             traffic,
             new Denials(Clock.systemUTC()),

@@ -264,8 +264,15 @@ public final class Workload implements Addressable, Resident {
   }
 
   /** Whether it has the addresses of the other one. */
-  public boolean hasIpsOf(Workload other) {
+  boolean hasIpsOf(Workload other) {
     return v4 == other.v4 && (v4 != NO_V4 || ips().equals(other.ips()));
+  }
+
+  /** Whether it is at the same addresses, or has the same name, and is the same to TLS. */
+  public boolean isReachedAs(Workload other) {
+    return hasIpsOf(other)
+        && hostname().equals(other.hostname())
+        && identity().equals(other.identity());
   }
 
   /** Whether it is a pod and not, say, an entry somebody wrote for the same address. */

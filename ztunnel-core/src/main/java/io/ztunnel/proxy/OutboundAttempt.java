@@ -16,8 +16,10 @@ import io.ztunnel.hbone.TunnelOpening;
 import io.ztunnel.hbone.TunnelProgress;
 import io.ztunnel.mesh.ServiceName;
 import io.ztunnel.mesh.Workload;
+import io.ztunnel.routing.Candidate;
 import io.ztunnel.routing.Hop;
 import io.ztunnel.routing.Route;
+import io.ztunnel.routing.RouteFailure;
 import io.ztunnel.routing.RouteResult;
 import io.ztunnel.routing.UnresolvedRoute;
 import io.ztunnel.telemetry.ConnectionFacts;
@@ -46,8 +48,8 @@ final class OutboundAttempt implements TunnelOpening {
   private static final long ATTEMPT_MILLIS = 2_000;
 
   /**
-   * How long a gateway that cannot be reached is waited for alone. It may be an ocean away; a dial
-   * is two round trips.
+   * How long a gateway that cannot be reached, or a name server, is waited for alone. A gateway may
+   * be an ocean away; a dial is two round trips.
    */
   private static final long ALONE_MILLIS = 500;
 
@@ -68,7 +70,7 @@ final class OutboundAttempt implements TunnelOpening {
     /** The attempt came to nothing. */
     void onFailure(OutboundAttempt loser, ConnectionFailure failure, EndpointFault fault);
 
-    /** The gateway that was dialled cannot be reached so far: another may be tried beside it. */
+    /** Who was chosen cannot be reached so far: another may be tried beside it. */
     void overtake(OutboundAttempt slow);
   }
 
@@ -78,7 +80,9 @@ final class OutboundAttempt implements TunnelOpening {
   private final Workload local;
   private final Race race;
 
-  private @Nullable Hop hop;
+  /** Null: nobody yet, or nobody whom the mesh knows. */
+  private @Nullable Candidate candidate;
+
   private Route.@Nullable DoubleHbone twice;
   private @Nullable ConnectionFacts facts;
   private @Nullable Runnable cancel;
@@ -112,16 +116,24 @@ final class OutboundAttempt implements TunnelOpening {
     return facts;
   }
 
-  Hop requireHop() {
-    if (hop == null) {
-      throw new IllegalStateException("nothing was dialled");
+  /** Whom it tries to reach, or has tried. */
+  Candidate candidate() {
+    if (candidate == null) {
+      throw new IllegalStateException("nobody was chosen");
     }
-    return hop;
+    return candidate;
+  }
+
+  private Hop dialled() {
+    if (candidate instanceof Hop hop) {
+      return hop;
+    }
+    throw new IllegalStateException("nothing was dialled");
   }
 
   /** Whether another endpoint or gateway could be tried in its place. */
   boolean hasOthers() {
-    return hop != null && hop.otherEndpoints() > 0;
+    return candidate != null && candidate.otherEndpoints() > 0;
   }
 
   /**
@@ -138,10 +150,10 @@ final class OutboundAttempt implements TunnelOpening {
 
   /** What further attempts of the connection avoid after such a failure of this one. */
   List<String> toAvoid(EndpointFault fault) {
-    if (hop == null) {
+    if (candidate == null) {
       return List.of();
     }
-    List<String> keys = new ArrayList<>(hop.keys());
+    List<String> keys = new ArrayList<>(candidate.keys());
     if (twice != null && fault == EndpointFault.ONE_OF_MANY) {
       keys.add(twice.endpoint());
     }
@@ -150,24 +162,44 @@ final class OutboundAttempt implements TunnelOpening {
 
   void resolve(UnresolvedRoute unresolved) {
     proxy.context().metrics().onDemandDns(Reports.source(local), unresolved.hostname());
+    begin(unresolved);
+    if (hasOthers()) {
+      limitTime(ALONE_MILLIS, () -> onNameSlow(unresolved));
+    }
     proxy
         .context()
         .upstreams()
         .resolver()
         .resolve(loop, unresolved.hostname())
-        .addListener(
-            (Future<List<InetAddress>> answer) -> {
-              if (answer.isSuccess() && !proxy.isClosed()) {
-                proxy.pool(loop).onResolved(unresolved.workload().uid(), answer.getNow());
-              }
-              if (isAwaited()) {
-                race.follow(
-                    this,
-                    answer.isSuccess()
-                        ? unresolved.resolved(answer.getNow(), ThreadLocalRandom.current())
-                        : unresolved.failed());
-              }
-            });
+        .addListener((Future<List<InetAddress>> answer) -> onAnswer(unresolved, answer));
+  }
+
+  private void onNameSlow(UnresolvedRoute unresolved) {
+    limitTime(ATTEMPT_MILLIS - ALONE_MILLIS, () -> onUnresolved(unresolved.failed()));
+    overtake();
+  }
+
+  private void onAnswer(UnresolvedRoute unresolved, Future<List<InetAddress>> answer) {
+    if (answer.isSuccess()) {
+      proxy.onResolved(loop, unresolved.workload(), answer.getNow());
+    }
+    RouteResult result =
+        answer.isSuccess()
+            ? unresolved.resolved(answer.getNow(), ThreadLocalRandom.current())
+            : unresolved.failed();
+    if (result instanceof RouteFailure failure) {
+      onUnresolved(failure);
+    } else if (isAwaited()) {
+      stopTimer();
+      overtaken = false; // that was the name's fault
+      race.follow(this, result);
+    }
+  }
+
+  private void onUnresolved(RouteFailure failure) {
+    if (isAwaited()) {
+      onFailure(Failures.of(failure), EndpointFault.YES);
+    }
   }
 
   /**
@@ -232,7 +264,7 @@ final class OutboundAttempt implements TunnelOpening {
                 outer.fromNetwork(proxy.settings().network()),
                 new NestedOpening(this, route)));
     if (gateway.otherEndpoints() > 0) {
-      timer = loop.schedule(this::onAloneForLong, ALONE_MILLIS, TimeUnit.MILLISECONDS);
+      limitTime(ALONE_MILLIS, this::onAloneForLong);
     }
   }
 
@@ -241,8 +273,8 @@ final class OutboundAttempt implements TunnelOpening {
     cancel = tunnel::cancel;
   }
 
-  private void begin(Hop chosen) {
-    hop = chosen;
+  private void begin(Candidate chosen) {
+    candidate = chosen;
     chosen.keys().forEach(proxy.context().upstreams().health()::attempted);
   }
 
@@ -271,12 +303,16 @@ final class OutboundAttempt implements TunnelOpening {
   }
 
   private boolean overtakenIfUnreached() {
-    boolean unreached = isAwaited() && progress().isUnreached();
-    if (unreached) {
+    return progress().isUnreached() && overtake();
+  }
+
+  private boolean overtake() {
+    boolean awaited = isAwaited();
+    if (awaited) {
       overtaken = true;
       race.overtake(this);
     }
-    return unreached;
+    return awaited;
   }
 
   private void limitTime() {
@@ -304,14 +340,14 @@ final class OutboundAttempt implements TunnelOpening {
       limitTime(ATTEMPT_MILLIS); // elsewhere it would be missing too
       return;
     }
-    InetSocketAddress address = requireHop().address();
+    InetSocketAddress address = dialled().address();
     ConnectionFailure failure =
         new ConnectionFailure.Http2Failed(
             Http2Failure.ANSWER_TIMED_OUT,
             "no answer from %s within %d ms: %s"
                 .formatted(
                     NetUtil.toSocketAddressString(address), ATTEMPT_MILLIS, progress.text()));
-    leaveIfSilent(requireHop(), progress);
+    leaveIfSilent(progress);
     giveUp();
     if (twice == null) {
       onFailure(failure, Failures.faultOf(progress));
@@ -344,17 +380,17 @@ final class OutboundAttempt implements TunnelOpening {
   /** Another attempt has made it: if it began later, this one's gateway is in no good state. */
   void lose() {
     TunnelProgress progress = progress();
-    if (hop != null && overtaken && progress.isUnreached()) {
-      leaveIfSilent(hop, progress);
-      blame(hop, progress.text());
+    if (overtaken && progress.isUnreached()) {
+      leaveIfSilent(progress);
+      blame(progress.text());
     }
     giveUp();
   }
 
   /** Has the next attempt dial anew. */
-  private void leaveIfSilent(Hop dialled, TunnelProgress progress) {
+  private void leaveIfSilent(TunnelProgress progress) {
     if (progress == TunnelProgress.SILENT) {
-      proxy.pool(loop).leaveSilent(key(dialled));
+      proxy.pool(loop).leaveSilent(key(dialled()));
     }
   }
 
@@ -407,7 +443,7 @@ final class OutboundAttempt implements TunnelOpening {
 
   private void onUpstream(Leg upstream) {
     stopTimer();
-    if (hop != null) {
+    if (candidate instanceof Hop hop) {
       proxy.context().upstreams().succeeded(hop);
     }
     if (facts == null) {
@@ -418,21 +454,26 @@ final class OutboundAttempt implements TunnelOpening {
 
   private void onFailure(ConnectionFailure failure, EndpointFault fault) {
     stopTimer();
-    if (hop != null && fault == EndpointFault.YES) {
-      blame(hop, failure.message());
+    if (fault == EndpointFault.YES) {
+      blame(failure.message());
     }
     race.onFailure(this, failure, fault);
   }
 
-  /** Has the endpoint or gateway avoided; a gateway until a probe finds it well. */
-  private void blame(Hop to, String why) {
+  /** Has who was chosen avoided; a gateway that was dialled until a probe finds it well. */
+  private void blame(String why) {
     Upstreams upstreams = proxy.context().upstreams();
-    if (twice == null) {
-      to.keys().forEach(upstreams.health()::failed);
-    } else {
-      upstreams
-          .gateways()
-          .failed(to, why, loop, outcome -> proxy.pool(loop).probe(key(to), outcome));
+    switch (candidate) {
+      case null -> {}
+      case Hop gateway when twice != null ->
+          upstreams
+              .gateways()
+              .failed(
+                  gateway,
+                  why,
+                  loop,
+                  new GatewayProbe(proxy, loop, key(gateway), gateway.workload()));
+      case Candidate other -> other.keys().forEach(upstreams.health()::failed);
     }
   }
 

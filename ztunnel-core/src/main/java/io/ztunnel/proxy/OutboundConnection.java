@@ -39,7 +39,8 @@ import org.jspecify.annotations.Nullable;
  *                                  '---' another endpoint, while no byte has left
  * </pre>
  *
- * While a gateway to another network is slow to be reached, another one is tried beside it.
+ * While a gateway to another network is slow to be reached, or a name to be resolved, another
+ * endpoint is tried beside it.
  */
 final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
   /** No attempt begins later than this after the connection. */
@@ -227,7 +228,7 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
     } else if (fault != EndpointFault.NO
         && (loser.hasOthers() || mayDialAnew(loser))
         && mayRetry()) {
-      ProxyLog.retrying(source, loser.requireHop(), failure);
+      ProxyLog.retrying(source, loser.candidate(), failure);
       state = new State.Locating();
       attempt(loser.local());
     } else {
@@ -243,7 +244,7 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
   @Override
   public void overtake(OutboundAttempt slow) {
     if (attempts().size() == 1 && slow.hasOthers() && mayRetry()) {
-      ProxyLog.overtaking(source, slow.requireHop(), slow.progress());
+      ProxyLog.overtaking(source, slow.candidate(), slow.progress());
       avoid(slow.toAvoid(EndpointFault.YES));
       attempt(slow.local());
     }

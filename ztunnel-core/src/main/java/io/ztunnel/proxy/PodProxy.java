@@ -305,6 +305,14 @@ public final class PodProxy implements WorkloadProxy {
     return pool;
   }
 
+  /** The name of a workload stands for these addresses now; called on the loop of who has asked. */
+  void onResolved(EventLoop loop, Workload named, List<InetAddress> addresses) {
+    if (!closed) {
+      pool(loop).onResolved(named.uid(), addresses);
+      context.upstreams().gateways().onResolved(named, addresses);
+    }
+  }
+
   private void onMeshChange(MeshChange change) {
     assert control.inEventLoop();
     boolean ownChanged = false;
@@ -314,7 +322,7 @@ public final class PodProxy implements WorkloadProxy {
         case WorkloadChange.Added(Workload added) -> ownChanged |= isOwn(added);
         case WorkloadChange.Replaced(Workload before, Workload after) -> {
           ownChanged |= isOwn(after);
-          if (!before.hasIpsOf(after) || !before.identity().equals(after.identity())) {
+          if (!before.isReachedAs(after)) {
             moved.add(before.uid());
           }
         }

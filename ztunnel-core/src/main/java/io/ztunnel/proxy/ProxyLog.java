@@ -14,7 +14,7 @@ import io.ztunnel.policy.Connection;
 import io.ztunnel.policy.Decision;
 import io.ztunnel.policy.PolicyNote;
 import io.ztunnel.redirection.PodInfo;
-import io.ztunnel.routing.Hop;
+import io.ztunnel.routing.Candidate;
 import io.ztunnel.telemetry.ConnectionFailure;
 import java.net.InetSocketAddress;
 import java.util.List;
@@ -118,7 +118,7 @@ final class ProxyLog {
     PODS.at(LogLevel.INFO, "pod delete request, shutting down proxy").string("uid", uid).log();
   }
 
-  static void retrying(InetSocketAddress source, Hop failed, ConnectionFailure failure) {
+  static void retrying(InetSocketAddress source, Candidate failed, ConnectionFailure failure) {
     retrying(source, failed.workload().uid(), failure);
   }
 
@@ -147,13 +147,13 @@ final class ProxyLog {
         .log();
   }
 
-  /** A gateway is slow, and another one is tried beside it. */
-  static void overtaking(InetSocketAddress source, Hop slow, TunnelProgress progress) {
+  /** A gateway or name is slow, and another endpoint is tried beside it. */
+  static void overtaking(InetSocketAddress source, Candidate slow, TunnelProgress progress) {
     if (OUTBOUND.isEnabled(LogLevel.DEBUG)) {
       OUTBOUND
-          .at(LogLevel.DEBUG, "trying another gateway beside")
+          .at(LogLevel.DEBUG, "trying another endpoint beside")
           .display("src.addr", NetUtil.toSocketAddressString(source))
-          .string("gateway", slow.workload().uid())
+          .string("slow", slow.workload().uid())
           .string("so far", progress.text())
           .log();
     }
@@ -167,6 +167,11 @@ final class ProxyLog {
 
   static void gatewayIsBack(String key, InetSocketAddress address) {
     gateway(LogLevel.INFO, "gateway is used again", key, address).log();
+  }
+
+  /** It has another address or identity by now. */
+  static void gatewayHasChanged(String key, InetSocketAddress address) {
+    gateway(LogLevel.INFO, "gateway that was set aside is another by now", key, address).log();
   }
 
   /** Nobody looks after it any more; the next connection tries it. */

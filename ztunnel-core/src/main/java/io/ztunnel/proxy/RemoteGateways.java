@@ -3,11 +3,15 @@ package io.ztunnel.proxy;
 import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.Future;
 import io.ztunnel.hbone.HboneFailure;
+import io.ztunnel.mesh.MeshView;
+import io.ztunnel.mesh.Workload;
 import io.ztunnel.metrics.RemoteGatewayMetrics;
 import io.ztunnel.routing.EndpointHealth;
 import io.ztunnel.routing.Hop;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -21,7 +25,8 @@ import org.jspecify.annotations.Nullable;
  * The gateways of other networks that are set aside because they could not be reached, and the
  * probes by which each is found well again: one at a time for a gateway in the whole process, after
  * half a second first, then after twice as long each time up to half a minute, a fifth more or less
- * by chance.
+ * by chance. Before each it is asked where the gateway is, and who: one that is another by now, or
+ * somewhere else, is not set aside any more.
  *
  * <p>Any thread; a probe belongs to the loop on which its gateway failed first.
  */
@@ -41,6 +46,7 @@ public final class RemoteGateways {
 
   private final EndpointHealth health;
   private final RemoteGatewayMetrics metrics;
+  private final Supplier<MeshView> mesh;
   private final Supplier<? extends RandomGenerator> random;
 
   /** By the key that is tried: a gateway's uid, or one address of it. */
@@ -49,14 +55,20 @@ public final class RemoteGateways {
   RemoteGateways(
       EndpointHealth health,
       RemoteGatewayMetrics metrics,
+      Supplier<MeshView> mesh,
       Supplier<? extends RandomGenerator> random) {
     this.health = health;
     this.metrics = metrics;
+    this.mesh = mesh;
     this.random = random;
   }
 
-  /** How a gateway is probed: told once what was found, null if it is well. */
+  /** How a gateway is probed. */
   interface Probe {
+    /** Has the gateway's name resolved, which {@link #onResolved} is told, and runs this then. */
+    void resolve(Runnable then);
+
+    /** Probes it; the outcome is told once what was found, null if it is well. */
     void begin(Consumer<@Nullable HboneFailure> outcome);
   }
 
@@ -96,12 +108,28 @@ public final class RemoteGateways {
     }
   }
 
+  /** The name of this workload stands for these addresses now. */
+  void onResolved(Workload named, Collection<InetAddress> addresses) {
+    if (underWay.isEmpty()) {
+      return;
+    }
+    for (Probing probing : underWay.values()) {
+      if (probing.isOf(named) && !addresses.contains(probing.address())) {
+        probing.forget();
+      }
+    }
+    if (health.isSetAside(named.uid())
+        && addresses.stream().anyMatch(ip -> !health.isSetAside(Hop.key(named, ip)))) {
+      health.succeeded(named.uid());
+    }
+  }
+
   /** How many are probed. */
   int probed() {
     return underWay.size();
   }
 
-  /** The probes of one gateway. Confined to its loop, but for {@link #end}. */
+  /** The probes of one gateway. Confined to its loop, but for {@link #end} and {@link #forget}. */
   private final class Probing {
     private final Hop gateway;
     private final EventExecutor loop;
@@ -128,7 +156,29 @@ public final class RemoteGateways {
       return !this.equals(underWay.get(key()));
     }
 
+    boolean isOf(Workload workload) {
+      return gateway.workload().uid().equals(workload.uid());
+    }
+
+    InetAddress address() {
+      return gateway.address().getAddress();
+    }
+
     private void begin() {
+      if (isOver()) {
+        return;
+      }
+      @Nullable Workload now = mesh.get().workload(gateway.workload().uid());
+      if (now == null || !now.isReachedAs(gateway.workload())) {
+        forget();
+      } else if (now.hasIps()) {
+        probe();
+      } else {
+        probe.resolve(this::probe);
+      }
+    }
+
+    private void probe() {
       if (!isOver()) {
         probes++;
         probe.begin(this::onOutcome);
@@ -153,6 +203,13 @@ public final class RemoteGateways {
     void end() {
       if (release()) {
         ProxyLog.gatewayIsBack(key(), gateway.address());
+      }
+    }
+
+    /** What is there now was not tried yet. Any thread. */
+    void forget() {
+      if (release()) {
+        ProxyLog.gatewayHasChanged(key(), gateway.address());
       }
     }
 

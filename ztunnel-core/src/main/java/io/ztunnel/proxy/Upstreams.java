@@ -1,10 +1,12 @@
 package io.ztunnel.proxy;
 
+import io.ztunnel.mesh.MeshView;
 import io.ztunnel.metrics.RemoteGatewayMetrics;
 import io.ztunnel.routing.EndpointHealth;
 import io.ztunnel.routing.Hop;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 
 /**
  * What the proxies of the process know together about where they connect to. Each part is
@@ -19,17 +21,21 @@ public record Upstreams(
     HostResolver resolver, EndpointHealth health, RetryBudget retries, RemoteGateways gateways) {
   /** A start without memories. */
   public static Upstreams create(
-      HostResolver resolver, RemoteGatewayMetrics metrics, LongSupplier nanoClock) {
+      HostResolver resolver,
+      RemoteGatewayMetrics metrics,
+      Supplier<MeshView> mesh,
+      LongSupplier nanoClock) {
     EndpointHealth health = new EndpointHealth(EndpointHealth.DEFAULT_CAPACITY, nanoClock);
     return new Upstreams(
         resolver,
         health,
         new RetryBudget(nanoClock),
-        new RemoteGateways(health, metrics, ThreadLocalRandom::current));
+        new RemoteGateways(health, metrics, mesh, ThreadLocalRandom::current));
   }
 
   /** A tunnel or connection to it stands. */
   void succeeded(Hop hop) {
+    health.succeeded(hop.workload().uid()); // its name may have had no address
     hop.keys().forEach(health::succeeded);
     gateways.succeeded(hop);
   }

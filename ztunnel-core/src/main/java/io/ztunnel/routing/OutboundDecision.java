@@ -119,6 +119,7 @@ final class OutboundDecision {
     ServiceName service = name(upstream.service());
     return withAddress(
         upstream,
+        upstream.otherEndpoints(),
         picked -> {
           InetSocketAddress application = new InetSocketAddress(picked.ip(), upstream.port());
           return switch (upstream.workload().protocol()) {
@@ -136,6 +137,7 @@ final class OutboundDecision {
   private RouteResult tunnelToWaypoint(Upstream.Chosen waypoint, @Nullable ServiceName service) {
     return withAddress(
         waypoint,
+        waypoint.otherEndpoints(),
         picked -> {
           InetSocketAddress address = new InetSocketAddress(picked.ip(), waypoint.port());
           Hop hop = hop(waypoint, picked, address, acceptedHere(waypoint));
@@ -161,15 +163,17 @@ final class OutboundDecision {
         upstream.service() == null
             ? List.of()
             : underAliases(upstream.service().peers().identities());
+    int others = chosen.otherEndpoints() + upstream.otherEndpoints();
     return withAddress(
         chosen,
+        others,
         picked -> {
           Hop hop =
               new Hop(
                   chosen.workload(),
                   new InetSocketAddress(picked.ip(), chosen.port()),
                   underAliases(acceptedIdentities(chosen)),
-                  chosen.otherEndpoints() + upstream.otherEndpoints() + picked.others(),
+                  others + picked.others(),
                   picked.keys());
           return new Route.DoubleHbone(
               hop, upstream.workload().uid(), authority, inner, addressed.name());
@@ -203,7 +207,8 @@ final class OutboundDecision {
   }
 
   /** The address of a workload to use, or the question for a name service if it has only a name. */
-  private RouteResult withAddress(Upstream.Chosen upstream, Function<PickedAddress, Route> route) {
+  private RouteResult withAddress(
+      Upstream.Chosen upstream, int others, Function<PickedAddress, Route> route) {
     InetAddress ip = selectedAddress(upstream);
     if (ip != null) {
       if (trace.isOn()) {
@@ -213,7 +218,7 @@ final class OutboundDecision {
     }
     return upstream.workload().hostname().isEmpty()
         ? new RouteFailure.NoValidDestination(upstream.workload())
-        : new UnresolvedRoute(upstream.workload(), upstream.wanted(), scene::tier, route);
+        : new UnresolvedRoute(upstream.workload(), others, upstream.wanted(), scene::tier, route);
   }
 
   /**

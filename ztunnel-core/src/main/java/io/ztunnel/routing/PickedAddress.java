@@ -1,6 +1,5 @@
 package io.ztunnel.routing;
 
-import io.ztunnel.mesh.IpText;
 import io.ztunnel.mesh.Workload;
 import java.net.InetAddress;
 import java.util.ArrayList;
@@ -42,7 +41,7 @@ record PickedAddress(InetAddress ip, List<String> keys, int others) {
     int notFailed = 0;
     int usable = 0;
     for (InetAddress ip : all) {
-      Tier its = tier.apply(key(workload, ip));
+      Tier its = tier.apply(Hop.key(workload, ip));
       notFailed += its == Tier.FAILED ? 0 : 1;
       usable += its == Tier.USABLE ? 1 : 0;
       if (its.compareTo(bestTier) < 0) {
@@ -57,14 +56,9 @@ record PickedAddress(InetAddress ip, List<String> keys, int others) {
     family.removeIf(ip -> !ip.getClass().equals(wanted.getClass()));
     List<InetAddress> eligible = family.isEmpty() ? best : family;
     InetAddress ip = eligible.get(random.nextInt(eligible.size()));
-    String own = key(workload, ip);
+    String own = Hop.key(workload, ip);
     boolean isLast = usable - (bestTier == Tier.USABLE ? 1 : 0) == 0;
     return new PickedAddress(
         ip, isLast ? List.of(own, workload.uid()) : List.of(own), Math.max(notFailed - 1, 0));
-  }
-
-  /** The name of one of the addresses, where it must not be taken for the workload. */
-  private static String key(Workload workload, InetAddress ip) {
-    return workload.uid() + '#' + IpText.of(ip);
   }
 }

@@ -11,8 +11,9 @@ import java.util.random.RandomGenerator;
  * caller resolves the hostname (and counts that it did) and goes on with {@link #resolved}.
  * Immutable.
  */
-public final class UnresolvedRoute implements RouteResult {
+public final class UnresolvedRoute implements RouteResult, Candidate {
   private final Workload workload;
+  private final int otherEndpoints;
   private final InetAddress wanted;
   private final Function<String, Tier> tier;
   private final Function<PickedAddress, Route> route;
@@ -24,18 +25,30 @@ public final class UnresolvedRoute implements RouteResult {
    */
   UnresolvedRoute(
       Workload workload,
+      int otherEndpoints,
       InetAddress wanted,
       Function<String, Tier> tier,
       Function<PickedAddress, Route> route) {
     this.workload = workload;
+    this.otherEndpoints = otherEndpoints;
     this.wanted = wanted;
     this.tier = tier;
     this.route = route;
   }
 
-  /** The workload that was chosen. */
+  @Override
   public Workload workload() {
     return workload;
+  }
+
+  @Override
+  public int otherEndpoints() {
+    return otherEndpoints;
+  }
+
+  @Override
+  public List<String> keys() {
+    return List.of(workload.uid());
   }
 
   /** What to resolve. */

@@ -141,7 +141,7 @@ final class InProcessNode implements AutoCloseable {
             mesh,
             discovery,
             certificates,
-            Upstreams.create(resolver, gateways, System::nanoTime),
+            Upstreams.create(resolver, gateways, mesh::view, System::nanoTime),
             new ConnectionTelemetry(metrics, System::nanoTime),
             metrics,
             new Denials(InstantSource.system()),

@@ -6,12 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.channel.embedded.EmbeddedChannel;
 import io.ztunnel.hbone.HboneFailure;
+import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.TestMesh;
-import io.ztunnel.mesh.Workload;
 import io.ztunnel.metrics.MeshRegistry;
 import io.ztunnel.metrics.RemoteGatewayMetrics;
 import io.ztunnel.routing.EndpointHealth;
 import io.ztunnel.routing.Hop;
+import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -21,23 +22,29 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** When gateways are set aside, probed, and used again; on a clock of the test's. */
 class RemoteGatewaysTest {
   private static final HboneFailure DEAD = new HboneFailure.Http2Failed("dead");
+  private static final String AT_AN_ADDRESS =
+      "workloads: [{uid: gw, name: gw, namespace: ns, network: n, services: {}, workloadIps: [192.0.2.1]%s}]";
+  private static final String BY_NAME =
+      "workloads: [{uid: gw, name: gw, namespace: ns, network: n, services: {}, workloadIps: [], hostname: gw.example}]";
 
   private final EmbeddedChannel loop = new EmbeddedChannel();
   private final MeshRegistry registry = new MeshRegistry();
   private final List<Consumer<@Nullable HboneFailure>> probes = new ArrayList<>();
   private final EndpointHealth health =
       new EndpointHealth(10, () -> loop.eventLoop().ticker().nanoTime());
+  private MeshView mesh = TestMesh.view(AT_AN_ADDRESS.formatted(""));
   private final RemoteGateways gateways =
-      new RemoteGateways(health, new RemoteGatewayMetrics(registry, () -> 0), () -> new Random(1));
-  private final Workload gateway =
-      TestMesh.workload(
-          TestMesh.view(
-              "workloads: [{uid: gw, name: gw, namespace: ns, network: n, services: {}, workloadIps: [192.0.2.1]}]"),
-          "gw");
+      new RemoteGateways(
+          health, new RemoteGatewayMetrics(registry, () -> 0), () -> mesh, () -> new Random(1));
+
+  /** What the name of the gateway stands for; null: nobody tells. */
+  private @Nullable List<InetAddress> resolved;
 
   @BeforeEach
   void freeze() {
@@ -51,11 +58,41 @@ class RemoteGatewaysTest {
   }
 
   private Hop hop(String... keys) {
-    return new Hop(gateway, TestMesh.socket("192.0.2.1:15008"), List.of(), 1, List.of(keys));
+    return new Hop(
+        TestMesh.workload(mesh, "gw"),
+        TestMesh.socket("192.0.2.1:15008"),
+        List.of(),
+        1,
+        List.of(keys));
+  }
+
+  /** At one of the addresses of its name. */
+  private Hop hopAt(String ip, String... more) {
+    List<String> keys = new ArrayList<>(List.of("gw#" + ip));
+    keys.addAll(List.of(more));
+    return new Hop(
+        TestMesh.workload(mesh, "gw"), TestMesh.socket(ip + ":15008"), List.of(), 1, keys);
   }
 
   private void fail(Hop hop) {
-    gateways.failed(hop, "dead", loop.eventLoop(), probes::add);
+    gateways.failed(
+        hop,
+        "dead",
+        loop.eventLoop(),
+        new RemoteGateways.Probe() {
+          @Override
+          public void resolve(Runnable then) {
+            if (resolved != null) {
+              gateways.onResolved(hop.workload(), resolved);
+            }
+            then.run();
+          }
+
+          @Override
+          public void begin(Consumer<@Nullable HboneFailure> outcome) {
+            probes.add(outcome);
+          }
+        });
   }
 
   private void pass(long millis) {
@@ -139,11 +176,64 @@ class RemoteGatewaysTest {
     nextProbe();
   }
 
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "workloads: [{uid: gw, name: gw, namespace: ns, network: n, services: {}, workloadIps: [192.0.2.1], serviceAccount: other}]",
+        "workloads: [{uid: gw, name: gw, namespace: ns, network: n, services: {}, workloadIps: [192.0.2.9]}]",
+        BY_NAME,
+        "workloads: []"
+      })
+  void oneThatTheMeshTellsOfOtherwiseIsUsedAgain(String changed) {
+    fail(hop("gw"));
+    nextProbe();
+    probes.getLast().accept(DEAD);
+    mesh = TestMesh.view(changed);
+    pass(2_000);
+    assertFalse(health.isSetAside("gw"));
+    assertEquals(0, gateways.probed());
+    assertEquals(1, probes.size());
+  }
+
+  @Test
+  void whatDoesNotMatterForReachingItDoesNotBringItBack() {
+    fail(hop("gw"));
+    mesh = TestMesh.view(AT_AN_ADDRESS.formatted(", capacity: 7"));
+    nextProbe();
+    assertTrue(health.isSetAside("gw"));
+  }
+
+  @Test
+  void anAddressThatTheNameHasNoLongerIsForgotten() {
+    mesh = TestMesh.view(BY_NAME);
+    resolved = List.of(TestMesh.ip("192.0.2.1"));
+    fail(hopAt("192.0.2.1", "gw"));
+    nextProbe();
+    probes.getLast().accept(DEAD);
+    assertTrue(health.isSetAside("gw"));
+    resolved = List.of(TestMesh.ip("192.0.2.2"));
+    pass(2_000);
+    assertFalse(health.isSetAside("gw#192.0.2.1"));
+    assertFalse(health.isSetAside("gw"));
+    assertEquals(1, probes.size());
+  }
+
+  @Test
+  void aFurtherAddressOfTheNameBringsTheNameBack() {
+    mesh = TestMesh.view(BY_NAME);
+    fail(hopAt("192.0.2.1", "gw"));
+    resolved = List.of(TestMesh.ip("192.0.2.1"), TestMesh.ip("192.0.2.2"));
+    nextProbe();
+    assertTrue(health.isSetAside("gw#192.0.2.1"));
+    assertFalse(health.isSetAside("gw"));
+  }
+
   @Test
   void ofANameEachAddressIsProbedAndAnyThatIsWellBringsTheNameBack() {
-    fail(hop("gw#192.0.2.1"));
+    mesh = TestMesh.view(BY_NAME);
+    fail(hopAt("192.0.2.1"));
     assertFalse(health.isSetAside("gw"), "there are others");
-    fail(hop("gw#192.0.2.2", "gw"));
+    fail(hopAt("192.0.2.2", "gw"));
     assertTrue(health.isSetAside("gw"));
     assertEquals(2, gateways.probed());
     nextProbe();

@@ -521,6 +521,8 @@ final class OutboundRouterTest {
     if (decide(view, "10.1.0.1:80", _ -> false, RouteTrace.OFF)
         instanceof UnresolvedRoute unresolved) {
       assertEquals("dst.example.com", unresolved.hostname());
+      assertEquals(List.of("dst"), unresolved.keys());
+      assertEquals(0, unresolved.otherEndpoints());
       Random random = new Random(1);
       assertEquals(
           "hbone 192.0.2.7:15008 192.0.2.7:8080 [spiffe://td/ns/ns/sa/dst] dst for svc",

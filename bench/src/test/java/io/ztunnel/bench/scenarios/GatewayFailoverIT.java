@@ -43,10 +43,16 @@ class GatewayFailoverIT {
   private static final List<String> NETWORKS =
       List.of(
           "both", "dead", "dark", "falls", "wrong", "slow", "late", "lost", "drained", "away",
-          "named", "several", "mute", "cut");
+          "named", "several", "mute", "cut", "denied", "silent", "alone", "moved");
 
   /** Those whose gateways have no addresses in the mesh, but one name. */
-  private static final Set<String> NAMED = Set.of("named", "several", "mute", "cut");
+  private static final Set<String> NAMED = Set.of("named", "several", "mute", "cut", "alone");
+
+  /** Those whose second gateway is known by its address, and the first by a name. */
+  private static final Set<String> MIXED = Set.of("denied", "silent", "moved");
+
+  /** Those whose service has an endpoint in this network too. */
+  private static final List<String> SHARED = List.of("alone");
 
   /** Inner connections of a service through one gateway (ZTUNNEL_INNER_CONNECTIONS). */
   private static final int KEPT_BY_ONE_THREAD = 8;
@@ -62,6 +68,8 @@ class GatewayFailoverIT {
   private Lab.Pod client;
   private Lab.Pod server;
   private Lab.Pod nobody;
+  private Lab.Pod neighbour;
+  private Lab.Pod spare;
   private Daemon west;
 
   @BeforeAll
@@ -71,7 +79,9 @@ class GatewayFailoverIT {
     Lab.Node far = scene.lab().addNode();
     client = near.addPod("client");
     server = far.addPod("server");
+    spare = far.addPod("spare", Lab.Without.REDIRECTION);
     nobody = far.addPod("nobody", Lab.Without.REDIRECTION);
+    neighbour = near.addPod("neighbour", Lab.Without.REDIRECTION);
     nameServer = new NameServer(near, names, 1);
     scene.closeLater(nameServer);
     Cluster western = new Cluster(scene, "west", 1);
@@ -89,6 +99,13 @@ class GatewayFailoverIT {
       eastern.service(Entry.service(network, "10.97.0.1", "{" + PORTS + "}").with("vips", "[]"));
     }
     eastern.workload(backend);
+    Entry local =
+        Entry.workload(neighbour, neighbour.ipv4())
+            .with("network", "net-west")
+            .with("protocol", "TCP");
+    SHARED.forEach(network -> local.serving(network, PORTS));
+    western.workload(local);
+    scene.app(neighbour, PORT, App.ECHO_TWICE);
     scene.app(server, PORT, App.ECHO_TWICE);
     scene.app(server, PORT + 1, App.ECHO_AT_THE_END);
     scene.app(server, DARK_PORT, App.ECHO_TWICE);
@@ -105,7 +122,8 @@ class GatewayFailoverIT {
         Entry.service(network, vip(network), "{" + PORTS + "}")
             .with("vips", "[\"net-west/%s\"]".formatted(vip(network)))
             .with("subjectAltNames", "[\"%s\"]".formatted(Entry.identity(server))));
-    boolean named = NAMED.contains(network);
+    boolean mixed = MIXED.contains(network);
+    boolean named = mixed || NAMED.contains(network);
     here.workload(
         Entry.workload(network + "-remote")
             .with("uid", network + "/SplitHorizonWorkload/istio-system/x/shop/" + network)
@@ -125,6 +143,8 @@ class GatewayFailoverIT {
           behind.gateway(Entry.workload(network), name(network)).with("hostname", name(network)));
     } else {
       here.gateway(behind, pair.one());
+    }
+    if (mixed || !named) {
       here.gateway(behind, pair.two());
     }
   }
@@ -466,6 +486,64 @@ class GatewayFailoverIT {
           call("several");
           return !back.connects().isEmpty();
         });
+  }
+
+  @Test
+  void aGatewayByNameThatIsSetAsideIsFoundAtItsNewAddress() throws Exception {
+    Pair moved = pair("moved");
+    Gateway before = run(moved.one());
+    Gateway _ = run(moved.two());
+    names.put(name("moved"), List.of(moved.one().ipv4()));
+    Await.until(
+        "it carries calls",
+        () -> {
+          call("moved");
+          return !before.connects().isEmpty();
+        });
+    Journal log = Journal.now(west);
+    before.close();
+    Await.until(
+        "it is set aside",
+        () -> {
+          call("moved");
+          return log.lines().stream().anyMatch(line -> line.contains(setAside(moved.one())));
+        });
+
+    Gateway after = run(spare);
+    names.put(name("moved"), List.of(spare.ipv4()));
+    Await.until(
+        "it carries calls",
+        () -> {
+          call("moved");
+          return !after.connects().isEmpty();
+        });
+  }
+
+  @Test
+  void aGatewayWhoseNameIsDeniedIsPassedOver() throws Exception {
+    Gateway _ = run(pair("denied").two());
+    calls(20, "denied");
+
+    Gateway found = run(pair("denied").one());
+    names.put(name("denied"), List.of(pair("denied").one().ipv4()));
+    Await.until(
+        "it carries calls",
+        () -> {
+          call("denied");
+          return !found.connects().isEmpty();
+        });
+  }
+
+  @Test
+  void aGatewayWhoseNameServersAreSilentIsOvertaken() throws Exception {
+    Gateway _ = run(pair("silent").two());
+    nameServer.setAnswering(name("silent"), false);
+    calls(20, "silent");
+  }
+
+  @Test
+  void anEndpointHereIsUsedWhenTheNameOfTheOnlyGatewayIsDenied() throws Exception {
+    calls(20, "alone");
   }
 
   @Test
