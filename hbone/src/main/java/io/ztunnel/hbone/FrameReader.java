@@ -10,9 +10,10 @@ import org.jspecify.annotations.Nullable;
 /**
  * Cuts the byte stream of a connection into frames (RFC 9113, 4 and 6).
  *
- * <p>DATA is handed on in the slices it came in, without waiting for its frame to be complete. All
- * other frames are small: they are collected whole, within a bound, unless they came whole. Frames
- * of unknown types are skipped without being kept.
+ * <p>DATA is handed on in the slices it came in, without waiting for its frame to be complete; only
+ * crumbs are copied, so that whoever keeps one does not keep a read of the socket. All other frames
+ * are small: they are collected whole, within a bound, unless they came whole. Frames of unknown
+ * types are skipped without being kept.
  *
  * <p>Confined to its connection's event loop. After a {@link ConnectionError} it takes no more.
  */
@@ -22,6 +23,11 @@ final class FrameReader {
    * list of the advertised size compresses to; what is larger is an attack or a mistake.
    */
   static final int MAX_COLLECTED_BYTES = 128 * 1024;
+
+  /** The most payload that is copied; and it is less than this part of the read it came with. */
+  private static final int CRUMB_BYTES = 4 << 10;
+
+  private static final int CRUMBS_IN_READ = 16;
 
   private static final int MAX_SETTINGS_BYTES = 6 * 256;
   private static final int MAX_GOAWAY_DEBUG_BYTES = 1024;
@@ -65,7 +71,9 @@ final class FrameReader {
     ByteBuf rest = in;
     try {
       while (!closed && rest.isReadable()) {
-        if (part == Part.DATA && rest.readableBytes() <= remaining) {
+        if (part == Part.DATA
+            && rest.readableBytes() <= remaining
+            && !isCrumb(rest, rest.readableBytes())) {
           // The whole rest is payload: hand on the buffer itself.
           ByteBuf all = rest;
           rest = Unpooled.EMPTY_BUFFER;
@@ -91,10 +99,21 @@ final class FrameReader {
     switch (part) {
       case FRAME_HEADER -> readHeader(in);
       case PAD_LENGTH -> readPadLength(in);
-      case DATA -> dataChunk(in.readRetainedSlice(remaining));
+      case DATA -> dataChunk(takeData(in));
       case PADDING, SKIPPED -> skip(in);
       case COLLECTED -> collect(in);
     }
+  }
+
+  private ByteBuf takeData(ByteBuf in) {
+    int bytes = Math.min(in.readableBytes(), remaining);
+    return isCrumb(in, bytes)
+        ? alloc.directBuffer(bytes, bytes).writeBytes(in, bytes)
+        : in.readRetainedSlice(bytes);
+  }
+
+  private static boolean isCrumb(ByteBuf in, int bytes) {
+    return bytes < CRUMB_BYTES && PayloadPacker.keptBy(in) > CRUMBS_IN_READ * bytes;
   }
 
   private void readHeader(ByteBuf in) throws ConnectionError {

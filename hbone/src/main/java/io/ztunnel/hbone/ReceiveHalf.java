@@ -9,12 +9,12 @@ import org.jspecify.annotations.Nullable;
  * The peer's half of a stream: its window, what has arrived for the reader, and its end.
  *
  * <p>Payload goes to the reader as it comes. It waits here only before there is a reader, or, in
- * small pieces, while the reader is far behind.
+ * pieces that suit a {@link PayloadPacker}, while the reader is far behind.
  *
  * <p>Confined to its connection's event loop.
  */
 final class ReceiveHalf {
-  /** Unread bytes from which on small pieces are put together before they are handed on. */
+  /** Unread bytes from which on pieces are put together before they are handed on. */
   private static final int FAR_BEHIND_BYTES = 256 * 1024;
 
   /** Where payload goes. */
@@ -85,8 +85,7 @@ final class ReceiveHalf {
       inbox().add(piece);
       return;
     }
-    boolean small = bytes < Inbox.SMALL_BYTES;
-    if (isInboxEmpty() && !(small && isFarBehind())) {
+    if (isInboxEmpty() && !(isFarBehind() && PayloadPacker.suits(piece))) {
       handOn(reader, piece);
       return;
     }

@@ -10,6 +10,7 @@ import io.netty.channel.ChannelOption;
 import io.netty.channel.ChannelOutboundBuffer;
 import io.netty.channel.socket.ChannelInputShutdownEvent;
 import io.netty.channel.socket.DuplexChannel;
+import io.ztunnel.hbone.PayloadPacker;
 import io.ztunnel.redirection.SocketFactory;
 import io.ztunnel.redirection.SocketSettings;
 import java.io.IOException;
@@ -27,17 +28,13 @@ import org.jspecify.annotations.Nullable;
  * channel. An error of the socket ends the relay.
  */
 final class TcpLeg extends Leg {
-  /**
-   * While the socket takes no more, payloads below this size are copied together: a slice of a few
-   * bytes would hold the whole buffer it was read into.
-   */
-  private static final int SMALL_BYTES = 4 << 10;
-
-  private static final int PACK_BYTES = 16 << 10;
-
   private final Channel channel;
   private final Queue<ByteBuf> early = new ArrayDeque<>(0);
-  private @Nullable ByteBuf pack;
+
+  /** Payload for a socket that takes no more now; comes after what the channel has. */
+  private @Nullable PayloadPacker packer;
+
+  private boolean awaitsAllTaken;
   private @Nullable Relay relay;
   private boolean earlyEnd;
 
@@ -97,9 +94,8 @@ final class TcpLeg extends Leg {
 
   /** Releases what is neither delivered nor in the channel. */
   void discard() {
-    if (pack != null) {
-      pack.release();
-      pack = null;
+    if (packer != null) {
+      packer.close();
     }
     ByteBuf payload = early.poll();
     while (payload != null) {
@@ -110,41 +106,56 @@ final class TcpLeg extends Leg {
 
   @Override
   void write(ByteBuf payload) {
-    if (payload.readableBytes() < SMALL_BYTES && (pack != null || !channel.isWritable())) {
-      if (pack != null && pack.writableBytes() < payload.readableBytes()) {
-        writePack();
-      }
-      if (pack == null) {
-        pack = channel.alloc().directBuffer(PACK_BYTES, PACK_BYTES);
-      }
-      pack.writeBytes(payload);
-      payload.release();
+    if (isFull() && PayloadPacker.suits(payload)) {
+      packer().add(payload);
+      writePackedWhenAllIsTaken();
     } else {
-      writePack();
+      writePacked();
       channel.write(payload, channel.voidPromise());
     }
   }
 
-  private void writePack() {
-    if (pack != null) {
-      ByteBuf full = pack;
-      pack = null;
-      channel.write(full, channel.voidPromise());
+  /** Whether the socket has not taken all that was flushed before. */
+  private boolean isFull() {
+    @Nullable ChannelOutboundBuffer queued = channel.unsafe().outboundBuffer();
+    return queued != null && !queued.isEmpty(); // of what was flushed
+  }
+
+  private PayloadPacker packer() {
+    if (packer == null) {
+      packer =
+          new PayloadPacker(channel.alloc(), full -> channel.write(full, channel.voidPromise()));
     }
+    return packer;
+  }
+
+  private void writePacked() {
+    if (packer != null) {
+      packer.flush();
+    }
+  }
+
+  /** What is packed follows what the channel has, as soon as the socket has taken that. */
+  private void writePackedWhenAllIsTaken() {
+    if (awaitsAllTaken) {
+      return;
+    }
+    awaitsAllTaken = true;
+    channel
+        .write(Unpooled.EMPTY_BUFFER)
+        .addListener(
+            taken -> {
+              awaitsAllTaken = false;
+              if (taken.isSuccess()) {
+                writePacked();
+                channel.flush();
+              }
+            });
   }
 
   @Override
   void flush() {
-    if (channel.isWritable() || isAllTaken()) {
-      writePack();
-    }
     channel.flush();
-  }
-
-  /** Whether nothing that was flushed before waits for the socket still. */
-  private boolean isAllTaken() {
-    @Nullable ChannelOutboundBuffer queued = channel.unsafe().outboundBuffer();
-    return queued != null && queued.size() == 0;
   }
 
   @Override
@@ -166,7 +177,7 @@ final class TcpLeg extends Leg {
 
   @Override
   void shutdownOutput() {
-    writePack();
+    writePacked();
     if (channel.isActive() && channel.unsafe().outboundBuffer().totalPendingWriteBytes() > 0) {
       SocketFactory.holdForFin(channel);
     }
@@ -210,7 +221,7 @@ final class TcpLeg extends Leg {
 
   @Override
   void closeAfterWrites() {
-    writePack();
+    writePacked();
     channel.writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(_ -> channel.close());
   }
 
@@ -279,9 +290,6 @@ final class TcpLeg extends Leg {
     @Override
     public void channelWritabilityChanged(ChannelHandlerContext ctx) {
       if (relay != null) {
-        if (pack != null && channel.isWritable()) {
-          flush();
-        }
         relay.onWritable(TcpLeg.this);
       }
     }

@@ -12,6 +12,7 @@ import io.netty.buffer.ByteBufUtil;
 import io.netty.buffer.PooledByteBufAllocator;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelOutboundBuffer;
 import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.socket.DuplexChannel;
@@ -34,6 +35,7 @@ import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The relay between real sockets, and between a socket and a tunnel the test plays the peer of. */
 class RelayTest {
@@ -364,6 +366,47 @@ class RelayTest {
       ByteBuffer tail = ByteBuffer.wrap(read, filler, 4 * crumbs);
       for (int i = 0; i < crumbs; i++) {
         assertEquals(i, tail.getInt());
+      }
+    }
+  }
+
+  @ParameterizedTest(name = "{0} bytes of each read")
+  @ValueSource(ints = {1, 5 << 10, 40 << 10})
+  void partsOfLargeReadsForAReaderThatStopsDoNotKeepThem(int part) throws Exception {
+    PooledByteBufAllocator reads = new PooledByteBufAllocator(true);
+    int readBytes = 256 << 10;
+    int filler = 16 << 20;
+    int parts = 100;
+    TunnelLeg leg = new TunnelLeg();
+    leg.attach(new FakeTunnel(loop));
+    try (TcpPair down = TcpPair.open(loop)) {
+      join(down.leg(), leg, new Recorder());
+      onLoop(
+          () -> {
+            ChannelOutboundBuffer queued = down.leg().channel().unsafe().outboundBuffer();
+            for (int sent = 0; sent < filler && queued.size() == 0; sent += 32 << 10) {
+              leg.onData(PooledByteBufAllocator.DEFAULT.directBuffer().writeZero(32 << 10));
+              leg.onReadComplete();
+            }
+            assertTrue(queued.size() > 0, "the socket takes everything");
+          });
+      onLoop(
+          () -> {
+            for (int i = 0; i < parts; i++) {
+              ByteBuf read = reads.directBuffer(readBytes, readBytes).writeInt(i);
+              read.writeZero(part - Math.min(part, 4));
+              leg.onData(read.readRetainedSlice(part));
+              read.release(); // the rest was for others
+              leg.onReadComplete();
+            }
+          });
+      long pinned = reads.pinnedDirectMemory();
+      assertTrue(pinned <= 2L * readBytes, pinned + " bytes are kept");
+      onLoop(leg::onEndOfStream);
+      byte[] read = down.app().getInputStream().readAllBytes();
+      ByteBuffer tail = ByteBuffer.wrap(read, read.length - parts * part, parts * part).slice();
+      for (int i = 0; i < parts && part >= 4; i++) {
+        assertEquals(i, tail.getInt(i * part));
       }
     }
   }
