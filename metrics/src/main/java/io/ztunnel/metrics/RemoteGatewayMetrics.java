@@ -108,7 +108,7 @@ public final class RemoteGatewayMetrics {
     }
   }
 
-  /** The gateway is set aside from now on. */
+  /** One pod more sets the gateway aside from now on. */
   public void setAside(InetSocketAddress gateway) {
     @Nullable Gateway known = gateways.get(gateway);
     if (known != null) {
@@ -116,7 +116,7 @@ public final class RemoteGatewayMetrics {
     }
   }
 
-  /** The gateway is used again. */
+  /** One pod less sets the gateway aside. */
   public void isBack(InetSocketAddress gateway) {
     @Nullable Gateway known = gateways.get(gateway);
     if (known != null) {
@@ -155,7 +155,7 @@ public final class RemoteGatewayMetrics {
     // Guarded by this object.
     private long asideNanos;
     private long asideSinceNanos;
-    private boolean isAside;
+    private int asideFor;
 
     Gateway(String network, InetSocketAddress address) {
       labels = connections.labels(network, text(address));
@@ -174,26 +174,24 @@ public final class RemoteGatewayMetrics {
     }
 
     synchronized void setAside(long now) {
-      if (!isAside) {
-        isAside = true;
+      if (asideFor++ == 0) {
         asideSinceNanos = now;
       }
     }
 
     synchronized void isBack(long now) {
-      if (isAside) {
-        isAside = false;
+      if (asideFor > 0 && --asideFor == 0) {
         asideNanos += now - asideSinceNanos;
       }
     }
 
     private synchronized double asideSeconds() {
-      long current = isAside ? nanoClock.getAsLong() - asideSinceNanos : 0;
+      long current = asideFor > 0 ? nanoClock.getAsLong() - asideSinceNanos : 0;
       return (asideNanos + current) / NANOS_PER_SECOND;
     }
 
     synchronized boolean isIdle(long now) {
-      return !isAside && reached.isEmpty() && now - usedNanos >= IDLE.toNanos();
+      return asideFor == 0 && reached.isEmpty() && now - usedNanos >= IDLE.toNanos();
     }
 
     void remove() {

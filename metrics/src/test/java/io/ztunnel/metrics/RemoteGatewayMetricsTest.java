@@ -71,8 +71,9 @@ final class RemoteGatewayMetricsTest {
     metrics.used("n", gateway);
     metrics.setAside(gateway);
     now += Duration.ofSeconds(3).toNanos();
-    metrics.setAside(gateway);
+    metrics.setAside(gateway); // by a second pod
     assertEquals(sample("set_aside_seconds_total", "3"), samples().getLast());
+    metrics.isBack(gateway);
     now += Duration.ofSeconds(1).toNanos();
     metrics.isBack(gateway);
     now += Duration.ofSeconds(10).toNanos();

@@ -21,6 +21,7 @@ import io.ztunnel.routing.InboundRoute;
 import io.ztunnel.routing.InboundRouter;
 import io.ztunnel.routing.OutboundCall;
 import io.ztunnel.routing.OutboundRouter;
+import io.ztunnel.routing.PodHealth;
 import io.ztunnel.routing.Route;
 import io.ztunnel.routing.RouteFailure;
 import io.ztunnel.routing.RouteResult;
@@ -132,12 +133,13 @@ public final class Explainer {
       }
       steps.enter(Place.OUTBOUND);
       InetSocketAddress target = destination.target();
-      RouteNarrator narrator = new RouteNarrator(view, steps, health, onDemand);
+      PodHealth its = health.of(client.uid());
+      RouteNarrator narrator = new RouteNarrator(view, steps, its::setAsideFor, onDemand);
       RouteResult result =
           outbound.route(
               new OutboundCall(client, source.addressFor(target.getAddress()), target),
               view,
-              health::isSetAside,
+              its::isSetAside,
               narrator);
       return switch (result) {
         case RouteFailure failure -> Verdict.failed(Failures.of(failure));

@@ -98,7 +98,7 @@ public final class GatewayExplainer {
                     Set.of()),
                 view,
                 health::isSetAside,
-                new RouteNarrator(view, steps, health, false));
+                new RouteNarrator(view, steps, health::setAsideFor, false));
     return switch (result) {
       case GatewayRefusal refusal -> refused(Failures.of(refusal));
       case GatewayRoute route -> {

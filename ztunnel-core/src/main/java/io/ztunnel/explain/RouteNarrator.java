@@ -13,7 +13,6 @@ import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.Spelled;
 import io.ztunnel.mesh.Workload;
 import io.ztunnel.routing.EndpointFate;
-import io.ztunnel.routing.EndpointHealth;
 import io.ztunnel.routing.GatewayCall;
 import io.ztunnel.routing.RouteStep;
 import io.ztunnel.routing.RouteTrace;
@@ -21,6 +20,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -35,15 +35,22 @@ final class RouteNarrator implements RouteTrace {
 
   private final MeshView view;
   private final Steps steps;
-  private final EndpointHealth health;
+  private final Function<String, Optional<Duration>> setAsideFor;
   private final boolean onDemand;
   private int endpoints;
   private boolean waypoint;
 
-  RouteNarrator(MeshView view, Steps steps, EndpointHealth health, boolean onDemand) {
+  /**
+   * @param setAsideFor for how long a workload has been avoided
+   */
+  RouteNarrator(
+      MeshView view,
+      Steps steps,
+      Function<String, Optional<Duration>> setAsideFor,
+      boolean onDemand) {
     this.view = view;
     this.steps = steps;
-    this.health = health;
+    this.setAsideFor = setAsideFor;
     this.onDemand = onDemand;
   }
 
@@ -165,7 +172,7 @@ final class RouteNarrator implements RouteTrace {
 
   private String judged(String uid, EndpointFate fate) {
     Optional<Duration> aside =
-        fate == EndpointFate.SET_ASIDE ? health.setAsideFor(uid) : Optional.empty();
+        fate == EndpointFate.SET_ASIDE ? setAsideFor.apply(uid) : Optional.empty();
     return uid
         + ": "
         + fate.text()

@@ -5,6 +5,7 @@ import io.netty.util.concurrent.Future;
 import io.ztunnel.hbone.HboneFailure;
 import io.ztunnel.hbone.PeerKey;
 import io.ztunnel.mesh.Workload;
+import io.ztunnel.routing.PodHealth;
 import java.net.InetAddress;
 import java.util.List;
 import java.util.function.Consumer;
@@ -14,9 +15,10 @@ import org.jspecify.annotations.Nullable;
  * How a gateway is probed: as the connection that failed was made.
  *
  * @param proxy of the pod whose connection it was
+ * @param health what that pod avoids
  * @param loop on which it is probed
  */
-record GatewayProbe(PodProxy proxy, EventLoop loop, PeerKey key, Workload gateway)
+record GatewayProbe(PodProxy proxy, PodHealth health, EventLoop loop, PeerKey key, Workload gateway)
     implements RemoteGateways.Probe {
   @Override
   public void resolve(Runnable then) {
@@ -28,7 +30,7 @@ record GatewayProbe(PodProxy proxy, EventLoop loop, PeerKey key, Workload gatewa
         .addListener(
             (Future<List<InetAddress>> answer) -> {
               if (answer.isSuccess()) {
-                proxy.onResolved(loop, gateway, answer.getNow());
+                proxy.onResolved(loop, health, gateway, answer.getNow());
               }
               then.run();
             });

@@ -18,6 +18,7 @@ import io.ztunnel.mesh.ServiceName;
 import io.ztunnel.mesh.Workload;
 import io.ztunnel.routing.Candidate;
 import io.ztunnel.routing.Hop;
+import io.ztunnel.routing.PodHealth;
 import io.ztunnel.routing.Route;
 import io.ztunnel.routing.RouteFailure;
 import io.ztunnel.routing.RouteResult;
@@ -79,6 +80,7 @@ final class OutboundAttempt implements TunnelOpening {
   private final InetSocketAddress source;
   private final Workload local;
   private final Race race;
+  private final PodHealth health;
 
   /** Null: nobody yet, or nobody whom the mesh knows. */
   private @Nullable Candidate candidate;
@@ -105,6 +107,7 @@ final class OutboundAttempt implements TunnelOpening {
     this.source = source;
     this.local = local;
     this.race = race;
+    this.health = proxy.context().upstreams().health().of(local.uid());
   }
 
   Workload local() {
@@ -181,7 +184,7 @@ final class OutboundAttempt implements TunnelOpening {
 
   private void onAnswer(UnresolvedRoute unresolved, Future<List<InetAddress>> answer) {
     if (answer.isSuccess()) {
-      proxy.onResolved(loop, unresolved.workload(), answer.getNow());
+      proxy.onResolved(loop, health, unresolved.workload(), answer.getNow());
     }
     RouteResult result =
         answer.isSuccess()
@@ -275,7 +278,7 @@ final class OutboundAttempt implements TunnelOpening {
 
   private void begin(Candidate chosen) {
     candidate = chosen;
-    chosen.keys().forEach(proxy.context().upstreams().health()::attempted);
+    chosen.keys().forEach(health::attempted);
   }
 
   private PeerKey key(Hop to) {
@@ -444,7 +447,7 @@ final class OutboundAttempt implements TunnelOpening {
   private void onUpstream(Leg upstream) {
     stopTimer();
     if (candidate instanceof Hop hop) {
-      proxy.context().upstreams().succeeded(hop);
+      proxy.context().upstreams().succeeded(health, hop);
     }
     if (facts == null) {
       throw new IllegalStateException("an upstream before it was dialled");
@@ -462,18 +465,20 @@ final class OutboundAttempt implements TunnelOpening {
 
   /** Has who was chosen avoided; a gateway that was dialled until a probe finds it well. */
   private void blame(String why) {
-    Upstreams upstreams = proxy.context().upstreams();
     switch (candidate) {
       case null -> {}
       case Hop gateway when twice != null ->
-          upstreams
+          proxy
+              .context()
+              .upstreams()
               .gateways()
               .failed(
+                  health,
                   gateway,
                   why,
                   loop,
-                  new GatewayProbe(proxy, loop, key(gateway), gateway.workload()));
-      case Candidate other -> other.keys().forEach(upstreams.health()::failed);
+                  new GatewayProbe(proxy, health, loop, key(gateway), gateway.workload()));
+      case Candidate other -> other.keys().forEach(health::failed);
     }
   }
 

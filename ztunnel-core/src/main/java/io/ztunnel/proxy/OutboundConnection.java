@@ -171,7 +171,7 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
                 new OutboundCall(
                     local, source.getAddress(), target, failed == null ? Set.of() : failed),
                 proxy.context().mesh().view(),
-                proxy.context().upstreams().health()::isSetAside,
+                proxy.context().upstreams().health().of(local.uid())::isSetAside,
                 RouteTrace.OFF);
     OutboundAttempt attempt = new OutboundAttempt(proxy, loop, source, local, this);
     List<OutboundAttempt> all = new ArrayList<>(attempts());

@@ -20,6 +20,7 @@ import io.ztunnel.redirection.ListenerSettings;
 import io.ztunnel.redirection.SocketFactory;
 import io.ztunnel.routing.InboundRouter;
 import io.ztunnel.routing.OutboundRouter;
+import io.ztunnel.routing.PodHealth;
 import io.ztunnel.routing.TlsPassthrough;
 import io.ztunnel.telemetry.ConnectionFailure;
 import java.net.InetAddress;
@@ -306,10 +307,10 @@ public final class PodProxy implements WorkloadProxy {
   }
 
   /** The name of a workload stands for these addresses now; called on the loop of who has asked. */
-  void onResolved(EventLoop loop, Workload named, List<InetAddress> addresses) {
+  void onResolved(EventLoop loop, PodHealth health, Workload named, List<InetAddress> addresses) {
     if (!closed) {
       pool(loop).onResolved(named.uid(), addresses);
-      context.upstreams().gateways().onResolved(named, addresses);
+      context.upstreams().gateways().onResolved(health, named, addresses);
     }
   }
 

@@ -159,34 +159,35 @@ final class ProxyLog {
     }
   }
 
-  static void gatewaySetAside(String key, InetSocketAddress address, String why) {
-    gateway(LogLevel.WARN, "gateway set aside until a probe finds it well", key, address)
+  static void gatewaySetAside(String key, InetSocketAddress address, String pod, String why) {
+    gateway(LogLevel.WARN, "gateway set aside until a probe finds it well", key, address, pod)
         .string("error", why)
         .log();
   }
 
-  static void gatewayIsBack(String key, InetSocketAddress address) {
-    gateway(LogLevel.INFO, "gateway is used again", key, address).log();
+  static void gatewayIsBack(String key, InetSocketAddress address, String pod) {
+    gateway(LogLevel.INFO, "gateway is used again", key, address, pod).log();
   }
 
   /** It has another address or identity by now. */
-  static void gatewayHasChanged(String key, InetSocketAddress address) {
-    gateway(LogLevel.INFO, "gateway that was set aside is another by now", key, address).log();
+  static void gatewayHasChanged(String key, InetSocketAddress address, String pod) {
+    gateway(LogLevel.INFO, "gateway that was set aside is another by now", key, address, pod).log();
   }
 
   /** Nobody looks after it any more; the next connection tries it. */
-  static void gatewayGivenUp(String key, InetSocketAddress address, String why) {
-    gateway(LogLevel.INFO, "gateway is not probed any more", key, address)
+  static void gatewayGivenUp(String key, InetSocketAddress address, String pod, String why) {
+    gateway(LogLevel.INFO, "gateway is not probed any more", key, address, pod)
         .string("error", why)
         .log();
   }
 
   private static LogEvent gateway(
-      LogLevel level, String message, String key, InetSocketAddress address) {
+      LogLevel level, String message, String key, InetSocketAddress address, String pod) {
     return OUTBOUND
         .at(level, message)
         .string("gateway", key)
-        .display("address", NetUtil.toSocketAddressString(address));
+        .display("address", NetUtil.toSocketAddressString(address))
+        .string("pod", pod);
   }
 
   static void socksRefused(Channel channel, String reason) {

@@ -6,8 +6,8 @@ import io.ztunnel.hbone.HboneFailure;
 import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.Workload;
 import io.ztunnel.metrics.RemoteGatewayMetrics;
-import io.ztunnel.routing.EndpointHealth;
 import io.ztunnel.routing.Hop;
+import io.ztunnel.routing.PodHealth;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.time.Duration;
@@ -22,11 +22,12 @@ import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The gateways of other networks that are set aside because they could not be reached, and the
- * probes by which each is found well again: one at a time for a gateway in the whole process, after
- * half a second first, then after twice as long each time up to half a minute, a fifth more or less
- * by chance. Before each it is asked where the gateway is, and who: one that is another by now, or
- * somewhere else, is not set aside any more.
+ * The gateways of other networks that pods have set aside because they could not reach them, and
+ * the probes by which each is found well again: one at a time for a gateway and a pod, after half a
+ * second first, then after twice as long each time up to half a minute, a fifth more or less by
+ * chance. Other pods are warned once, as of any endpoint that fails: what keeps a pod from a
+ * gateway may be its own network or certificate. Before each it is asked where the gateway is, and
+ * who: one that is another by now, or somewhere else, is not set aside any more.
  *
  * <p>Any thread; a probe belongs to the loop on which its gateway failed first.
  */
@@ -44,23 +45,31 @@ public final class RemoteGateways {
   /** More are set aside, but not probed. */
   private static final int MAX_PROBED = 1_000;
 
-  private final EndpointHealth health;
   private final RemoteGatewayMetrics metrics;
   private final Supplier<MeshView> mesh;
   private final Supplier<? extends RandomGenerator> random;
 
-  /** By the key that is tried: a gateway's uid, or one address of it. */
-  private final Map<String, Probing> underWay = new ConcurrentHashMap<>();
+  private final Map<Probed, Probing> underWay = new ConcurrentHashMap<>();
 
   RemoteGateways(
-      EndpointHealth health,
       RemoteGatewayMetrics metrics,
       Supplier<MeshView> mesh,
       Supplier<? extends RandomGenerator> random) {
-    this.health = health;
     this.metrics = metrics;
     this.mesh = mesh;
     this.random = random;
+  }
+
+  /**
+   * What is probed, and for whom.
+   *
+   * @param pod uid of its workload
+   * @param key a gateway's uid, or one address of it
+   */
+  private record Probed(String pod, String key) {
+    Probed(PodHealth pod, Hop gateway) {
+      this(pod.pod(), gateway.keys().getFirst());
+    }
   }
 
   /** How a gateway is probed. */
@@ -78,49 +87,50 @@ public final class RemoteGateways {
   }
 
   /**
-   * The gateway could not be reached: it is avoided until a probe, or a connection that had no
-   * other, finds it well.
+   * The pod could not reach the gateway: the pod avoids it until a probe, or a connection that had
+   * no other, finds it well.
    *
    * @param loop of the caller, on which it is probed
    */
-  void failed(Hop gateway, String why, EventExecutor loop, Probe probe) {
+  void failed(PodHealth pod, Hop gateway, String why, EventExecutor loop, Probe probe) {
     assert loop.inEventLoop();
     if (underWay.size() >= MAX_PROBED) {
-      gateway.keys().forEach(health::failed);
+      gateway.keys().forEach(pod::failed);
       return;
     }
-    gateway.keys().forEach(key -> health.hold(key, HELD));
-    Probing made = new Probing(gateway, loop, probe);
-    if (underWay.putIfAbsent(made.key(), made) == null) {
-      ProxyLog.gatewaySetAside(made.key(), gateway.address(), why);
+    gateway.keys().forEach(key -> pod.hold(key, HELD));
+    Probing made = new Probing(pod, gateway, loop, probe);
+    if (underWay.putIfAbsent(made.probed, made) == null) {
+      gateway.keys().forEach(pod::failed); // once, however many connections of the pod fail
+      ProxyLog.gatewaySetAside(made.key(), gateway.address(), pod.pod(), why);
       metrics.setAside(gateway.address());
       made.goOn();
     }
   }
 
-  /** The gateway carries a connection. */
-  void succeeded(Hop gateway) {
+  /** The gateway carries a connection of the pod. */
+  void succeeded(PodHealth pod, Hop gateway) {
     if (!underWay.isEmpty()) {
-      Probing probing = underWay.get(gateway.keys().getFirst());
+      Probing probing = underWay.get(new Probed(pod, gateway));
       if (probing != null) {
         probing.end();
       }
     }
   }
 
-  /** The name of this workload stands for these addresses now. */
-  void onResolved(Workload named, Collection<InetAddress> addresses) {
+  /** The pod was told that the name of this workload stands for these addresses now. */
+  void onResolved(PodHealth pod, Workload named, Collection<InetAddress> addresses) {
     if (underWay.isEmpty()) {
       return;
     }
     for (Probing probing : underWay.values()) {
-      if (probing.isOf(named) && !addresses.contains(probing.address())) {
+      if (probing.isOf(pod, named) && !addresses.contains(probing.address())) {
         probing.forget();
       }
     }
-    if (health.isSetAside(named.uid())
-        && addresses.stream().anyMatch(ip -> !health.isSetAside(Hop.key(named, ip)))) {
-      health.succeeded(named.uid());
+    if (pod.isSetAside(named.uid())
+        && addresses.stream().anyMatch(ip -> !pod.isSetAside(Hop.key(named, ip)))) {
+      pod.succeeded(named.uid());
     }
   }
 
@@ -129,21 +139,28 @@ public final class RemoteGateways {
     return underWay.size();
   }
 
-  /** The probes of one gateway. Confined to its loop, but for {@link #end} and {@link #forget}. */
+  /**
+   * The probes of one gateway for one pod. Confined to its loop, but for {@link #end} and {@link
+   * #forget}.
+   */
   private final class Probing {
+    private final PodHealth pod;
     private final Hop gateway;
+    private final Probed probed;
     private final EventExecutor loop;
     private final Probe probe;
     private int probes;
 
-    Probing(Hop gateway, EventExecutor loop, Probe probe) {
+    Probing(PodHealth pod, Hop gateway, EventExecutor loop, Probe probe) {
+      this.pod = pod;
       this.gateway = gateway;
+      this.probed = new Probed(pod, gateway);
       this.loop = loop;
       this.probe = probe;
     }
 
     String key() {
-      return gateway.keys().getFirst();
+      return probed.key();
     }
 
     void goOn() {
@@ -153,11 +170,11 @@ public final class RemoteGateways {
     }
 
     private boolean isOver() {
-      return !this.equals(underWay.get(key()));
+      return !this.equals(underWay.get(probed));
     }
 
-    boolean isOf(Workload workload) {
-      return gateway.workload().uid().equals(workload.uid());
+    boolean isOf(PodHealth whose, Workload workload) {
+      return pod.equals(whose) && gateway.workload().uid().equals(workload.uid());
     }
 
     InetAddress address() {
@@ -192,7 +209,7 @@ public final class RemoteGateways {
       if (failure == null) {
         end();
       } else if (failure instanceof HboneFailure.PoolClosed || probes >= MAX_PROBES) {
-        ProxyLog.gatewayGivenUp(key(), gateway.address(), failure.message());
+        ProxyLog.gatewayGivenUp(key(), gateway.address(), pod.pod(), failure.message());
         release();
       } else {
         goOn();
@@ -202,22 +219,22 @@ public final class RemoteGateways {
     /** It is well. Any thread. */
     void end() {
       if (release()) {
-        ProxyLog.gatewayIsBack(key(), gateway.address());
+        ProxyLog.gatewayIsBack(key(), gateway.address(), pod.pod());
       }
     }
 
     /** What is there now was not tried yet. Any thread. */
     void forget() {
       if (release()) {
-        ProxyLog.gatewayHasChanged(key(), gateway.address());
+        ProxyLog.gatewayHasChanged(key(), gateway.address(), pod.pod());
       }
     }
 
     private boolean release() {
-      boolean released = underWay.remove(key(), this);
+      boolean released = underWay.remove(probed, this);
       if (released) {
         for (String key : List.of(key(), gateway.workload().uid())) {
-          health.succeeded(key);
+          pod.succeeded(key);
         }
         metrics.isBack(gateway.address());
       }

@@ -4,6 +4,7 @@ import io.ztunnel.mesh.MeshView;
 import io.ztunnel.metrics.RemoteGatewayMetrics;
 import io.ztunnel.routing.EndpointHealth;
 import io.ztunnel.routing.Hop;
+import io.ztunnel.routing.PodHealth;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
@@ -30,13 +31,13 @@ public record Upstreams(
         resolver,
         health,
         new RetryBudget(nanoClock),
-        new RemoteGateways(health, metrics, mesh, ThreadLocalRandom::current));
+        new RemoteGateways(metrics, mesh, ThreadLocalRandom::current));
   }
 
-  /** A tunnel or connection to it stands. */
-  void succeeded(Hop hop) {
-    health.succeeded(hop.workload().uid()); // its name may have had no address
-    hop.keys().forEach(health::succeeded);
-    gateways.succeeded(hop);
+  /** A tunnel or connection of the pod to it stands. */
+  void succeeded(PodHealth pod, Hop hop) {
+    pod.succeeded(hop.workload().uid()); // its name may have had no address
+    hop.keys().forEach(pod::succeeded);
+    gateways.succeeded(pod, hop);
   }
 }

@@ -40,6 +40,16 @@ public final class EndpointHealth {
     this.nanoClock = nanoClock;
   }
 
+  /** Whether nothing is remembered. */
+  boolean isEmpty() {
+    return aside.isEmpty();
+  }
+
+  /** What a pod should avoid, by the uid of its workload. */
+  public PodHealth of(String pod) {
+    return new PodHealth(this, pod);
+  }
+
   /** Whether the workload of this uid should be avoided now. */
   public boolean isSetAside(String workloadUid) {
     if (aside.isEmpty()) {
@@ -63,7 +73,7 @@ public final class EndpointHealth {
    *
    * @param atMost for so long only
    */
-  public void hold(String workloadUid, Duration atMost) {
+  void hold(String workloadUid, Duration atMost) {
     long now = nanoClock.getAsLong();
     if (isRoomFor(workloadUid, now)) {
       aside.merge(

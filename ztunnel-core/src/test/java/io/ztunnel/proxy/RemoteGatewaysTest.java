@@ -12,6 +12,7 @@ import io.ztunnel.metrics.MeshRegistry;
 import io.ztunnel.metrics.RemoteGatewayMetrics;
 import io.ztunnel.routing.EndpointHealth;
 import io.ztunnel.routing.Hop;
+import io.ztunnel.routing.PodHealth;
 import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.List;
@@ -36,12 +37,14 @@ class RemoteGatewaysTest {
   private final EmbeddedChannel loop = new EmbeddedChannel();
   private final MeshRegistry registry = new MeshRegistry();
   private final List<Consumer<@Nullable HboneFailure>> probes = new ArrayList<>();
-  private final EndpointHealth health =
+  private final EndpointHealth ofAll =
       new EndpointHealth(10, () -> loop.eventLoop().ticker().nanoTime());
+  private final PodHealth health = ofAll.of("pod");
+  private final PodHealth neighbour = ofAll.of("neighbour");
   private MeshView mesh = TestMesh.view(AT_AN_ADDRESS.formatted(""));
   private final RemoteGateways gateways =
       new RemoteGateways(
-          health, new RemoteGatewayMetrics(registry, () -> 0), () -> mesh, () -> new Random(1));
+          new RemoteGatewayMetrics(registry, () -> 0), () -> mesh, () -> new Random(1));
 
   /** What the name of the gateway stands for; null: nobody tells. */
   private @Nullable List<InetAddress> resolved;
@@ -76,6 +79,7 @@ class RemoteGatewaysTest {
 
   private void fail(Hop hop) {
     gateways.failed(
+        health,
         hop,
         "dead",
         loop.eventLoop(),
@@ -83,7 +87,7 @@ class RemoteGatewaysTest {
           @Override
           public void resolve(Runnable then) {
             if (resolved != null) {
-              gateways.onResolved(hop.workload(), resolved);
+              gateways.onResolved(health, hop.workload(), resolved);
             }
             then.run();
           }
@@ -157,9 +161,33 @@ class RemoteGatewaysTest {
   }
 
   @Test
+  void whatOnePodCannotReachAnotherTriesAfterASecond() {
+    fail(hop("gw"));
+    assertTrue(neighbour.isSetAside("gw"), "it is warned");
+    pass(1_000);
+    assertFalse(neighbour.isSetAside("gw"));
+    neighbour.attempted("gw");
+    neighbour.succeeded("gw");
+    gateways.succeeded(neighbour, hop("gw"));
+    assertTrue(health.isSetAside("gw"), "that says nothing of this one");
+    assertEquals(1, gateways.probed());
+    health.attempted("gw");
+    fail(hop("gw"));
+    assertFalse(neighbour.isSetAside("gw"), "it is warned once");
+  }
+
+  @Test
+  void whatAPodTriesInVainForItselfIsNoTrialForOthers() {
+    fail(hop("gw"));
+    pass(1_000);
+    health.attempted("gw");
+    assertFalse(neighbour.isSetAside("gw"));
+  }
+
+  @Test
   void aConnectionThatMakesItEndsTheProbes() {
     fail(hop("gw"));
-    gateways.succeeded(hop("gw"));
+    gateways.succeeded(health, hop("gw"));
     assertFalse(health.isSetAside("gw"));
     pass(60_000);
     assertEquals(List.of(), probes);

@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.Socket;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -43,7 +44,7 @@ class GatewayFailoverIT {
   private static final List<String> NETWORKS =
       List.of(
           "both", "dead", "dark", "falls", "wrong", "slow", "late", "lost", "drained", "away",
-          "named", "several", "mute", "cut", "denied", "silent", "alone", "moved");
+          "named", "several", "mute", "cut", "denied", "silent", "alone", "moved", "private");
 
   /** Those whose gateways have no addresses in the mesh, but one name. */
   private static final Set<String> NAMED = Set.of("named", "several", "mute", "cut", "alone");
@@ -52,7 +53,7 @@ class GatewayFailoverIT {
   private static final Set<String> MIXED = Set.of("denied", "silent", "moved");
 
   /** Those whose service has an endpoint in this network too. */
-  private static final List<String> SHARED = List.of("alone");
+  private static final List<String> SHARED = List.of("alone", "private");
 
   /** Inner connections of a service through one gateway (ZTUNNEL_INNER_CONNECTIONS). */
   private static final int KEPT_BY_ONE_THREAD = 8;
@@ -70,6 +71,7 @@ class GatewayFailoverIT {
   private Lab.Pod nobody;
   private Lab.Pod neighbour;
   private Lab.Pod spare;
+  private Lab.Pod other;
   private Daemon west;
 
   @BeforeAll
@@ -78,6 +80,7 @@ class GatewayFailoverIT {
     near = scene.lab().addNode();
     Lab.Node far = scene.lab().addNode();
     client = near.addPod("client");
+    other = near.addPod("other");
     server = far.addPod("server");
     spare = far.addPod("spare", Lab.Without.REDIRECTION);
     nobody = far.addPod("nobody", Lab.Without.REDIRECTION);
@@ -87,6 +90,7 @@ class GatewayFailoverIT {
     Cluster western = new Cluster(scene, "west", 1);
     Cluster eastern = new Cluster(scene, "east", 2);
     western.workload(Entry.workload(client, client.ipv4()).with("network", "net-west"));
+    western.workload(Entry.workload(other, other.ipv4()).with("network", "net-west"));
     Entry backend = Entry.workload(server, server.ipv4()).with("network", "net-east");
     for (String network : NETWORKS) {
       Pair pair =
@@ -109,7 +113,7 @@ class GatewayFailoverIT {
     scene.app(server, PORT, App.ECHO_TWICE);
     scene.app(server, PORT + 1, App.ECHO_AT_THE_END);
     scene.app(server, DARK_PORT, App.ECHO_TWICE);
-    west = western.daemon(near, Map.of(), client);
+    west = western.daemon(near, Map.of(), client, other);
     Daemon _ = eastern.daemon(far, Map.of(), server);
     // Early, for the test that waits for a PING on a connection that is there for a while.
     Gateway _ = run(pair("both").one());
@@ -227,10 +231,16 @@ class GatewayFailoverIT {
         "gateway=\"" + address(gateway) + "\"");
   }
 
-  private void drop(Lab.Pod gateway, String action) throws IOException {
-    Lab.Output output =
-        gateway.exec(
-            Duration.ofSeconds(10), "iptables", action, "INPUT", "-p", "tcp", "-j", "DROP");
+  private static void drop(Lab.Pod gateway, String action) throws IOException {
+    drop(gateway, action, "INPUT");
+  }
+
+  private static void drop(Lab.Pod place, String action, String chain, String... match)
+      throws IOException {
+    List<String> command = new ArrayList<>(List.of("iptables", action, chain, "-p", "tcp"));
+    command.addAll(List.of(match));
+    command.addAll(List.of("-j", "DROP"));
+    Lab.Output output = place.exec(Duration.ofSeconds(10), command.toArray(String[]::new));
     assertEquals(0, output.exitStatus(), output::toString);
   }
 
@@ -544,6 +554,34 @@ class GatewayFailoverIT {
   @Test
   void anEndpointHereIsUsedWhenTheNameOfTheOnlyGatewayIsDenied() throws Exception {
     calls(20, "alone");
+  }
+
+  @Test
+  void whatOnePodCannotReachOthersUse() throws Exception {
+    Lab.Pod place = pair("private").one();
+    Gateway gateway = run(place);
+    drop(client, "-A", "OUTPUT", "-d", place.ipv4().getHostAddress());
+    Journal log = Journal.now(west);
+    Await.until(
+        "it is set aside",
+        () -> {
+          call("private");
+          return log.lines().stream().anyMatch(line -> line.contains(setAside(place)));
+        });
+    QuickCalls others = new QuickCalls(other);
+    Await.until(
+        "calls of the other go through it",
+        () -> {
+          others.succeed(1, InetAddress.ofLiteral(vip("private")));
+          return !gateway.connects().isEmpty();
+        });
+    Journal later = Journal.now(west);
+    for (int i = 0; i < 40; i++) {
+      call("private");
+      others.succeed(1, InetAddress.ofLiteral(vip("private")));
+    }
+    Await.until(
+        "they share the calls", () -> later.access("dst.addr=" + address(place)).size() >= 10);
   }
 
   @Test
