@@ -10,6 +10,7 @@ import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.epoll.EpollServerSocketChannel;
 import io.netty.channel.epoll.EpollSocketChannel;
+import io.ztunnel.hbone.HboneSettings;
 import io.ztunnel.hbone.SocketReads;
 import io.ztunnel.redirection.EventLoops;
 import io.ztunnel.redirection.Transport;
@@ -127,7 +128,9 @@ public class RelayBenchmark {
                   accepted.eventLoop(),
                   downstreamLeg,
                   upstreamLeg,
-                  HalfClosedProbing.within(Duration.ofMinutes(1)),
+                  new RelayLimits(
+                      HalfClosedProbing.within(Duration.ofMinutes(1)),
+                      HboneSettings.defaults().heldBytes()),
                   new Uncounted())
               .start();
         });

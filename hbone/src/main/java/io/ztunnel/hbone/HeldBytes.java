@@ -11,7 +11,8 @@ import java.util.concurrent.atomic.AtomicLong;
  * <p>Below the limit a connection gives its peer new credit for whatever arrives, so that a reader
  * that has stopped does not stop its neighbours. Above it, credit of the connection comes back only
  * as bytes are consumed: then no more than one connection window can arrive on each connection for
- * readers that do not read, and memory stays bounded.
+ * readers that do not read, and memory stays bounded. What is still to be delivered when its tunnel
+ * is over counts too, and has the same limit for itself alone.
  *
  * <p>Written and read by any thread; an {@link Account} is confined to its connection's event loop.
  */
@@ -21,6 +22,10 @@ public final class HeldBytes {
 
   private final long limitBytes;
   private final AtomicLong total = new AtomicLong();
+
+  /** Of these, what has no tunnel any more. */
+  private final AtomicLong lingering = new AtomicLong();
+
   private final Queue<Account> waiting = new ConcurrentLinkedQueue<>();
 
   public HeldBytes(long limitBytes) {
@@ -33,6 +38,27 @@ public final class HeldBytes {
   /** Bytes held now, in steps of 64 KiB for each connection. */
   public long total() {
     return total.get();
+  }
+
+  /**
+   * Counts bytes whose tunnel is over, until {@link #lingered}: nobody waits with sending more for
+   * these, so there may not be more of them than the limit.
+   *
+   * @return false if there would be; then nothing is counted
+   */
+  public boolean tryLinger(long bytes) {
+    long before = lingering.getAndUpdate(now -> now + bytes <= limitBytes ? now + bytes : now);
+    if (before + bytes > limitBytes) {
+      return false;
+    }
+    change(bytes);
+    return true;
+  }
+
+  /** The bytes have found their way out, or were dropped. */
+  public void lingered(long bytes) {
+    lingering.addAndGet(-bytes);
+    change(-bytes);
   }
 
   boolean isExceeded() {

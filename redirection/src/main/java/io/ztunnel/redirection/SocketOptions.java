@@ -7,12 +7,15 @@ import io.netty.channel.epoll.EpollChannelOption;
 import io.netty.channel.socket.nio.NioChannelOption;
 import io.netty.channel.unix.Errors;
 import io.netty.channel.unix.IntegerUnixChannelOption;
+import io.netty.channel.unix.RawUnixChannelOption;
 import io.netty.channel.unix.UnixChannel;
 import io.netty.channel.unix.UnixChannelOption;
 import java.io.IOException;
 import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.net.StandardSocketOptions;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.time.Duration;
 import java.util.List;
 import java.util.OptionalInt;
@@ -66,6 +69,12 @@ final class SocketOptions {
       new IntegerUnixChannelOption("TCP_KEEPCNT", IPPROTO_TCP, 6);
   private static final ChannelOption<Integer> USER_TIMEOUT =
       new IntegerUnixChannelOption("TCP_USER_TIMEOUT", IPPROTO_TCP, 18);
+
+  /** {@code tcpi_bytes_acked} is the last that is of interest of {@code struct tcp_info}. */
+  private static final int ACKNOWLEDGED_AT = 120;
+
+  private static final ChannelOption<ByteBuffer> INFO =
+      new RawUnixChannelOption("TCP_INFO", IPPROTO_TCP, 11, ACKNOWLEDGED_AT + Long.BYTES);
 
   private static final ChannelOption<Integer> NIO_KEEPALIVE_TIME =
       NioChannelOption.of(ExtendedSocketOptions.TCP_KEEPIDLE);
@@ -246,6 +255,18 @@ final class SocketOptions {
           : new Errors.NativeIoException("connection", -errno);
     } catch (ChannelException e) {
       return new IOException(IoFailure.reason(e), e); // closed meanwhile
+    }
+  }
+
+  static long acknowledgedBytes(Channel channel) {
+    try {
+      @Nullable ByteBuffer info = channel.config().getOption(INFO);
+      return info == null // a transport that has no such option
+          ? 0
+          : info.order(ByteOrder.nativeOrder()).getLong(ACKNOWLEDGED_AT);
+    } catch (ChannelException e) {
+      LOG.debug("{} counts as without acknowledged bytes: {}", channel, e.getMessage());
+      return 0;
     }
   }
 

@@ -180,7 +180,7 @@ final class GatewayRequest implements LiveConnection, GatewayAttempts.Owner {
     TunnelLeg downstream = new TunnelLeg();
     downstream.attach(connect.accept(null, downstream));
     Relay relay =
-        Relay.forwarded(loop, downstream, upstream, proxy().settings().halfClosedProbing(), report);
+        Relay.forwarded(loop, downstream, upstream, proxy().settings().relayLimits(), report);
     state = new State.Relaying(relay, report);
     relay.start();
   }

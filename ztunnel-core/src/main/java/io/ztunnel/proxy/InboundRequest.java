@@ -291,8 +291,7 @@ final class InboundRequest implements LiveConnection {
       upstream.flush();
     }
     Relay relay =
-        Relay.inbound(
-            permit, loop, downstream, upstream, proxy().settings().halfClosedProbing(), report);
+        Relay.inbound(permit, loop, downstream, upstream, proxy().settings().relayLimits(), report);
     state = new State.Relaying(relay, report);
     relay.start();
   }

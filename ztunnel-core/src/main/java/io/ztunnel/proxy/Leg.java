@@ -17,6 +17,9 @@ abstract sealed class Leg permits TcpLeg, TunnelLeg {
   /** Whether nothing more is to come from this leg, neither bytes nor events. Kept by the relay. */
   boolean closed;
 
+  /** What is left to deliver after both directions have ended. Kept by the relay. */
+  @Nullable Lingering lingering;
+
   /** Begins to report to this relay, with what arrived before. */
   abstract void start(Relay relay);
 
@@ -46,6 +49,12 @@ abstract sealed class Leg permits TcpLeg, TunnelLeg {
 
   /** Delivers what was written and closes; the far end's remaining bytes are not wanted. */
   abstract void closeAfterWrites();
+
+  /** Bytes written that have not left the process, and that no peer's limits hold back. */
+  abstract long unsentBytes();
+
+  /** Grows as the far end takes what was written before {@link #closeAfterWrites}. */
+  abstract long deliveredBytes();
 
   /**
    * Closes at once, in a way the far end can tell from an orderly end. Says nothing to the relay.

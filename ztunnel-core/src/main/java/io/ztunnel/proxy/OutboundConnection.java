@@ -273,7 +273,7 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
     RelayReport report =
         new RelayReport(proxy.context().telemetry().opened(facts, beganNanos, loop), this::onEnded);
     Relay relay =
-        Relay.outbound(loop, downstream, upstream, proxy.settings().halfClosedProbing(), report);
+        Relay.outbound(loop, downstream, upstream, proxy.settings().relayLimits(), report);
     state = new State.Relaying(relay, report);
     relay.start();
   }

@@ -166,8 +166,7 @@ final class PassthroughConnection implements LiveConnection {
     public void onConnected(TcpLeg upstream) {
       RelayReport report = new RelayReport(observer, PassthroughConnection.this::onEnded);
       Relay relay =
-          Relay.inbound(
-              permit, loop, downstream, upstream, proxy.settings().halfClosedProbing(), report);
+          Relay.inbound(permit, loop, downstream, upstream, proxy.settings().relayLimits(), report);
       state = new State.Relaying(relay, report);
       relay.start();
     }

@@ -22,7 +22,8 @@ import java.util.concurrent.ThreadLocalRandom;
  * @param exchangeBaggage whether workload metadata is read from requests and sent in answers
  * @param policyInfoLogs whether decisions of policies are logged at info rather than debug
  * @param connectTimeout limit for one TCP connection to an upstream
- * @param halfClosedProbing what finds a dead peer of a connection that one side has ended
+ * @param halfClosedProbing what finds a dead peer of a connection that one side has ended, and how
+ *     long one that takes nothing is waited for when both have
  * @param drainDeadline how long a graceful end waits for connections
  * @param handoverWait how long it goes on accepting until another process listens on the ports
  */
@@ -51,6 +52,10 @@ public record ProxySettings(
 
   /** Where local applications may speak SOCKS5. */
   public static final int SOCKS5_PORT = 15_080;
+
+  RelayLimits relayLimits() {
+    return new RelayLimits(halfClosedProbing, hbone.heldBytes());
+  }
 
   /** What decides where connections go that local applications open. Any thread. */
   public OutboundRouter outboundRouter() {

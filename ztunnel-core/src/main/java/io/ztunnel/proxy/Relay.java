@@ -18,7 +18,8 @@ import org.jspecify.annotations.Nullable;
  * end is passed on as one: a TCP reset becomes RST_STREAM(CANCEL), which a peer of any make takes
  * for the end of the stream, and RST_STREAM or a lost tunnel becomes a TCP reset, so that an
  * application never takes half an answer for a whole one. While only one direction has ended, it is
- * watched whether anybody is there still.
+ * watched whether anybody is there still; when both have, what is left is delivered as long as its
+ * reader takes some of it, and there is room for it ({@link Lingering}).
  *
  * <pre>
  *   both legs open --end of input--> half closed --end of input--> closing --both closed--> over
@@ -51,9 +52,12 @@ final class Relay {
   private final Carried carried;
   private final Leg downstream;
   private final Leg upstream;
-  private final HalfClosedProbing probing;
+  private final RelayLimits limits;
   private final Observer observer;
   private boolean over;
+
+  /** How it ends once both legs are closed. */
+  private RelayEnd outcome = RelayEnd.DONE;
 
   /** Runs while one direction has ended and the other has not. */
   private @Nullable ScheduledFuture<?> watch;
@@ -63,20 +67,20 @@ final class Relay {
       Carried carried,
       Leg downstream,
       Leg upstream,
-      HalfClosedProbing probing,
+      RelayLimits limits,
       Observer observer) {
     this.loop = loop;
     this.carried = carried;
     this.downstream = downstream;
     this.upstream = upstream;
-    this.probing = probing;
+    this.limits = limits;
     this.observer = observer;
   }
 
   /** For a connection that a local application opened: policies are asked where it comes in. */
   static Relay outbound(
-      EventLoop loop, Leg downstream, Leg upstream, HalfClosedProbing probing, Observer observer) {
-    return new Relay(loop, Carried.PLAIN, downstream, upstream, probing, observer);
+      EventLoop loop, Leg downstream, Leg upstream, RelayLimits limits, Observer observer) {
+    return new Relay(loop, Carried.PLAIN, downstream, upstream, limits, observer);
   }
 
   /**
@@ -87,10 +91,10 @@ final class Relay {
       EventLoop loop,
       Leg downstream,
       Leg upstream,
-      HalfClosedProbing probing,
+      RelayLimits limits,
       Observer observer) {
     Objects.requireNonNull(permit, "permit");
-    return new Relay(loop, Carried.PLAIN, downstream, upstream, probing, observer);
+    return new Relay(loop, Carried.PLAIN, downstream, upstream, limits, observer);
   }
 
   /**
@@ -98,8 +102,8 @@ final class Relay {
    * encryption of its bytes ends.
    */
   static Relay forwarded(
-      EventLoop loop, Leg downstream, Leg upstream, HalfClosedProbing probing, Observer observer) {
-    return new Relay(loop, Carried.TUNNEL, downstream, upstream, probing, observer);
+      EventLoop loop, Leg downstream, Leg upstream, RelayLimits limits, Observer observer) {
+    return new Relay(loop, Carried.TUNNEL, downstream, upstream, limits, observer);
   }
 
   /** Joins the legs and lets the bytes flow. */
@@ -173,22 +177,54 @@ final class Relay {
     Leg to = other(from);
     if (to.inputEnded) {
       stopWatching();
-      to.closeAfterWrites();
-      from.closeAfterWrites();
+      deliverAndClose(to);
+      deliverAndClose(from);
     } else {
       to.shutdownOutput();
       watch(this::beginProbing);
     }
   }
 
+  private void deliverAndClose(Leg leg) {
+    if (leg.lingering != null) {
+      return; // it does so already
+    }
+    leg.closeAfterWrites();
+    if (over || leg.unsentBytes() == 0) {
+      return;
+    }
+    leg.lingering =
+        Lingering.begin(
+            loop,
+            limits,
+            leg,
+            () ->
+                giveUp(
+                    leg, "nothing taken for " + limits.probing().untilFound().toSeconds() + "s"));
+    if (leg.lingering == null) {
+      giveUp(leg, "too many bytes wait for readers of connections that have ended");
+    }
+  }
+
+  /** Closes a leg whose far end does not take the rest; the other one goes on with its own. */
+  private void giveUp(Leg leg, String why) {
+    outcome = abandoned(leg, why);
+    onClosed(leg); // first: what the abort makes of its writes is not how it ended
+    leg.abort();
+  }
+
+  private RelayEnd abandoned(Leg leg, String why) {
+    return new RelayEnd.Abandoned((leg == downstream ? "downstream: " : "upstream: ") + why);
+  }
+
   private void watch(Runnable next) {
-    watch = loop.schedule(next, probing.period().toNanos(), TimeUnit.NANOSECONDS);
+    watch = loop.schedule(next, limits.probing().period().toNanos(), TimeUnit.NANOSECONDS);
   }
 
   private void beginProbing() {
     if (!over) {
-      downstream.probe(probing.keepalive());
-      upstream.probe(probing.keepalive());
+      downstream.probe(limits.probing().keepalive());
+      upstream.probe(limits.probing().keepalive());
       watch(this::lookForErrors);
     }
   }
@@ -207,15 +243,22 @@ final class Relay {
     finish();
     downstream.abort();
     upstream.abort();
-    observer.onEnd(
-        new RelayEnd.Abandoned(
-            (leg == downstream ? "downstream: " : "upstream: ") + SocketErrors.text(error)));
+    observer.onEnd(abandoned(leg, SocketErrors.text(error)));
     return true;
   }
 
   private void finish() {
     over = true;
     stopWatching();
+    stopLingering(downstream);
+    stopLingering(upstream);
+  }
+
+  private static void stopLingering(Leg leg) {
+    if (leg.lingering != null) {
+      leg.lingering.end();
+      leg.lingering = null;
+    }
   }
 
   private void stopWatching() {
@@ -231,9 +274,10 @@ final class Relay {
       return;
     }
     leg.closed = true;
+    stopLingering(leg);
     Leg other = other(leg);
     if (other.closed) {
-      end(RelayEnd.DONE);
+      end(outcome);
     } else if (!leg.inputEnded || !other.inputEnded) {
       // Closed with a half still open: nothing more can be carried in either direction.
       finish();
@@ -244,7 +288,7 @@ final class Relay {
 
   /** The socket failed. A reset by its peer is an end as good as any; other errors are failures. */
   void onBroken(Leg leg, Throwable cause) {
-    if (over) {
+    if (over || leg.closed) {
       return;
     }
     finish();
@@ -286,7 +330,7 @@ final class Relay {
       // The peer has said all it had to say and wants no more from us: deliver what there is.
       leg.inputEnded = true;
       other.inputEnded = true;
-      other.closeAfterWrites();
+      deliverAndClose(other);
     } else {
       finish();
       other.abort();

@@ -226,6 +226,18 @@ final class TcpLeg extends Leg {
   }
 
   @Override
+  long unsentBytes() {
+    @Nullable ChannelOutboundBuffer queued = channel.unsafe().outboundBuffer();
+    return queued == null ? 0 : queued.totalPendingWriteBytes() - queued.currentProgress();
+  }
+
+  @Override
+  long deliveredBytes() {
+    // A slow reader makes room in the socket's buffer in large steps only.
+    return SocketFactory.acknowledgedBytes(channel) - unsentBytes();
+  }
+
+  @Override
   void abort() {
     discard();
     reset(channel);

@@ -268,7 +268,7 @@ final class TlsPassthroughConnection
   public void onConnected(GatewayTarget target, TcpLeg upstream) {
     RelayReport report = new RelayReport(open(target), this::onEnded);
     Relay relay =
-        Relay.forwarded(loop, downstream, upstream, proxy.settings().halfClosedProbing(), report);
+        Relay.forwarded(loop, downstream, upstream, proxy.settings().relayLimits(), report);
     state = new State.Relaying(relay, report);
     relay.start();
   }

@@ -17,8 +17,11 @@ import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.socket.DuplexChannel;
 import io.ztunnel.Await;
+import io.ztunnel.hbone.HeldBytes;
 import io.ztunnel.hbone.TunnelTermination;
 import io.ztunnel.redirection.EventLoops;
+import io.ztunnel.redirection.SocketFactory;
+import io.ztunnel.redirection.SocketSettings;
 import io.ztunnel.redirection.Transport;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -29,6 +32,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.RepeatedTest;
@@ -39,7 +43,19 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** The relay between real sockets, and between a socket and a tunnel the test plays the peer of. */
 class RelayTest {
+  private static final int LEFT = 32 << 20;
+
+  /** Of the process, for what is left of connections that have ended. */
+  private static final int BUDGET = 33 << 20;
+
   private static final HalfClosedProbing PROBING = HalfClosedProbing.within(Duration.ofMinutes(1));
+
+  /** Finds in a second that an end does nothing. */
+  private static final HalfClosedProbing HASTY =
+      new HalfClosedProbing(
+          Duration.ofMillis(100),
+          new SocketSettings.Keepalive(true, Duration.ofMillis(400), Duration.ofMillis(400), 1));
+
   private static EventLoopGroup group;
   private static EventLoop loop;
 
@@ -87,10 +103,14 @@ class RelayTest {
     loop.submit(action).get(10, TimeUnit.SECONDS);
   }
 
+  private static RelayLimits limits(HalfClosedProbing probing) {
+    return new RelayLimits(probing, new HeldBytes(BUDGET));
+  }
+
   private static Relay join(Leg downstream, Leg upstream, Recorder recorder) throws Exception {
     return onLoop(
         () -> {
-          Relay relay = Relay.outbound(loop, downstream, upstream, PROBING, recorder);
+          Relay relay = Relay.outbound(loop, downstream, upstream, limits(PROBING), recorder);
           relay.start();
           return relay;
         });
@@ -295,8 +315,8 @@ class RelayTest {
           () -> {
             Relay relay =
                 carriesTunnel
-                    ? Relay.forwarded(loop, leg, up.leg(), PROBING, recorder)
-                    : Relay.outbound(loop, leg, up.leg(), PROBING, recorder);
+                    ? Relay.forwarded(loop, leg, up.leg(), limits(PROBING), recorder)
+                    : Relay.outbound(loop, leg, up.leg(), limits(PROBING), recorder);
             relay.start();
             leg.onData(Unpooled.copiedBuffer("last words", StandardCharsets.US_ASCII));
             if (clientEnded) {
@@ -408,6 +428,82 @@ class RelayTest {
       for (int i = 0; i < parts && part >= 4; i++) {
         assertEquals(i, tail.getInt(i * part));
       }
+    }
+  }
+
+  /** A tunnel that brings {@link #LEFT} bytes for a server that does not read, and ends. */
+  private static Recorder leave(RelayLimits limits, TcpPair up, String how) throws Exception {
+    Recorder recorder = new Recorder();
+    TunnelLeg leg = new TunnelLeg();
+    FakeTunnel tunnel = new FakeTunnel(loop);
+    leg.attach(tunnel);
+    onLoop(() -> Relay.outbound(loop, leg, up.leg(), limits, recorder).start());
+    if (how.equals("ended")) {
+      up.app().shutdownOutput();
+      Await.until("the server's end", () -> tunnel.events.contains("end"));
+    }
+    onLoop(
+        () -> {
+          leg.onData(PooledByteBufAllocator.DEFAULT.directBuffer(LEFT).writeZero(LEFT));
+          leg.onReadComplete();
+          if (how.equals("ended")) {
+            leg.onEndOfStream();
+            leg.onTerminated(new TunnelTermination.Reset(Http2Errors.CANCEL)); // as it may still
+          } else {
+            leg.onTerminated(new TunnelTermination.Reset(Http2Errors.NO_ERROR));
+          }
+        });
+    return recorder;
+  }
+
+  @ParameterizedTest(name = "tunnel {0}")
+  @ValueSource(strings = {"reset", "ended"})
+  void whatIsLeftForAReaderThatNeverReadsCountsAndIsGivenUp(String how) throws Exception {
+    RelayLimits limits = limits(HASTY);
+    try (TcpPair up = TcpPair.open(loop)) {
+      Recorder recorder = leave(limits, up, how);
+      long counted = limits.held().total();
+      assertTrue(counted > 0 && counted >= onLoop(up.leg()::unsentBytes), counted + " counted");
+      assertEquals(new RelayEnd.Abandoned("upstream: nothing taken for 1s"), recorder.awaitEnd());
+      assertEquals(0, limits.held().total());
+      assertEquals("reset", up.appSees());
+    }
+  }
+
+  @ParameterizedTest(name = "tunnel {0}")
+  @ValueSource(strings = {"reset", "ended"})
+  void aReaderThatIsSlowGetsAllThatIsLeft(String how) throws Exception {
+    RelayLimits limits = limits(HASTY);
+    try (TcpPair up = TcpPair.open(loop)) {
+      Recorder recorder = leave(limits, up, how);
+      long acknowledged = onLoop(() -> SocketFactory.acknowledgedBytes(up.leg().channel()));
+      assertTrue(acknowledged > 0 && acknowledged < LEFT, acknowledged + " acknowledged");
+      long begin = System.nanoTime();
+      int read = 0;
+      while (read < LEFT) {
+        read += up.app().getInputStream().readNBytes(LEFT / 64).length;
+        LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(40));
+      }
+      assertTrue(System.nanoTime() - begin > 2 * HASTY.untilFound().toNanos(), "not slow");
+      assertEquals("end", up.appSees());
+      assertEquals(RelayEnd.DONE, recorder.awaitEnd());
+      assertEquals(0, limits.held().total());
+    }
+  }
+
+  @Test
+  void moreIsNotLeftThanTheBudgetOfTheProcess() throws Exception {
+    RelayLimits limits = limits(PROBING);
+    try (TcpPair first = TcpPair.open(loop);
+        TcpPair second = TcpPair.open(loop)) {
+      Recorder patient = leave(limits, first, "reset");
+      Recorder refused = leave(limits, second, "reset");
+      assertInstanceOf(RelayEnd.Abandoned.class, refused.awaitEnd());
+      assertEquals("reset", second.appSees());
+      assertTrue(limits.held().total() <= BUDGET);
+      assertEquals(LEFT, first.app().getInputStream().readAllBytes().length);
+      assertEquals(RelayEnd.DONE, patient.awaitEnd());
+      assertEquals(0, limits.held().total());
     }
   }
 
