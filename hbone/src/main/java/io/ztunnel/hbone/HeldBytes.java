@@ -55,6 +55,11 @@ public final class HeldBytes {
     return true;
   }
 
+  /** Whether more than half of what may linger does: who takes nothing is in the way of others. */
+  public boolean isLingeringScarce() {
+    return lingering.get() > limitBytes / 2;
+  }
+
   /** The bytes have found their way out, or were dropped. */
   public void lingered(long bytes) {
     lingering.addAndGet(-bytes);

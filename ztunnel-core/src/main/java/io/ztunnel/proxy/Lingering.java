@@ -7,8 +7,9 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * What a leg has still to deliver when its relay has ended both ways. No window of a tunnel and no
- * limit on tunnels holds for these bytes any more, so they count in the budget of the process, and
- * a far end that takes none of them for a period is given up.
+ * limit on tunnels holds for these bytes any more, so they count in the budget of the process. A
+ * far end may take its time, as with a connection of its own; one that takes none of them for a
+ * period is given up when half of the budget is gone.
  *
  * <p>Confined to the relay's event loop. Its owner ends it.
  */
@@ -34,7 +35,7 @@ final class Lingering {
   /**
    * Begins, unless the budget has no room for what the leg has.
    *
-   * @param onStuck run when the far end has taken nothing for the period
+   * @param onStuck run when the far end has taken nothing for the period, and others may need room
    */
   static @Nullable Lingering begin(EventLoop loop, RelayLimits limits, Leg leg, Runnable onStuck) {
     long bytes = leg.unsentBytes();
@@ -53,7 +54,7 @@ final class Lingering {
 
   private void look() {
     long now = leg.deliveredBytes();
-    if (now == delivered) {
+    if (now == delivered && limits.held().isLingeringScarce()) {
       onStuck.run();
     } else {
       delivered = now;

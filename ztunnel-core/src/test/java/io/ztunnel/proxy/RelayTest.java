@@ -492,6 +492,18 @@ class RelayTest {
   }
 
   @Test
+  void aReaderThatPausesGetsAllThatIsLeftIfThereIsRoom() throws Exception {
+    RelayLimits limits = new RelayLimits(HASTY, new HeldBytes(3L * LEFT));
+    try (TcpPair up = TcpPair.open(loop)) {
+      Recorder recorder = leave(limits, up, "ended");
+      LockSupport.parkNanos(3 * HASTY.untilFound().toNanos()); // the relay looks by this clock
+      assertEquals(LEFT, up.app().getInputStream().readAllBytes().length);
+      assertEquals(RelayEnd.DONE, recorder.awaitEnd());
+      assertEquals(0, limits.held().total());
+    }
+  }
+
+  @Test
   void moreIsNotLeftThanTheBudgetOfTheProcess() throws Exception {
     RelayLimits limits = limits(PROBING);
     try (TcpPair first = TcpPair.open(loop);
