@@ -111,10 +111,10 @@ final class CertificateParts implements AutoCloseable {
   }
 
   /**
-   * While a list is read, it and the former take five times the file at most: a third of the heap.
+   * While a list is read, it and the former take six times the file at most: a third of the heap.
    */
   private static int maxRevocationBytes() {
-    return (int) Math.min(Runtime.getRuntime().maxMemory() / 16, 128 << 20);
+    return (int) Math.min(Runtime.getRuntime().maxMemory() / 20, 128 << 20);
   }
 
   @Override

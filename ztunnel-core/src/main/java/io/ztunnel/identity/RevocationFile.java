@@ -33,7 +33,7 @@ public final class RevocationFile {
    * whenever it changes, until the watch is closed.
    *
    * @param maxBytes a longer one is refused; while one is read and the former is in force, they
-   *     take five times as much
+   *     take six times as much
    */
   public static void open(Path path, int maxBytes, RevokedCertificates target, FileWatch watch) {
     RevocationFile file = new RevocationFile(path, maxBytes, target);

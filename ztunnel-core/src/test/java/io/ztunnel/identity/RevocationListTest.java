@@ -175,7 +175,7 @@ class RevocationListTest {
   }
 
   @Test
-  void aListAndItsSuccessorTakeFiveTimesTheFileWhileItIsRead(@TempDir Path directory)
+  void aListAndItsSuccessorTakeSixTimesTheFileWhileItIsRead(@TempDir Path directory)
       throws Exception {
     byte[] pem =
         ("-----BEGIN X509 CRL-----\n"
@@ -188,7 +188,7 @@ class RevocationListTest {
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-XX:+UseSerialGC",
                 "-XX:MaxNewSize=4m",
-                "-Xmx" + (pem.length * 5L + (12 << 20)),
+                "-Xmx" + (pem.length * 6L + (12 << 20)),
                 "-cp",
                 System.getProperty("java.class.path"),
                 SmallHeap.class.getName(),
