@@ -15,6 +15,9 @@ public sealed interface Candidate permits Hop, UnresolvedRoute {
    */
   int otherEndpoints();
 
-  /** By what it is avoided for a while should it fail. */
+  /**
+   * By what it is avoided for a while should it fail; empty for a pod that the application named by
+   * its address.
+   */
   List<String> keys();
 }

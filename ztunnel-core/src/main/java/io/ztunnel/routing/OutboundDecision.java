@@ -120,7 +120,9 @@ final class OutboundDecision {
     return withAddress(
         upstream,
         upstream.otherEndpoints(),
-        picked -> {
+        found -> {
+          // A port of a pod that the application chose itself says nothing of the pod's services.
+          PickedAddress picked = upstream.service() == null ? found.withoutKeys() : found;
           InetSocketAddress application = new InetSocketAddress(picked.ip(), upstream.port());
           return switch (upstream.workload().protocol()) {
             case TCP -> new Route.DirectTcp(hop(upstream, picked, application, List.of()), service);

@@ -24,6 +24,11 @@ record PickedAddress(InetAddress ip, List<String> keys, int others) {
     return new PickedAddress(ip, List.of(workload.uid()), 0);
   }
 
+  /** The same, but nothing is avoided should it fail. */
+  PickedAddress withoutKeys() {
+    return new PickedAddress(ip, List.of(), others);
+  }
+
   /**
    * One of those that a name service has: of the best tier, of the preferred family if it can be,
    * at random.

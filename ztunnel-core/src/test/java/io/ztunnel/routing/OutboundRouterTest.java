@@ -58,6 +58,28 @@ final class OutboundRouterTest {
     }
   }
 
+  /** Or whoever calls a closed port of a pod would take the pod out of its services. */
+  @ParameterizedTest
+  @CsvSource({"HBONE, 10.0.0.2:9999, ''", "TCP, 10.0.0.2:9999, ''", "HBONE, 10.1.0.1:80, dst"})
+  void onlyWhoWasChosenIsAvoidedShouldItFail(String protocol, String target, String avoided) {
+    MeshView view =
+        TestMesh.view(
+            mesh(
+                """
+                - {uid: dst, namespace: ns, serviceAccount: dst, trustDomain: td, network: n1,
+                   workloadIps: [10.0.0.2], protocol: %s, services: {ns/svc: {}}}
+                """
+                    .formatted(protocol),
+                service("", "80: 8080")));
+    Hop hop =
+        switch (router().route(call(view, target), view, _ -> false, RouteTrace.OFF)) {
+          case Route.Hbone(Hop tunnel, String _, ServiceName _) -> tunnel;
+          case Route.DirectTcp(Hop plain, ServiceName _) -> plain;
+          default -> throw new AssertionError("not to the pod");
+        };
+    assertEquals(avoided, String.join(" ", hop.keys()));
+  }
+
   @Test
   void anUnknownAddressIsPassedThrough() {
     assertEquals("passthrough 1.2.3.4:80", route("1.2.3.4:80", ""));
