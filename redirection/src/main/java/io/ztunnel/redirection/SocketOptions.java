@@ -18,6 +18,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import jdk.net.ExtendedSocketOptions;
 import org.jspecify.annotations.Nullable;
@@ -234,13 +235,7 @@ final class SocketOptions {
   }
 
   private static int userTimeoutMillis(Channel channel) {
-    try {
-      Integer millis = channel.config().getOption(USER_TIMEOUT);
-      return millis == null ? 0 : millis; // null: a transport that has no such option
-    } catch (ChannelException e) {
-      LOG.debug("{} counts as without a user timeout: {}", channel, e.getMessage());
-      return 0;
-    }
+    return look(channel, USER_TIMEOUT).orElse(0);
   }
 
   static void cork(Channel channel) {
@@ -259,15 +254,9 @@ final class SocketOptions {
   }
 
   static long acknowledgedBytes(Channel channel) {
-    try {
-      @Nullable ByteBuffer info = channel.config().getOption(INFO);
-      return info == null // a transport that has no such option
-          ? 0
-          : info.order(ByteOrder.nativeOrder()).getLong(ACKNOWLEDGED_AT);
-    } catch (ChannelException e) {
-      LOG.debug("{} counts as without acknowledged bytes: {}", channel, e.getMessage());
-      return 0;
-    }
+    return look(channel, INFO)
+        .map(info -> info.order(ByteOrder.nativeOrder()).getLong(ACKNOWLEDGED_AT))
+        .orElse(0L);
   }
 
   void userTimeout(Channel channel) {
@@ -278,12 +267,16 @@ final class SocketOptions {
   }
 
   static boolean isTransparent(Channel channel) {
+    return look(channel, TRANSPARENT).orElse(0) != 0;
+  }
+
+  /** What an option is; empty for a transport that has no such option, and for a closed channel. */
+  private static <T> Optional<T> look(Channel channel, ChannelOption<T> option) {
     try {
-      Integer value = channel.config().getOption(TRANSPARENT);
-      return value != null && value != 0; // null: a transport that has no such option
+      return Optional.ofNullable(channel.config().getOption(option));
     } catch (ChannelException e) {
-      LOG.debug("{} counts as not transparent: {}", channel, e.getMessage());
-      return false;
+      LOG.debug("{} counts as without {}: {}", channel, option, e.getMessage());
+      return Optional.empty();
     }
   }
 

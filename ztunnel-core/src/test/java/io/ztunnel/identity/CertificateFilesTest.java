@@ -20,13 +20,14 @@ import java.security.PrivateKey;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.ZoneId;
+import java.time.InstantSource;
 import java.time.ZoneOffset;
 import java.util.Base64;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.bouncycastle.asn1.sec.ECPrivateKey;
@@ -168,36 +169,17 @@ class CertificateFilesTest {
     assertEquals(2, files.sign(WEB).getNow().roots().size());
   }
 
-  /** Ahead until it is set. */
-  private static final class WrongClock extends Clock {
-    private volatile Duration ahead = Duration.ofDays(365 * 100);
-
-    @Override
-    public Instant instant() {
-      return Instant.now().plus(ahead);
-    }
-
-    @Override
-    public ZoneId getZone() {
-      return ZoneOffset.UTC;
-    }
-
-    @Override
-    public Clock withZone(ZoneId zone) {
-      throw new UnsupportedOperationException("zone " + zone + " (expected: UTC only)");
-    }
-  }
-
   @Test
   void aSetThatSeemsExpiredByAWrongClockIsTakenOnceTheClockIsSetAndToldOnce() throws Exception {
-    WrongClock clock = new WrongClock();
+    AtomicReference<Duration> wrongBy = new AtomicReference<>(Duration.ofDays(365 * 100));
+    InstantSource clock = () -> Instant.now().plus(wrongBy.get());
     KeyMaterial web = PKI.workload(WEB.toString());
     certManager(directory.resolve("web"), web);
     try (LogCapture log = LogCapture.plain("error")) {
-      CertificateFiles files = open(clock);
+      CertificateFiles files = open(clock.withZone(ZoneOffset.UTC));
       assertEquals("asked the CA", error(files.sign(WEB)));
       assertNull(changed.poll(1, TimeUnit.SECONDS)); // it is tried again meanwhile
-      clock.ahead = Duration.ZERO;
+      wrongBy.set(Duration.ZERO);
       awaitChange(WEB);
       assertEquals(web.chain(), files.sign(WEB).getNow().chain());
       assertEquals(1, log.lines().size(), () -> log.lines().toString());
