@@ -507,6 +507,28 @@ class InnerConnectionsTest {
     assertEquals(1, limit.open());
   }
 
+  @Test
+  void atTheLimitACallWhoseEndIsNotFlushedYetIsNotCut() {
+    HbonePool pool = limited(1, new InnerLimit(1));
+    Opened ending = open(pool);
+    RecordingListener server = backends.getFirst().connections.getFirst().tunnels.getFirst();
+    mesh.run(() -> server.tunnel().shutdownOutput());
+    mesh.await("the server's end", () -> ending.listener.events.contains("end"));
+    NestedPeer elsewhere =
+        new NestedPeer(peer.gateway(), peer.acceptedIdentities(), "other.shop:80");
+    Opened next = new Opened();
+    mesh.run(
+        () -> {
+          ending.tunnel().shutdownOutput();
+          PendingTunnel _ = pool.openNested(elsewhere, OUTER, OUTER, next);
+        });
+    awaitAnswers(List.of(next));
+    assertEquals(List.of("end", "finished"), ending.listener.events);
+    mesh.await("the end of the call at the server", server::isOver);
+    mesh.run(() -> assertEquals(List.of("finished"), server.events));
+    exchange(next);
+  }
+
   @ParameterizedTest
   @ValueSource(ints = {0, 8})
   void atTheLimitAndNothingIdleARequestFailsAndSaysWhy(int connections) {
