@@ -70,6 +70,11 @@ final class SocketOptions {
   private static final ChannelOption<Integer> USER_TIMEOUT =
       new IntegerUnixChannelOption("TCP_USER_TIMEOUT", IPPROTO_TCP, 18);
 
+  /** {@code tcpi_state}, and what it is while our FIN is not acknowledged. */
+  private static final int STATE_AT = 0;
+
+  private static final byte FIN_WAIT_1 = 4;
+
   /** {@code tcpi_bytes_acked} is the last that is of interest of {@code struct tcp_info}. */
   private static final int ACKNOWLEDGED_AT = 120;
 
@@ -259,14 +264,23 @@ final class SocketOptions {
   }
 
   static long acknowledgedBytes(Channel channel) {
+    @Nullable ByteBuffer info = info(channel);
+    return info == null ? 0 : info.getLong(ACKNOWLEDGED_AT);
+  }
+
+  static boolean isEndAcknowledged(Channel channel) {
+    @Nullable ByteBuffer info = info(channel);
+    return info == null || info.get(STATE_AT) != FIN_WAIT_1;
+  }
+
+  /** What the kernel tells of a connection; null on a transport that has no such option. */
+  private static @Nullable ByteBuffer info(Channel channel) {
     try {
       @Nullable ByteBuffer info = channel.config().getOption(INFO);
-      return info == null // a transport that has no such option
-          ? 0
-          : info.order(ByteOrder.nativeOrder()).getLong(ACKNOWLEDGED_AT);
+      return info == null ? null : info.order(ByteOrder.nativeOrder());
     } catch (ChannelException e) {
-      LOG.debug("{} counts as without acknowledged bytes: {}", channel, e.getMessage());
-      return 0;
+      LOG.debug("nothing is known of {}: {}", channel, e.getMessage());
+      return null; // closed meanwhile
     }
   }
 
