@@ -398,13 +398,19 @@ class InnerConnectionsTest {
     return ((TunnelStream) opened.tunnel()).connection();
   }
 
-  @Test
-  void aConnectionThatIsMadeThroughAGatewayThatHasGoneAwayServesOnlyWhoWaited() {
-    Promise<Void> dials = mesh.loop().newPromise();
+  /** A request whose connection is in the making: the gateway gets nowhere before this is done. */
+  private Opened beginUntilTheGatewayDials(HbonePool pool, Future<?> dials) {
     mayDial = dials;
-    HbonePool pool = pool(1, LONG);
     Opened waited = begin(pool);
     mesh.await("the gateway dials", () -> !gateway.connects().isEmpty());
+    return waited;
+  }
+
+  @Test
+  void aConnectionThatIsMadeThroughAGatewayThatHasGoneAwayServesOnlyWhoWaited() {
+    HbonePool pool = pool(1, LONG);
+    Promise<Void> dials = mesh.loop().newPromise();
+    Opened waited = beginUntilTheGatewayDials(pool, dials);
     mesh.run(() -> outer.getFirst().drain());
     mesh.await(
         "the pool has left it",
@@ -424,11 +430,9 @@ class InnerConnectionsTest {
 
   @Test
   void nobodyHasToWaitForAConnectionThatWillNotBeKept() {
-    Promise<Void> dials = mesh.loop().newPromise();
-    mayDial = dials;
     HbonePool pool = pool(1, LONG);
-    Opened waited = begin(pool);
-    mesh.await("the gateway dials", () -> !gateway.connects().isEmpty());
+    Promise<Void> dials = mesh.loop().newPromise();
+    Opened waited = beginUntilTheGatewayDials(pool, dials);
     mesh.run(() -> pool.retire(_ -> true));
     mayDial = mesh.loop().newSucceededFuture(true);
     exchange(open(pool));
