@@ -269,8 +269,7 @@ class RelayTest {
       throws Exception {
     Recorder recorder = new Recorder();
     FakeTunnel tunnel = new FakeTunnel(loop);
-    TunnelLeg leg = new TunnelLeg();
-    leg.attach(tunnel);
+    TunnelLeg leg = new TunnelLeg(tunnel);
     try (TcpPair down = TcpPair.open(loop)) {
       join(down.leg(), leg, recorder);
       onLoop(
@@ -308,8 +307,7 @@ class RelayTest {
   void aClientMayCloseItsConnectionWithTheTunnel(
       boolean carriesTunnel, boolean clientEnded, String serverSees) throws Exception {
     Recorder recorder = new Recorder();
-    TunnelLeg leg = new TunnelLeg();
-    leg.attach(new FakeTunnel(loop));
+    TunnelLeg leg = new TunnelLeg(new FakeTunnel(loop));
     try (TcpPair up = TcpPair.open(loop)) {
       onLoop(
           () -> {
@@ -338,8 +336,7 @@ class RelayTest {
   void aReaderThatStopsKeepsTheCreditOfItsTunnel() throws Exception {
     Recorder recorder = new Recorder();
     FakeTunnel tunnel = new FakeTunnel(loop);
-    TunnelLeg leg = new TunnelLeg();
-    leg.attach(tunnel);
+    TunnelLeg leg = new TunnelLeg(tunnel);
     int total = 32 << 20;
     try (TcpPair down = TcpPair.open(loop)) {
       join(down.leg(), leg, recorder);
@@ -363,8 +360,7 @@ class RelayTest {
   @Test
   void crumbsForAReaderThatStopsArePackedTogetherAndArriveInOrder() throws Exception {
     Recorder recorder = new Recorder();
-    TunnelLeg leg = new TunnelLeg();
-    leg.attach(new FakeTunnel(loop));
+    TunnelLeg leg = new TunnelLeg(new FakeTunnel(loop));
     int filler = 16 << 20;
     int crumbs = 100_000;
     try (TcpPair down = TcpPair.open(loop)) {
@@ -397,8 +393,7 @@ class RelayTest {
     int readBytes = 256 << 10;
     int filler = 16 << 20;
     int parts = 100;
-    TunnelLeg leg = new TunnelLeg();
-    leg.attach(new FakeTunnel(loop));
+    TunnelLeg leg = new TunnelLeg(new FakeTunnel(loop));
     try (TcpPair down = TcpPair.open(loop)) {
       join(down.leg(), leg, new Recorder());
       onLoop(
@@ -434,9 +429,8 @@ class RelayTest {
   /** A tunnel that brings {@link #LEFT} bytes for a server that does not read, and ends. */
   private static Recorder leave(RelayLimits limits, TcpPair up, String how) throws Exception {
     Recorder recorder = new Recorder();
-    TunnelLeg leg = new TunnelLeg();
     FakeTunnel tunnel = new FakeTunnel(loop);
-    leg.attach(tunnel);
+    TunnelLeg leg = new TunnelLeg(tunnel);
     onLoop(() -> Relay.outbound(loop, leg, up.leg(), limits, recorder).start());
     if (how.equals("ended")) {
       up.app().shutdownOutput();
@@ -601,8 +595,7 @@ class RelayTest {
     Recorder recorder = new Recorder();
     FakeTunnel tunnel = new FakeTunnel(loop);
     tunnel.writable = false;
-    TunnelLeg leg = new TunnelLeg();
-    leg.attach(tunnel);
+    TunnelLeg leg = new TunnelLeg(tunnel);
     try (TcpPair down = TcpPair.open(loop)) {
       join(down.leg(), leg, recorder);
       down.app().getOutputStream().write("held".getBytes(StandardCharsets.US_ASCII));
@@ -620,8 +613,7 @@ class RelayTest {
   void aResetOfTheApplicationCancelsTheTunnel() throws Exception {
     Recorder recorder = new Recorder();
     FakeTunnel tunnel = new FakeTunnel(loop);
-    TunnelLeg leg = new TunnelLeg();
-    leg.attach(tunnel);
+    TunnelLeg leg = new TunnelLeg(tunnel);
     try (TcpPair down = TcpPair.open(loop)) {
       join(down.leg(), leg, recorder);
       down.resetApp();
@@ -634,8 +626,7 @@ class RelayTest {
   void whatArrivesForARelayThatIsOverIsReleased() throws Exception {
     Recorder recorder = new Recorder();
     FakeTunnel tunnel = new FakeTunnel(loop);
-    TunnelLeg leg = new TunnelLeg();
-    leg.attach(tunnel);
+    TunnelLeg leg = new TunnelLeg(tunnel);
     try (TcpPair down = TcpPair.open(loop)) {
       Relay relay = join(down.leg(), leg, recorder);
       onLoop(
