@@ -146,6 +146,11 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
     return connection.streams().count();
   }
 
+  /** Whether no tunnel is left, not even one of which only the last bytes are on their way out. */
+  boolean carriesNothing() {
+    return connection.streams().isEmpty();
+  }
+
   boolean hasRoom() {
     return stage == Stage.USABLE
         && connection.isRunning() // else it ends in this turn: who is told asks again from within
@@ -439,7 +444,7 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
 
   @Override
   public void onStreamGone() {
-    if (connection.streams().isEmpty()) {
+    if (carriesNothing()) {
       startIdleClock();
     }
     if (stage == Stage.RETIRED) {
@@ -482,7 +487,7 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
   }
 
   private void leaveIfUnused() {
-    if (stage == Stage.RETIRED && connection.streams().isEmpty()) {
+    if (stage == Stage.RETIRED && carriesNothing()) {
       sayGoAway();
       connection.leave("retired");
     }
@@ -505,7 +510,7 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
   /** One timer for many short uses: when it fires early, it is set again for the rest. */
   private void onIdleTimer() {
     idleTimer = null;
-    if (stage != Stage.USABLE || !connection.streams().isEmpty()) {
+    if (stage != Stage.USABLE || !carriesNothing()) {
       return; // set again when the last stream is gone
     }
     long left = settings.idleRelease().toNanos() - (loop.ticker().nanoTime() - idleSinceNanos);

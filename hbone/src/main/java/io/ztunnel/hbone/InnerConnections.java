@@ -274,7 +274,7 @@ final class InnerConnections implements ClientConnection.Owner {
   /** Closes a connection that carries nothing; false if there is none. */
   boolean shedIdle() {
     for (Member member : usable) {
-      if (member.connection().streams() == 0) {
+      if (member.connection().carriesNothing()) {
         member.connection().close("room for another one");
         return true;
       }

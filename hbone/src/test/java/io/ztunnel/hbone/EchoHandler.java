@@ -10,6 +10,7 @@ import org.jspecify.annotations.Nullable;
 class EchoHandler implements ConnectHandler {
   final List<String> events = new ArrayList<>();
   final List<InboundConnect> connects = new ArrayList<>();
+  final List<RecordingListener> tunnels = new ArrayList<>();
   @Nullable TlsPeer peer;
 
   @Override
@@ -23,6 +24,7 @@ class EchoHandler implements ConnectHandler {
     connects.add(connect);
     Echo echo = new Echo();
     echo.tunnel = connect.accept("k8s.namespace.name=echo", echo);
+    tunnels.add(echo);
   }
 
   @Override

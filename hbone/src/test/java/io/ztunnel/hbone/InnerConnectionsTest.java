@@ -398,13 +398,19 @@ class InnerConnectionsTest {
     return ((TunnelStream) opened.tunnel()).connection();
   }
 
-  @Test
-  void aConnectionThatIsMadeThroughAGatewayThatHasGoneAwayServesOnlyWhoWaited() {
-    Promise<Void> dials = mesh.loop().newPromise();
+  /** A request whose connection is in the making: the gateway gets nowhere before this is done. */
+  private Opened beginUntilTheGatewayDials(HbonePool pool, Future<?> dials) {
     mayDial = dials;
-    HbonePool pool = pool(1, LONG);
     Opened waited = begin(pool);
     mesh.await("the gateway dials", () -> !gateway.connects().isEmpty());
+    return waited;
+  }
+
+  @Test
+  void aConnectionThatIsMadeThroughAGatewayThatHasGoneAwayServesOnlyWhoWaited() {
+    HbonePool pool = pool(1, LONG);
+    Promise<Void> dials = mesh.loop().newPromise();
+    Opened waited = beginUntilTheGatewayDials(pool, dials);
     mesh.run(() -> outer.getFirst().drain());
     mesh.await(
         "the pool has left it",
@@ -424,11 +430,9 @@ class InnerConnectionsTest {
 
   @Test
   void nobodyHasToWaitForAConnectionThatWillNotBeKept() {
-    Promise<Void> dials = mesh.loop().newPromise();
-    mayDial = dials;
     HbonePool pool = pool(1, LONG);
-    Opened waited = begin(pool);
-    mesh.await("the gateway dials", () -> !gateway.connects().isEmpty());
+    Promise<Void> dials = mesh.loop().newPromise();
+    Opened waited = beginUntilTheGatewayDials(pool, dials);
     mesh.run(() -> pool.retire(_ -> true));
     mayDial = mesh.loop().newSucceededFuture(true);
     exchange(open(pool));
@@ -505,6 +509,28 @@ class InnerConnectionsTest {
     exchange(open(limited(8, limit)));
     assertEquals(2, gateway.connects().size());
     assertEquals(1, limit.open());
+  }
+
+  @Test
+  void atTheLimitACallWhoseEndIsNotFlushedYetIsNotCut() {
+    HbonePool pool = limited(1, new InnerLimit(1));
+    Opened ending = open(pool);
+    RecordingListener server = backends.getFirst().connections.getFirst().tunnels.getFirst();
+    mesh.run(() -> server.tunnel().shutdownOutput());
+    mesh.await("the server's end", () -> ending.listener.events.contains("end"));
+    NestedPeer elsewhere =
+        new NestedPeer(peer.gateway(), peer.acceptedIdentities(), "other.shop:80");
+    Opened next = new Opened();
+    mesh.run(
+        () -> {
+          ending.tunnel().shutdownOutput();
+          PendingTunnel _ = pool.openNested(elsewhere, OUTER, OUTER, next);
+        });
+    awaitAnswers(List.of(next));
+    assertEquals(List.of("end", "finished"), ending.listener.events);
+    mesh.await("the end of the call at the server", server::isOver);
+    mesh.run(() -> assertEquals(List.of("finished"), server.events));
+    exchange(next);
   }
 
   @ParameterizedTest

@@ -127,6 +127,15 @@ public final class SocketFactory {
   }
 
   /**
+   * Whether the peer has acknowledged all bytes and the FIN after them, once that was sent; true on
+   * a transport without the kernel's options (NIO) and for a connection that is closed. Called on
+   * the channel's event loop.
+   */
+  public static boolean isEndAcknowledged(Channel channel) {
+    return SocketOptions.isEndAcknowledged(channel);
+  }
+
+  /**
    * Listens. A wildcard is {@code [::]} for both families, or {@code 0.0.0.0} where IPv6 is off by
    * the settings or not to be had in the namespace. The future completes on the boss loop, which
    * also accepts; a failure's message is {@code failed to bind to address ADDRESS: REASON}.

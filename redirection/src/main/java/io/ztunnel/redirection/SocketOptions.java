@@ -71,6 +71,11 @@ final class SocketOptions {
   private static final ChannelOption<Integer> USER_TIMEOUT =
       new IntegerUnixChannelOption("TCP_USER_TIMEOUT", IPPROTO_TCP, 18);
 
+  /** {@code tcpi_state}, and what it is while our FIN is not acknowledged. */
+  private static final int STATE_AT = 0;
+
+  private static final byte FIN_WAIT_1 = 4;
+
   /** {@code tcpi_bytes_acked} is the last that is of interest of {@code struct tcp_info}. */
   private static final int ACKNOWLEDGED_AT = 120;
 
@@ -254,9 +259,15 @@ final class SocketOptions {
   }
 
   static long acknowledgedBytes(Channel channel) {
-    return look(channel, INFO)
-        .map(info -> info.order(ByteOrder.nativeOrder()).getLong(ACKNOWLEDGED_AT))
-        .orElse(0L);
+    return info(channel).map(info -> info.getLong(ACKNOWLEDGED_AT)).orElse(0L);
+  }
+
+  static boolean isEndAcknowledged(Channel channel) {
+    return info(channel).map(info -> info.get(STATE_AT) != FIN_WAIT_1).orElse(true);
+  }
+
+  private static Optional<ByteBuffer> info(Channel channel) {
+    return look(channel, INFO).map(info -> info.order(ByteOrder.nativeOrder()));
   }
 
   void userTimeout(Channel channel) {

@@ -88,6 +88,29 @@ class SocketFactoryTest {
     }
   }
 
+  @Test
+  void anEndIsAcknowledgedOnceAllBeforeItIsTaken() throws Exception {
+    int bytes = 64 << 10;
+    try (Loops loops = new Loops(Transport.EPOLL);
+        TestListener listener =
+            TestListener.open(
+                factory(Transport.EPOLL, settings()), loops, ListenerSettings.wildcard(0));
+        Socket client = new Socket()) {
+      client.setReceiveBufferSize(1); // the least that the kernel gives
+      client.connect(new InetSocketAddress(LOCALHOST, listener.address().getPort()));
+      Channel channel = listener.next();
+      Loops.await(channel.writeAndFlush(Unpooled.buffer(bytes).writeZero(bytes)));
+      EventLoop loop = channel.eventLoop();
+      assertTrue(Loops.on(loop, () -> SocketFactory.sendFin(channel)));
+      assertFalse(Loops.on(loop, () -> SocketFactory.isEndAcknowledged(channel)));
+      assertEquals(bytes, client.getInputStream().readAllBytes().length);
+      long deadline = System.nanoTime() + TIMEOUT.toNanos();
+      while (!Loops.on(loop, () -> SocketFactory.isEndAcknowledged(channel))) {
+        assertTrue(System.nanoTime() < deadline, "not acknowledged");
+      }
+    }
+  }
+
   @ParameterizedTest
   @MethodSource("transports")
   void connectionThatNobodyRedirectedWasGoingToItsLocalAddress(Transport transport)

@@ -35,11 +35,9 @@ import io.netty.handler.ssl.SslProvider;
 import io.netty.util.ReferenceCountUtil;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
-import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -167,15 +165,7 @@ class ConnectionEndTest {
   }
 
   private ControlPlane controlPlane(Channel server) {
-    int port = ((InetSocketAddress) server.localAddress()).getPort();
-    return new ControlPlane(
-        URI.create("https://localhost:" + port),
-        new RootSource.Pem(pki.rootPem()),
-        null,
-        TlsPolicy.defaults(),
-        new TokenSource.None(),
-        "cluster-1",
-        Map.of());
+    return pki.localhost(((InetSocketAddress) server.localAddress()).getPort());
   }
 
   /** Counts the connections that are open. */

@@ -4,6 +4,7 @@ import io.netty.util.NetUtil;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.math.BigInteger;
+import java.net.URI;
 import java.security.GeneralSecurityException;
 import java.security.KeyPair;
 import java.security.KeyPairGenerator;
@@ -13,6 +14,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Date;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
 import org.bouncycastle.asn1.x500.X500Name;
@@ -63,6 +65,20 @@ public final class ControlPlanePki {
 
   X509Certificate root() {
     return root;
+  }
+
+  /**
+   * What a client is told that is to connect to a server of this root on loopback, without a token.
+   */
+  public ControlPlane localhost(int port) {
+    return new ControlPlane(
+        URI.create("https://localhost:" + port),
+        new RootSource.Pem(rootPem()),
+        null,
+        TlsPolicy.defaults(),
+        new TokenSource.None(),
+        "cluster-1",
+        Map.of());
   }
 
   /** A certificate for these DNS names and IP addresses. */

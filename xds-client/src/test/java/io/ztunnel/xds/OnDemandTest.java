@@ -12,7 +12,6 @@ import com.google.protobuf.Struct;
 import io.grpc.Status;
 import io.ztunnel.xds.FakeControlPlane.Entry;
 import io.ztunnel.xds.proto.DeltaDiscoveryRequest;
-import java.net.URI;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -41,14 +40,7 @@ class OnDemandTest {
 
   private XdsClient client(Duration timeout) {
     return new XdsClient(
-        new ControlPlane(
-            URI.create("https://localhost:" + control.port()),
-            new RootSource.Pem(pki.rootPem()),
-            null,
-            TlsPolicy.defaults(),
-            new TokenSource.None(),
-            "",
-            Map.of()),
+        pki.localhost(control.port()),
         new XdsSettings(
             new XdsNode("id", Struct.getDefaultInstance()),
             List.of(

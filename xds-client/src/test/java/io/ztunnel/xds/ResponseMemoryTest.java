@@ -4,10 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.protobuf.Struct;
 import io.netty.buffer.UnpooledByteBufAllocator;
-import java.net.URI;
 import java.time.Duration;
 import java.util.List;
-import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
@@ -63,14 +61,7 @@ class ResponseMemoryTest {
         ControlPlaneChannels channels = new ControlPlaneChannels(allocator);
         XdsClient client =
             new XdsClient(
-                new ControlPlane(
-                    URI.create("https://localhost:" + control.port()),
-                    new RootSource.Pem(pki.rootPem()),
-                    null,
-                    TlsPolicy.defaults(),
-                    new TokenSource.None(),
-                    "cluster-1",
-                    Map.of()),
+                pki.localhost(control.port()),
                 new XdsSettings(
                     new XdsNode("ztunnel", Struct.getDefaultInstance()),
                     List.of(

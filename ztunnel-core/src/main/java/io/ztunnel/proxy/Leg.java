@@ -20,6 +20,9 @@ abstract sealed class Leg permits TcpLeg, TunnelLeg {
   /** What is left to deliver after both directions have ended. Kept by the relay. */
   @Nullable Lingering lingering;
 
+  /** What is left to wait for after our half has ended for good. Kept by the relay. */
+  @Nullable Parting parting;
+
   /** Begins to report to this relay, with what arrived before. */
   abstract void start(Relay relay);
 
@@ -47,14 +50,24 @@ abstract sealed class Leg permits TcpLeg, TunnelLeg {
   /** What the probes found: the error that has ended the connection, or null. */
   abstract @Nullable Throwable takeError();
 
-  /** Delivers what was written and closes; the far end's remaining bytes are not wanted. */
+  /** Delivers what was written and closes; the far end has ended its half, or had the time to. */
   abstract void closeAfterWrites();
+
+  /**
+   * Delivers what was written and ends our half, though the far end may still send: it can go on to
+   * do so, to no avail. {@link Relay#onEndSent} tells when our half has ended, unless the far end
+   * has ended by then: the leg closes with that.
+   */
+  abstract void leaveAfterWrites();
 
   /** Bytes written that have not left the process, and that no peer's limits hold back. */
   abstract long unsentBytes();
 
   /** Grows as the far end takes what was written before {@link #closeAfterWrites}. */
   abstract long deliveredBytes();
+
+  /** Whether the far end has taken everything, the end of our half included. */
+  abstract boolean isEndDelivered();
 
   /**
    * Closes at once, in a way the far end can tell from an orderly end. Says nothing to the relay.

@@ -19,7 +19,8 @@ import org.jspecify.annotations.Nullable;
  * for the end of the stream, and RST_STREAM or a lost tunnel becomes a TCP reset, so that an
  * application never takes half an answer for a whole one. While only one direction has ended, it is
  * watched whether anybody is there still; when both have, what is left is delivered as long as its
- * reader takes some of it, and there is room for it ({@link Lingering}).
+ * reader takes some of it, and there is room for it ({@link Lingering}). So it is when a tunnel is
+ * over whose peer has all it wanted; who still sends then is taken leave of ({@link Parting}).
  *
  * <pre>
  *   both legs open --end of input--> half closed --end of input--> closing --both closed--> over
@@ -186,10 +187,13 @@ final class Relay {
   }
 
   private void deliverAndClose(Leg leg) {
-    if (leg.lingering != null) {
-      return; // it does so already
+    if (leg.lingering == null) { // else it does so already
+      leg.closeAfterWrites();
+      linger(leg);
     }
-    leg.closeAfterWrites();
+  }
+
+  private void linger(Leg leg) {
     if (over || leg.unsentBytes() == 0) {
       return;
     }
@@ -250,8 +254,16 @@ final class Relay {
   private void finish() {
     over = true;
     stopWatching();
-    stopLingering(downstream);
-    stopLingering(upstream);
+    stopWaiting(downstream);
+    stopWaiting(upstream);
+  }
+
+  private static void stopWaiting(Leg leg) {
+    stopLingering(leg);
+    if (leg.parting != null) {
+      leg.parting.end();
+      leg.parting = null;
+    }
   }
 
   private static void stopLingering(Leg leg) {
@@ -268,13 +280,21 @@ final class Relay {
     }
   }
 
+  /** The leg has sent all it had and ended its half, after {@link Leg#leaveAfterWrites}. */
+  void onEndSent(Leg leg) {
+    if (!over && !leg.closed) {
+      stopLingering(leg);
+      leg.parting = Parting.begin(loop, limits, leg);
+    }
+  }
+
   /** The leg is closed. In order if its input had ended; else its far end has vanished. */
   void onClosed(Leg leg) {
     if (over || leg.closed) {
       return;
     }
     leg.closed = true;
-    stopLingering(leg);
+    stopWaiting(leg);
     Leg other = other(leg);
     if (other.closed) {
       end(outcome);
@@ -329,8 +349,13 @@ final class Relay {
     if (peerEnded && end instanceof RelayEnd.Done && !other.closed) {
       // The peer has said all it had to say and wants no more from us: deliver what there is.
       leg.inputEnded = true;
-      other.inputEnded = true;
-      deliverAndClose(other);
+      if (other.inputEnded) {
+        deliverAndClose(other);
+      } else {
+        other.inputEnded = true;
+        other.leaveAfterWrites();
+        linger(other);
+      }
     } else {
       finish();
       other.abort();

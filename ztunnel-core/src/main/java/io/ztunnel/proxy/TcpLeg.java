@@ -178,9 +178,7 @@ final class TcpLeg extends Leg {
   @Override
   void shutdownOutput() {
     writePacked();
-    if (channel.isActive() && channel.unsafe().outboundBuffer().totalPendingWriteBytes() > 0) {
-      SocketFactory.holdForFin(channel);
-    }
+    holdForFin();
     // Netty's shutdownOutput drops what is still queued, so it follows the last write.
     channel
         .writeAndFlush(Unpooled.EMPTY_BUFFER)
@@ -191,6 +189,39 @@ final class TcpLeg extends Leg {
                 sendFin();
               }
             });
+  }
+
+  private void holdForFin() {
+    if (unsentBytes() > 0) {
+      SocketFactory.holdForFin(channel);
+    }
+  }
+
+  @Override
+  void leaveAfterWrites() {
+    resume(); // what comes is dropped: unread bytes would make a reset of the close
+    writePacked();
+    holdForFin();
+    channel.writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(_ -> onAllWritten());
+  }
+
+  /** Ends our half, unless that is done; closes if the far end has ended as well. */
+  private void onAllWritten() {
+    DuplexChannel duplex = (DuplexChannel) channel;
+    if (!channel.isActive()) {
+      return;
+    }
+    if (duplex.isInputShutdown()) {
+      channel.close();
+      return;
+    }
+    if (!duplex.isOutputShutdown()) {
+      sendFin();
+    }
+    channel.config().setOption(ChannelOption.ALLOW_HALF_CLOSURE, false);
+    if (relay != null) {
+      relay.onEndSent(this);
+    }
   }
 
   private void sendFin() {
@@ -235,6 +266,11 @@ final class TcpLeg extends Leg {
   long deliveredBytes() {
     // A slow reader makes room in the socket's buffer in large steps only.
     return SocketFactory.acknowledgedBytes(channel) - unsentBytes();
+  }
+
+  @Override
+  boolean isEndDelivered() {
+    return SocketFactory.isEndAcknowledged(channel);
   }
 
   @Override

@@ -139,6 +139,12 @@ final class TunnelLeg extends Leg implements TunnelListener {
   }
 
   @Override
+  void leaveAfterWrites() {
+    resume();
+    tunnel().shutdownOutput(); // the tunnel is over with the peer's end
+  }
+
+  @Override
   long unsentBytes() {
     return 0; // the tunnel is not over as long as it has any
   }
@@ -146,6 +152,11 @@ final class TunnelLeg extends Leg implements TunnelListener {
   @Override
   long deliveredBytes() {
     return 0;
+  }
+
+  @Override
+  boolean isEndDelivered() {
+    return false; // the tunnel tells by itself when it is over
   }
 
   @Override

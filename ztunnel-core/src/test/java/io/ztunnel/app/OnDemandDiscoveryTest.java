@@ -17,22 +17,16 @@ import io.ztunnel.mesh.proto.Service;
 import io.ztunnel.metrics.MeshRegistry;
 import io.ztunnel.metrics.XdsMetrics;
 import io.ztunnel.telemetry.XdsTelemetry;
-import io.ztunnel.xds.ControlPlane;
 import io.ztunnel.xds.ControlPlaneChannels;
 import io.ztunnel.xds.ControlPlanePki;
 import io.ztunnel.xds.FakeControlPlane;
 import io.ztunnel.xds.FakeControlPlane.Entry;
-import io.ztunnel.xds.RootSource;
 import io.ztunnel.xds.Subscription;
-import io.ztunnel.xds.TlsPolicy;
-import io.ztunnel.xds.TokenSource;
 import io.ztunnel.xds.XdsClient;
 import io.ztunnel.xds.XdsNode;
 import io.ztunnel.xds.XdsSettings;
-import java.net.URI;
 import java.time.Duration;
 import java.util.List;
-import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -52,14 +46,7 @@ class OnDemandDiscoveryTest {
   private final MeshState mesh = new MeshState(loop, "node-a");
   private final XdsClient client =
       new XdsClient(
-          new ControlPlane(
-              URI.create("https://localhost:" + control.port()),
-              new RootSource.Pem(pki.rootPem()),
-              null,
-              TlsPolicy.defaults(),
-              new TokenSource.None(),
-              "",
-              Map.of()),
+          pki.localhost(control.port()),
           new XdsSettings(
               new XdsNode("id", Struct.getDefaultInstance()),
               List.of(

@@ -269,8 +269,7 @@ class RelayTest {
       throws Exception {
     Recorder recorder = new Recorder();
     FakeTunnel tunnel = new FakeTunnel(loop);
-    TunnelLeg leg = new TunnelLeg();
-    leg.attach(tunnel);
+    TunnelLeg leg = new TunnelLeg(tunnel);
     try (TcpPair down = TcpPair.open(loop)) {
       join(down.leg(), leg, recorder);
       onLoop(
@@ -308,8 +307,7 @@ class RelayTest {
   void aClientMayCloseItsConnectionWithTheTunnel(
       boolean carriesTunnel, boolean clientEnded, String serverSees) throws Exception {
     Recorder recorder = new Recorder();
-    TunnelLeg leg = new TunnelLeg();
-    leg.attach(new FakeTunnel(loop));
+    TunnelLeg leg = new TunnelLeg(new FakeTunnel(loop));
     try (TcpPair up = TcpPair.open(loop)) {
       onLoop(
           () -> {
@@ -338,8 +336,7 @@ class RelayTest {
   void aReaderThatStopsKeepsTheCreditOfItsTunnel() throws Exception {
     Recorder recorder = new Recorder();
     FakeTunnel tunnel = new FakeTunnel(loop);
-    TunnelLeg leg = new TunnelLeg();
-    leg.attach(tunnel);
+    TunnelLeg leg = new TunnelLeg(tunnel);
     int total = 32 << 20;
     try (TcpPair down = TcpPair.open(loop)) {
       join(down.leg(), leg, recorder);
@@ -363,8 +360,7 @@ class RelayTest {
   @Test
   void crumbsForAReaderThatStopsArePackedTogetherAndArriveInOrder() throws Exception {
     Recorder recorder = new Recorder();
-    TunnelLeg leg = new TunnelLeg();
-    leg.attach(new FakeTunnel(loop));
+    TunnelLeg leg = new TunnelLeg(new FakeTunnel(loop));
     int filler = 16 << 20;
     int crumbs = 100_000;
     try (TcpPair down = TcpPair.open(loop)) {
@@ -397,8 +393,7 @@ class RelayTest {
     int readBytes = 256 << 10;
     int filler = 16 << 20;
     int parts = 100;
-    TunnelLeg leg = new TunnelLeg();
-    leg.attach(new FakeTunnel(loop));
+    TunnelLeg leg = new TunnelLeg(new FakeTunnel(loop));
     try (TcpPair down = TcpPair.open(loop)) {
       join(down.leg(), leg, new Recorder());
       onLoop(
@@ -434,9 +429,8 @@ class RelayTest {
   /** A tunnel that brings {@link #LEFT} bytes for a server that does not read, and ends. */
   private static Recorder leave(RelayLimits limits, TcpPair up, String how) throws Exception {
     Recorder recorder = new Recorder();
-    TunnelLeg leg = new TunnelLeg();
     FakeTunnel tunnel = new FakeTunnel(loop);
-    leg.attach(tunnel);
+    TunnelLeg leg = new TunnelLeg(tunnel);
     onLoop(() -> Relay.outbound(loop, leg, up.leg(), limits, recorder).start());
     if (how.equals("ended")) {
       up.app().shutdownOutput();
@@ -519,13 +513,89 @@ class RelayTest {
     }
   }
 
+  /** A tunnel that brings this much, wants no more from the application, and is over. */
+  private static void answerAndReset(TunnelLeg leg, int bytes, boolean ends, long code)
+      throws Exception {
+    onLoop(
+        () -> {
+          leg.onData(PooledByteBufAllocator.DEFAULT.directBuffer(bytes).writeZero(bytes));
+          leg.onReadComplete();
+          if (ends) {
+            leg.onEndOfStream();
+          }
+          leg.onTerminated(new TunnelTermination.Reset(code));
+        });
+  }
+
+  @ParameterizedTest(name = "{0} MiB, the peer ends: {1}, reset {2}, then {3} MiB are written")
+  @CsvSource({
+    "1, false, 0, 0",
+    "1, false, 0, 64",
+    "1, true, 0, 64",
+    "1, true, 8, 0",
+    "1, true, 8, 64",
+    "32, false, 0, 64"
+  })
+  void anApplicationThatWritesMoreThanIsWantedGetsAllOfTheAnswer(
+      int mebibytes, boolean ends, long code, int writes) throws Exception {
+    int bytes = mebibytes << 20;
+    Recorder recorder = new Recorder();
+    FakeTunnel tunnel = new FakeTunnel(loop);
+    tunnel.writable = false;
+    TunnelLeg leg = new TunnelLeg(tunnel);
+    RelayLimits limits = limits(PROBING);
+    try (TcpPair down = TcpPair.open(loop)) {
+      onLoop(() -> Relay.outbound(loop, down.leg(), leg, limits, recorder).start());
+      down.app().getOutputStream().write(new byte[64 << 10]); // lies unread
+      answerAndReset(leg, bytes, ends, code);
+      CompletableFuture<Void> written =
+          CompletableFuture.runAsync(
+              () -> {
+                try {
+                  down.app().getOutputStream().write(new byte[writes << 20]);
+                } catch (java.io.IOException e) {
+                  throw new java.io.UncheckedIOException(e);
+                }
+              });
+      written.get(10, TimeUnit.SECONDS); // it reads later
+      assertEquals(bytes, down.app().getInputStream().readAllBytes().length);
+      assertEquals(RelayEnd.DONE, recorder.awaitEnd());
+      assertEquals(0, limits.held().total());
+    }
+  }
+
+  @Test
+  void anApplicationThatDoesNotReadItsAnswerIsLeftToTheKernelAfterATime() throws Exception {
+    Recorder recorder = new Recorder();
+    TunnelLeg leg = new TunnelLeg(new FakeTunnel(loop));
+    int bytes = 1 << 20;
+    try (TcpPair down = TcpPair.open(loop)) {
+      onLoop(() -> Relay.outbound(loop, down.leg(), leg, limits(HASTY), recorder).start());
+      answerAndReset(leg, bytes, false, Http2Errors.NO_ERROR);
+      assertEquals(RelayEnd.DONE, recorder.awaitEnd());
+      assertEquals(bytes, down.app().getInputStream().readAllBytes().length);
+    }
+  }
+
+  @Test
+  void aRelayIsAbortedWhileItTakesLeave() throws Exception {
+    Recorder recorder = new Recorder();
+    TunnelLeg leg = new TunnelLeg(new FakeTunnel(loop));
+    try (TcpPair down = TcpPair.open(loop)) {
+      Relay relay = join(down.leg(), leg, recorder);
+      answerAndReset(leg, 1 << 20, false, Http2Errors.NO_ERROR);
+      onLoop(relay::abort);
+      assertEquals("reset", down.appSees());
+      assertEquals(RelayEnd.ABORTED, recorder.awaitEnd());
+    }
+  }
+
   @Test
   void aTunnelThatTakesNoMoreStopsTheSocketAndItsWritabilityStartsItAgain() throws Exception {
     Recorder recorder = new Recorder();
     FakeTunnel tunnel = new FakeTunnel(loop);
     tunnel.writable = false;
-    TunnelLeg leg = new TunnelLeg();
-    leg.attach(tunnel);
+    TunnelLeg leg = new TunnelLeg(tunnel);
     try (TcpPair down = TcpPair.open(loop)) {
       join(down.leg(), leg, recorder);
       down.app().getOutputStream().write("held".getBytes(StandardCharsets.US_ASCII));
@@ -543,8 +613,7 @@ class RelayTest {
   void aResetOfTheApplicationCancelsTheTunnel() throws Exception {
     Recorder recorder = new Recorder();
     FakeTunnel tunnel = new FakeTunnel(loop);
-    TunnelLeg leg = new TunnelLeg();
-    leg.attach(tunnel);
+    TunnelLeg leg = new TunnelLeg(tunnel);
     try (TcpPair down = TcpPair.open(loop)) {
       join(down.leg(), leg, recorder);
       down.resetApp();
@@ -557,8 +626,7 @@ class RelayTest {
   void whatArrivesForARelayThatIsOverIsReleased() throws Exception {
     Recorder recorder = new Recorder();
     FakeTunnel tunnel = new FakeTunnel(loop);
-    TunnelLeg leg = new TunnelLeg();
-    leg.attach(tunnel);
+    TunnelLeg leg = new TunnelLeg(tunnel);
     try (TcpPair down = TcpPair.open(loop)) {
       Relay relay = join(down.leg(), leg, recorder);
       onLoop(

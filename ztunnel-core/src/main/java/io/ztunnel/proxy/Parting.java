@@ -1,0 +1,63 @@
+package io.ztunnel.proxy;
+
+import io.netty.channel.EventLoop;
+import io.netty.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * The time between the end of our half of a socket and its close, when the far end may still send
+ * what nobody wants. A socket that is closed with bytes unread, or that gets some later, answers by
+ * a reset, and the kernel drops what it has still to deliver: so these bytes are read and dropped.
+ * A far end that has taken all, our end included, has a second to end its half too; one that takes
+ * nothing for as long as a dead one may go unnoticed is left to the kernel.
+ *
+ * <p>Confined to the relay's event loop. Its owner ends it.
+ */
+final class Parting {
+  private static final long PERIOD_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+  private final EventLoop loop;
+  private final RelayLimits limits;
+  private final Leg leg;
+  private long delivered;
+  private long deliveredNanos;
+  private Future<?> nextLook;
+
+  private Parting(EventLoop loop, RelayLimits limits, Leg leg) {
+    this.loop = loop;
+    this.limits = limits;
+    this.leg = leg;
+    this.delivered = leg.deliveredBytes();
+    this.deliveredNanos = loop.ticker().nanoTime();
+    this.nextLook = lookLater();
+  }
+
+  /** Begins for a leg whose half has ended; closes it in the end. */
+  static Parting begin(EventLoop loop, RelayLimits limits, Leg leg) {
+    return new Parting(loop, limits, leg);
+  }
+
+  /** The leg is closed, or about to be. */
+  void end() {
+    nextLook.cancel(false);
+  }
+
+  private Future<?> lookLater() {
+    return loop.schedule(this::look, PERIOD_NANOS, TimeUnit.NANOSECONDS);
+  }
+
+  private void look() {
+    long now = leg.deliveredBytes();
+    long nowNanos = loop.ticker().nanoTime();
+    if (now != delivered) {
+      delivered = now;
+      deliveredNanos = nowNanos;
+    }
+    boolean isStuck = nowNanos - deliveredNanos >= limits.probing().untilFound().toNanos();
+    if (isStuck || leg.isEndDelivered()) {
+      leg.closeAfterWrites();
+    } else {
+      nextLook = lookLater();
+    }
+  }
+}
