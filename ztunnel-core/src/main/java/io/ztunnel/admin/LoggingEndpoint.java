@@ -3,11 +3,8 @@ package io.ztunnel.admin;
 import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponseStatus;
-import io.netty.handler.codec.http.QueryStringDecoder;
 import io.ztunnel.log.LogFilter;
 import io.ztunnel.log.Logging;
-import java.util.List;
-import java.util.Map;
 import java.util.Set;
 
 /**
@@ -37,10 +34,9 @@ final class LoggingEndpoint {
     if (!request.method().equals(HttpMethod.POST)) {
       return HttpReply.text(HttpResponseStatus.METHOD_NOT_ALLOWED, "Invalid HTTP method\n" + USAGE);
     }
-    Map<String, List<String>> query = new QueryStringDecoder(request.uri()).parameters();
-    boolean reset = query.containsKey("reset");
-    List<String> levels = query.getOrDefault("level", List.of());
-    String level = levels.isEmpty() ? "" : levels.getLast();
+    Query query = Query.of(request.uri());
+    boolean reset = query.has("reset");
+    String level = query.last("level");
     if (!level.isEmpty() && !isValid(level)) {
       return HttpReply.text(
           HttpResponseStatus.BAD_REQUEST, "Invalid level provided: " + level + "\n" + USAGE);

@@ -14,25 +14,39 @@ import org.jspecify.annotations.Nullable;
 
 /** The enrolled pods in {@code /config_dump}: {@code workloadState}. Pure. */
 public final class PodSection {
-  private PodSection() {}
+  private final boolean traffic;
 
-  /** Adds the section, in shared mode. */
-  public static void add(ConfigDump dump, Supplier<SortedMap<String, PodState>> pods) {
-    dump.section("workloadState", () -> pods(pods.get()));
+  /**
+   * A section.
+   *
+   * @param traffic whether the pods' connections are ours, and not only their questions for names
+   */
+  PodSection(boolean traffic) {
+    this.traffic = traffic;
   }
 
-  static Map<String, Object> pods(SortedMap<String, PodState> pods) {
+  /** Adds the section, in shared mode; see {@link #PodSection(boolean)}. */
+  public static void add(
+      ConfigDump dump, Supplier<SortedMap<String, PodState>> pods, boolean traffic) {
+    var section = new PodSection(traffic);
+    dump.section("workloadState", () -> section.pods(pods.get()));
+  }
+
+  Map<String, Object> pods(SortedMap<String, PodState> pods) {
     var byUid = new LinkedHashMap<String, Object>();
     pods.forEach((uid, pod) -> byUid.put(uid, pod(pod)));
     return byUid;
   }
 
-  private static Map<String, @Nullable Object> pod(PodState pod) {
+  private Map<String, @Nullable Object> pod(PodState pod) {
     var fields = new JsonFields().with("info", info(pod.info()));
     return switch (pod) {
       case PodState.Pending _ -> fields.with("state", "Pending").map();
       case PodState.Up up ->
-          fields.with("state", "Up").with("connections", connections(up.connections())).map();
+          fields
+              .with("state", "Up")
+              .set("connections", traffic ? connections(up.connections()) : null)
+              .map();
     };
   }
 

@@ -4,7 +4,6 @@ import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponseStatus;
-import io.netty.handler.codec.http.QueryStringDecoder;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.ImmediateEventExecutor;
 import io.netty.util.concurrent.Promise;
@@ -16,7 +15,6 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
-import java.util.List;
 import java.util.Map;
 
 /** {@code /debug/pprof/…} and {@code /debug/jfr}: profiles of the process. Stateless. */
@@ -63,7 +61,7 @@ final class ProfilePages {
 
   /** Switches the sampling of allocations. */
   Answer heapProfiling(HttpRequest request) {
-    return switch (last(request, "activate")) {
+    return switch (Query.of(request.uri()).last("activate")) {
       case "" -> state(profiler.isHeapActive());
       case "true" -> later(profiler.heapActive(true), ProfilePages::state);
       case "false" -> later(profiler.heapActive(false), ProfilePages::state);
@@ -143,8 +141,9 @@ final class ProfilePages {
 
   private static int number(HttpRequest request, String name, int absent, int max)
       throws BadQueryException {
-    String text = last(request, name);
-    if (text.isEmpty() && !parameters(request).containsKey(name)) {
+    Query query = Query.of(request.uri());
+    String text = query.last(name);
+    if (!query.has(name)) {
       return absent;
     }
     try {
@@ -156,15 +155,6 @@ final class ProfilePages {
       // told below
     }
     throw new BadQueryException("invalid %s value; expected 1-%d".formatted(name, max));
-  }
-
-  private static String last(HttpRequest request, String name) {
-    List<String> values = parameters(request).getOrDefault(name, List.of());
-    return values.isEmpty() ? "" : values.getLast();
-  }
-
-  private static Map<String, List<String>> parameters(HttpRequest request) {
-    return new QueryStringDecoder(request.uri()).parameters();
   }
 
   /** A file, which is gone when it was sent. */

@@ -6,7 +6,6 @@ import io.netty.channel.ServerChannel;
 import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponseStatus;
-import io.netty.handler.codec.http.QueryStringDecoder;
 import io.netty.util.concurrent.Future;
 import java.net.InetSocketAddress;
 import java.util.List;
@@ -37,7 +36,7 @@ public final class ReadinessServer {
       return HttpReply.METHOD_NOT_ALLOWED;
     }
     List<String> pending = readiness.pending();
-    boolean verbose = new QueryStringDecoder(request.uri()).parameters().containsKey("verbose");
+    boolean verbose = Query.of(request.uri()).has("verbose");
     String detail = verbose ? readiness.verbose() : "";
     return pending.isEmpty()
         ? HttpReply.text(HttpResponseStatus.OK, detail + "ready\n")

@@ -144,9 +144,16 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
         HttpResponseStatus.INTERNAL_SERVER_ERROR, message == null ? cause.toString() : message);
   }
 
-  private static String pathOf(String uri) {
-    int query = uri.indexOf('?');
-    return query < 0 ? uri : uri.substring(0, query);
+  /** Also of a whole URI, as a client sends it to a proxy (RFC 9112, 3.2.2). */
+  private static String pathOf(String target) {
+    int query = target.indexOf('?');
+    String uri = query < 0 ? target : target.substring(0, query);
+    int scheme = uri.startsWith("/") ? -1 : uri.indexOf("://");
+    if (scheme < 0) {
+      return uri;
+    }
+    int path = uri.indexOf('/', scheme + "://".length());
+    return path < 0 ? "/" : uri.substring(path);
   }
 
   private void send(
@@ -155,7 +162,7 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
     switch (reply.body()) {
       case Body.Whole(ByteBuf bytes) -> {
         var response = new DefaultFullHttpResponse(HttpVersion.HTTP_1_1, reply.status(), bytes);
-        head(response, reply, keepAlive);
+        head(response, reply, version, keepAlive);
         response.headers().set(HttpHeaderNames.CONTENT_LENGTH, bytes.readableBytes());
         ctx.writeAndFlush(response);
         onAnswered(ctx, keepAlive);
@@ -165,7 +172,7 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
         boolean chunked = version.compareTo(HttpVersion.HTTP_1_1) >= 0;
         boolean reusable = keepAlive && chunked;
         var response = new DefaultHttpResponse(HttpVersion.HTTP_1_1, reply.status());
-        head(response, reply, reusable);
+        head(response, reply, version, reusable);
         HttpUtil.setTransferEncodingChunked(response, chunked);
         ctx.write(response);
         state = new State.Streaming(pieces, reusable);
@@ -174,13 +181,17 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
     }
   }
 
-  private static void head(HttpResponse response, HttpReply reply, boolean keepAlive) {
+  private static void head(
+      HttpResponse response, HttpReply reply, HttpVersion version, boolean keepAlive) {
     if (!reply.contentType().isEmpty()) {
       response.headers().set(HttpHeaderNames.CONTENT_TYPE, reply.contentType());
     }
     reply.headers().forEach((name, value) -> response.headers().set(name, value));
     if (!keepAlive) {
       response.headers().set(HttpHeaderNames.CONNECTION, HttpHeaderValues.CLOSE);
+    } else if (!version.isKeepAliveDefault()) {
+      // HTTP/1.0: without this word the client waits for the end of the connection.
+      response.headers().set(HttpHeaderNames.CONNECTION, HttpHeaderValues.KEEP_ALIVE);
     }
   }
 

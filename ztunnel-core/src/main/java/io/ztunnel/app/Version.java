@@ -42,10 +42,16 @@ record Version(
         System.getProperty("java.version"),
         built.getProperty("status"),
         environment.getOrDefault("ISTIO_META_ISTIO_VERSION", "unknown"),
-        switch (TlsSettings.Provider.best()) {
-          case BORINGSSL -> "tls-boring";
-          case JDK -> "tls-jdk";
-        });
+        cryptoProvider(environment));
+  }
+
+  /** Of TLS: the one that was asked for, or else the best. */
+  private static String cryptoProvider(Map<String, String> environment) {
+    boolean jdk = environment.getOrDefault("ZTUNNEL_TLS_PROVIDER", "auto").equals("jdk");
+    return switch (jdk ? TlsSettings.Provider.JDK : TlsSettings.Provider.best()) {
+      case BORINGSSL -> "tls-boring";
+      case JDK -> "tls-jdk";
+    };
   }
 
   /** The {@code version} part of {@code /config_dump}; the names are the reference's. */

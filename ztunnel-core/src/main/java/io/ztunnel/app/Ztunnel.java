@@ -351,7 +351,7 @@ final class Ztunnel implements AutoCloseable {
                     workloadRole()),
             observer);
     workloads = proxies;
-    PodSection.add(operations.dump(), proxies::states);
+    PodSection.add(operations.dump(), proxies::states, config.listeners().proxy());
     operations.readiness().watch("pods", () -> Problems.of(proxies.pending()));
     ZdsClient client = new ZdsClient(shared.agentSocket(), proxies, new SplittableRandom());
     client.start();

@@ -165,6 +165,12 @@ class AdminServerTest {
     assertEquals(LogFilter.initial(null), Logging.filter());
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"debug%", "%zz", "info%2"})
+  void anEscapeThatIsNoneStandsForItself(String level) throws Exception {
+    aLevelThatIsNoneIsRefusedWithTheUsage(level);
+  }
+
   @Test
   void loggingIsForPost() throws Exception {
     TestClient.Reply reply = TestClient.request(port, "GET", "/logging?level=debug");

@@ -124,6 +124,24 @@ class HttpServerTest {
     }
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"http://localhost:15000/hello", "http://localhost/hello?x=http://y/z"})
+  void aTargetAsForAProxyIsAnsweredByItsPath(String target) throws Exception {
+    assertEquals("hello GET", TestClient.request(port, "GET", target).text());
+  }
+
+  @Test
+  void anOldClientThatKeepsItsConnectionIsToldThatItMay() throws Exception {
+    try (var client = new TestClient(port)) {
+      for (int i = 0; i < 2; i++) {
+        client.raw("GET /hello HTTP/1.0\r\nconnection: keep-alive\r\n\r\n");
+        TestClient.Reply reply = client.reply();
+        assertEquals("hello GET", reply.text());
+        assertEquals("keep-alive", reply.header("connection"));
+      }
+    }
+  }
+
   @Test
   void anUnknownPathHasNoBody() throws Exception {
     TestClient.Reply reply = TestClient.request(port, "GET", "/hello/world");

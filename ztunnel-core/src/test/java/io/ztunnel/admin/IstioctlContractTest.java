@@ -104,7 +104,8 @@ class IstioctlContractTest {
                         new PodInfo("w", "ns", "sa"),
                         List.of(
                             connection(ConnectionSummary.Direction.INBOUND),
-                            connection(ConnectionSummary.Direction.OUTBOUND))))));
+                            connection(ConnectionSummary.Direction.OUTBOUND))))),
+        true);
     return new Yaml(new SafeConstructor(new LoaderOptions()))
         .load(Printed.json(dump.values())); // JSON is YAML
   }

@@ -266,7 +266,7 @@ class MeshSectionsTest {
       pods.put(
           "east//Pod/shop/" + name, new PodState.Up(new PodInfo(name, "shop", "echo"), List.of()));
     }
-    assertEquals(reference().get("workloadState"), parsed(PodSection.pods(pods)));
+    assertEquals(reference().get("workloadState"), parsed(new PodSection(true).pods(pods)));
   }
 
   @Test
@@ -285,7 +285,7 @@ class MeshSectionsTest {
                     "",
                     new InetSocketAddress("fd00::2", 2),
                     "TCP"))));
-    var shown = (Map<?, ?>) parsed(PodSection.pods(pods));
+    var shown = (Map<?, ?>) parsed(new PodSection(true).pods(pods));
     assertEquals(
         parsedYaml("{info: {name: a, namespace: b, serviceAccount: c}, state: Pending}"),
         shown.get("p"));
@@ -295,5 +295,14 @@ class MeshSectionsTest {
                 + " [], inbound: [{src: '[fd00::1]:1', originalDst: null, actualDst: '[fd00::2]:2',"
                 + " protocol: TCP}]}}"),
         shown.get("u"));
+  }
+
+  @Test
+  void aPodWhoseTrafficIsNotOursHasNoConnections() throws Exception {
+    SortedMap<String, PodState> pods = new TreeMap<>();
+    pods.put("u", new PodState.Up(new PodInfo("a", "b", "c"), List.of()));
+    assertEquals(
+        parsedYaml("{u: {info: {name: a, namespace: b, serviceAccount: c}, state: Up}}"),
+        parsed(new PodSection(false).pods(pods)));
   }
 }

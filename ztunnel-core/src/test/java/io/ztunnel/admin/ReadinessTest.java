@@ -59,6 +59,7 @@ class ReadinessTest {
     assertEquals(200, ready.status());
     assertEquals("text/plain", ready.header("content-type"));
     assertEquals("ready\n", ready.text());
+    assertEquals(200, TestClient.request(port, "GET", "/healthz/ready?at=100%").status());
 
     readiness.require("workload proxy manager");
     assertEquals(500, TestClient.request(port, "GET", "/healthz/ready").status());
