@@ -104,10 +104,36 @@ final class GatewayGroup {
     return switch (gateway.destination()) {
       case NetworkAddress address -> {
         Service service = scene.view().service(address, scene.call().source().namespace());
-        yield service != null ? service : scene.view().workload(address);
+        yield service != null ? service : atPort(scene.view().workload(address), gateway);
       }
-      case NamespacedHostname hostname -> scene.view().find(hostname);
+      case NamespacedHostname hostname ->
+          switch (scene.view().find(hostname)) {
+            case null -> null;
+            case Service service -> service;
+            case Workload workload -> atPort(workload, gateway);
+          };
     };
+  }
+
+  /**
+   * Of gateways with one address or name, such as those at ports of a node, the one that is meant.
+   */
+  private @Nullable Workload atPort(@Nullable Workload found, GatewayAddress named) {
+    if (found == null || isAt(named.hboneMtlsPort(), found)) {
+      return found;
+    }
+    for (Workload other : scene.view().gateways(found.network())) {
+      if (isAt(named.hboneMtlsPort(), other)
+          && other.ips().equals(found.ips())
+          && other.hostname().equals(found.hostname())) {
+        return other;
+      }
+    }
+    return found;
+  }
+
+  private static boolean isAt(int port, Workload gateway) {
+    return gateway.isNetworkGateway() && gateway.networkGatewayPort(HBONE_PORT) == port;
   }
 
   /** The one that is named and, if it is one of those, the others into the network. */
