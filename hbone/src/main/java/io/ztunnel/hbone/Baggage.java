@@ -1,6 +1,9 @@
 package io.ztunnel.hbone;
 
+import io.netty.handler.codec.http2.Http2Headers;
+import java.util.List;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What one side of a tunnel says about its workload in the {@code baggage} field (Istio). An empty
@@ -22,6 +25,9 @@ public record Baggage(
   /** Says nothing. */
   public static final Baggage EMPTY = new Baggage("", "", "", "", "", "", "", "");
 
+  /** Longer ones are passed over as a whole (W3C Baggage, 3.3.2). */
+  private static final int MAX_LENGTH = 8192;
+
   /** The longest name in Kubernetes. Labels of metrics are made of values, each kept for hours. */
   private static final int MAX_VALUE_LENGTH = 253;
 
@@ -37,6 +43,13 @@ public record Baggage(
       throw new IllegalArgumentException(
           "workloadType: " + workloadType + " (expected: deployment, cronjob, pod or job)");
     }
+  }
+
+  /** What a request or an answer says in all its lines of the field; null: nothing, or too much. */
+  static @Nullable String text(Http2Headers headers) {
+    List<CharSequence> lines = headers.getAll(FieldNames.BAGGAGE);
+    String text = String.join(",", lines);
+    return lines.isEmpty() || text.length() > MAX_LENGTH ? null : text;
   }
 
   /**

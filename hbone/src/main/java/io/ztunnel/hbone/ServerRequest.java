@@ -4,7 +4,6 @@ import io.netty.channel.EventLoop;
 import io.netty.handler.codec.http2.DefaultHttp2Headers;
 import io.netty.handler.codec.http2.Http2Error;
 import io.netty.handler.codec.http2.Http2Headers;
-import java.util.List;
 import java.util.Objects;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -15,10 +14,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Confined to its connection's event loop.
  */
 final class ServerRequest implements InboundConnect, TunnelStream.Opening {
-  /** Longer ones are passed over as a whole (W3C Baggage, 3.3.2): it is kept with the tunnel. */
-  private static final int MAX_BAGGAGE_LENGTH = 8192;
-
-  /** As above, of the other fields, which are far shorter. */
+  /** Longer ones are passed over as a whole: they are kept with the tunnel. Baggage has its own. */
   private static final int MAX_FIELD_LENGTH = 1024;
 
   private final Http2Connection connection;
@@ -176,17 +172,16 @@ final class ServerRequest implements InboundConnect, TunnelStream.Opening {
 
   private static ConnectRequest connectRequest(Http2Headers headers) {
     CharSequence authority = headers.authority();
-    List<CharSequence> baggage = headers.getAll(FieldNames.BAGGAGE);
     return new ConnectRequest(
         authority == null ? "" : authority.toString(),
-        baggage.isEmpty() ? null : text(String.join(",", baggage), MAX_BAGGAGE_LENGTH),
-        text(headers.get(FieldNames.FORWARDED), MAX_FIELD_LENGTH),
-        text(headers.get(FieldNames.TRACEPARENT), MAX_FIELD_LENGTH),
-        text(headers.get(FieldNames.FORWARDED_NETWORK), MAX_FIELD_LENGTH),
-        text(headers.get(FieldNames.ISTIO_SOURCE), MAX_FIELD_LENGTH));
+        Baggage.text(headers),
+        text(headers.get(FieldNames.FORWARDED)),
+        text(headers.get(FieldNames.TRACEPARENT)),
+        text(headers.get(FieldNames.FORWARDED_NETWORK)),
+        text(headers.get(FieldNames.ISTIO_SOURCE)));
   }
 
-  private static @Nullable String text(@Nullable CharSequence value, int maxLength) {
-    return value == null || value.length() > maxLength ? null : value.toString();
+  private static @Nullable String text(@Nullable CharSequence value) {
+    return value == null || value.length() > MAX_FIELD_LENGTH ? null : value.toString();
   }
 }

@@ -9,7 +9,7 @@ public interface TunnelOpening {
    *
    * @param tunnel the open tunnel
    * @param peer the peer's certificate
-   * @param baggage the answer's {@code baggage}, or null
+   * @param baggage all {@code baggage} lines of the answer joined with commas, or null
    * @return the receiver of what arrives
    */
   TunnelListener onOpened(Tunnel tunnel, TlsPeer peer, @Nullable String baggage);

@@ -173,11 +173,10 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
       fail(new HboneFailure.Rejected(status, "http status: " + HttpResponseStatus.valueOf(status)));
       return;
     }
-    CharSequence baggage = headers.get(FieldNames.BAGGAGE);
+    @Nullable String baggage = Baggage.text(headers);
     finish();
     stream.markOpened();
-    TunnelListener listener =
-        opening.onOpened(stream, on.peer(), baggage == null ? null : baggage.toString());
+    TunnelListener listener = opening.onOpened(stream, on.peer(), baggage);
     stream.open(listener);
     if (endStream && !stream.isOver()) {
       stream.onRemoteEnd();

@@ -2,6 +2,7 @@ package io.ztunnel.hbone;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.buffer.ByteBuf;
@@ -49,6 +50,36 @@ class ClientProtocolTest {
       assertEquals(5000, opened.listener.received);
       script.open();
       script.expect("HEADERS 3 :method=CONNECT :authority=10.0.0.1:80");
+    }
+  }
+
+  @Test
+  void baggageOfAnAnswerMayBeInSeveralFields() {
+    try (ClientScript script = ClientScript.started()) {
+      Opened opened = script.open();
+      script.send(
+          script.peer.headers(
+              1,
+              new DefaultHttp2Headers(false)
+                  .status("200")
+                  .add("baggage", "a=1")
+                  .add("baggage", "b=2"),
+              false));
+      assertEquals("a=1,b=2", opened.baggage);
+    }
+  }
+
+  @Test
+  void baggageOfAnAnswerThatIsTooLongCountsAsNotSaid() {
+    try (ClientScript script = ClientScript.started()) {
+      Opened opened = script.open();
+      script.send(
+          script.peer.headers(
+              1,
+              new DefaultHttp2Headers(false).status("200").add("baggage", "k=" + "v".repeat(8191)),
+              false));
+      assertTrue(opened.isDone());
+      assertNull(opened.baggage);
     }
   }
 

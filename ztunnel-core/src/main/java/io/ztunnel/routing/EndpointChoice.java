@@ -129,7 +129,7 @@ final class EndpointChoice {
     }
     Tier own = scene.tier(workload.uid());
     Tier tier = tier(workload);
-    return tier.equals(own) ? own.fate() : EndpointFate.GATEWAYS_AVOIDED;
+    return tier.equals(own) || tier == Tier.NO_WAY ? tier.fate() : EndpointFate.GATEWAYS_AVOIDED;
   }
 
   /** One of the nearest that can be used; null when it was not met in a few draws. */

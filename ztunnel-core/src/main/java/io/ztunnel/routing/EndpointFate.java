@@ -6,6 +6,7 @@ public enum EndpointFate {
   SET_ASIDE("avoided: it failed lately"),
   FAILED_ALREADY("avoided: it failed for this connection"),
   GATEWAYS_AVOIDED("avoided: all its gateways failed lately, or for this connection"),
+  NO_GATEWAY("avoided: no gateway into its network is known"),
   WORKLOAD_UNKNOWN("dropped: its workload is not known"),
   UNREACHABLE("dropped: no address, no host name, no gateway"),
   ELSEWHERE("dropped: it is not in this network, or has no address"),

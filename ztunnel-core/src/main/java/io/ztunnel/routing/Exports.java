@@ -1,5 +1,6 @@
 package io.ztunnel.routing;
 
+import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.Workload;
 import java.util.ArrayList;
@@ -43,10 +44,20 @@ public sealed interface Exports {
       if (service.vips().stream().anyMatch(vip -> !vip.network().equals(network))) {
         return Sign.ADDRESS;
       }
-      if (!service.subjectAltNames().isEmpty()) {
+      if (hasIdentitiesOfPods(service)) {
         return Sign.IDENTITIES;
       }
       return hasEndpointsElsewhere(service, network) ? Sign.ENDPOINTS : null;
+    }
+
+    /** Pods of a service are of its namespace; other names are those of a ServiceEntry (Istio). */
+    private static boolean hasIdentitiesOfPods(Service service) {
+      return service.peers().identities().stream()
+          .anyMatch(
+              identity ->
+                  SpiffeId.parse(identity)
+                      .filter(id -> id.namespace().equals(service.namespace()))
+                      .isPresent());
     }
 
     private static boolean hasEndpointsElsewhere(Service service, String network) {

@@ -125,6 +125,7 @@ final class GatewayChoice {
           case SET_ASIDE -> 1;
           case FAILED_ALREADY -> 2;
           case GATEWAYS_AVOIDED,
+              NO_GATEWAY,
               WORKLOAD_UNKNOWN,
               UNREACHABLE,
               ELSEWHERE,

@@ -6,7 +6,9 @@ enum Tier {
   /** It failed lately. */
   ASIDE(EndpointFate.SET_ASIDE),
   /** It failed for the very connection that is to be made. */
-  FAILED(EndpointFate.FAILED_ALREADY);
+  FAILED(EndpointFate.FAILED_ALREADY),
+  /** It is in another network, and no gateway into that is known. */
+  NO_WAY(EndpointFate.NO_GATEWAY);
 
   private final EndpointFate fate;
 

@@ -42,7 +42,7 @@ final class TieredDraw {
 
   /** How many could be tried if the one drawn failed. */
   int others() {
-    return Math.max(candidates() - candidates(Tier.FAILED) - 1, 0);
+    return Math.max(candidates(Tier.USABLE) + candidates(Tier.ASIDE) - 1, 0);
   }
 
   /** A draw in one tier. A better rank begins it anew. */

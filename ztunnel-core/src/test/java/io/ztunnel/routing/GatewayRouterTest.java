@@ -32,7 +32,7 @@ final class GatewayRouterTest {
           """
           workloads:
           - {uid: a, namespace: ns, workloadIps: [10.0.0.1, "fd00::1"], network: here, protocol: HBONE,
-             services: {ns/sans: {80: 8080}, ns/seen: {}, ns/vip: {}, ns/v6: {}, ns/local: {}, ns/named: {80: 8080}, ns/hidden: {}, ns/same: {}}}
+             services: {ns/sans: {80: 8080}, ns/dns: {}, ns/entry: {}, ns/seen: {}, ns/vip: {}, ns/v6: {}, ns/local: {}, ns/named: {80: 8080}, ns/hidden: {}, ns/same: {}}}
           - {uid: far, namespace: ns, workloadIps: [], network: far, protocol: HBONE, capacity: 1000,
              networkGateway: {destination: far/10.9.9.9, hboneMtlsPort: 15008}, services: {ns/seen: {}, ns/empty: {}}}
           - {uid: plain, namespace: ns, workloadIps: [10.0.0.2], network: here, services: {ns/plain: {}}}
@@ -46,6 +46,9 @@ final class GatewayRouterTest {
              services: {ns/by-name: {}, ns/by-vip: {}, ns/by-pod: {}, ns/lost: {}, ns/by-far-pod: {}, ns/in: {}, ns/weighted: {}}}
           services:
           - {name: sans, namespace: ns, hostname: sans, vips: [here/10.1.0.1], ports: {80: 80, 90: 9090}, SANS}
+          - {name: dns, namespace: ns, hostname: dns, vips: [], ports: {80: 80}, subjectAltNames: [dns.example.com]}
+          - {name: entry, namespace: ns, hostname: entry, vips: [], ports: {80: 80},
+             subjectAltNames: ['spiffe://cluster.local/ns/other/sa/a']}
           - {name: seen, namespace: ns, hostname: seen, vips: [here/10.1.0.2], ports: {80: 80}}
           - {name: vip, namespace: ns, hostname: vip, vips: [here/10.1.0.3, far/10.1.0.1], ports: {80: 80}}
           - {name: v6, namespace: ns, hostname: v6, vips: [here/fd01::1], ports: {80: 80}, ipFamilies: IPv6, SANS}
@@ -135,6 +138,8 @@ final class GatewayRouterTest {
           10.1.0.3:80      | -        | a 10.0.0.1:15008         | by address, of this network only
           local:80         | -        | not exported ns/local    | of this network only
           10.1.0.4:80      | -        | not exported ns/local    | by address too
+          dns:80           | -        | not exported ns/dns      | its names are no identities, but those of a ServiceEntry
+          entry:80         | -        | not exported ns/entry    | pods of a service are of its namespace
           SANS:80          | -        | unknown SANS:80          | names are compared exactly
           nobody:80        | -        | unknown nobody:80        | no such name
           10.1.9.9:80      | -        | unknown 10.1.9.9:80      | no such address

@@ -769,6 +769,101 @@ final class OutboundRouterTest {
     assertEquals(Set.of(expected), chosen);
   }
 
+  @Test
+  void whereTheNamedGatewayIsNotKnownTheOthersAreUsed() {
+    MeshView view =
+        TestMesh.view(
+            mesh(
+                GATEWAYS.replace("destination: n2/192.0.2.1", "destination: n2/192.0.2.99"),
+                service("", "80: 8080")));
+    Set<String> chosen = new TreeSet<>();
+    for (int i = 0; i < 200; i++) {
+      RouteResult result = decide(view, "10.1.0.1:80", _ -> false, RouteTrace.OFF);
+      if (result instanceof Route.DoubleHbone twice) {
+        chosen.add(IpText.of(twice.gateway().address()));
+        assertEquals(2, twice.gateway().otherEndpoints());
+      } else {
+        throw new AssertionError(text(result));
+      }
+    }
+    assertEquals(Set.of("192.0.2.1:15009", "192.0.2.2:15008", "192.0.2.3:30008"), chosen);
+  }
+
+  @ParameterizedTest(name = "{0}, in either order")
+  @CsvSource({
+    "'workloadIps: [192.0.2.1]',                   n2/192.0.2.1",
+    "'workloadIps: [], hostname: gw.example.com', gw/gw.example.com",
+  })
+  void gatewaysAtPortsOfOneAddressAreToldApart(String where, String named) {
+    String gateway =
+        "- {uid: NetworkGateway/n2/x/%1$s, namespace: gw, serviceAccount: at-%1$s, trustDomain: td,"
+            + " network: n2, services: {}, %2$s}\n";
+    String far =
+        """
+        - {uid: far, namespace: ns, network: n2, workloadIps: [], protocol: HBONE,
+           services: {ns/svc: {}}, networkGateway: {destination: %s, hboneMtlsPort: 31001}}
+        """
+            .formatted(named);
+    for (List<String> order : List.of(List.of("31001", "31002"), List.of("31002", "31001"))) {
+      MeshView view =
+          TestMesh.view(
+              mesh(
+                  far
+                      + gateway.formatted(order.getFirst(), where)
+                      + gateway.formatted(order.getLast(), where),
+                  service("", "80: 8080")));
+      Set<String> chosen = new TreeSet<>();
+      for (int i = 0; i < 100; i++) {
+        RouteResult result = decide(view, "10.1.0.1:80", _ -> false, RouteTrace.OFF);
+        if (result instanceof UnresolvedRoute name) {
+          result = name.resolved(List.of(TestMesh.ip("192.0.2.1")), new Random());
+        }
+        if (result instanceof Route.DoubleHbone twice) {
+          chosen.add(IpText.of(twice.gateway().address()) + twice.gateway().acceptedIdentities());
+        } else {
+          throw new AssertionError(text(result));
+        }
+      }
+      assertEquals(
+          Set.of(
+              "192.0.2.1:31001[spiffe://td/ns/gw/sa/at-31001]",
+              "192.0.2.1:31002[spiffe://td/ns/gw/sa/at-31002]"),
+          chosen);
+    }
+  }
+
+  @ParameterizedTest(name = "{0}: {1}")
+  @CsvSource({
+    "n2/192.0.2.99, nobody has the address",
+    "gw/nobody,     nobody has the name",
+    "gw/gw,         a service without endpoints",
+  })
+  void anEndpointWhoseGatewayIsNotKnownIsTheLastToBeChosen(String gateway, String why) {
+    String far =
+        """
+        - {uid: far, namespace: ns, network: n2, workloadIps: [], protocol: HBONE, capacity: 1000,
+           services: {ns/svc: {}}, networkGateway: {destination: %s, hboneMtlsPort: 15008}}
+        """
+            .formatted(gateway);
+    String[] services = {
+      service("", "80: 8080"), "- {name: gw, namespace: gw, hostname: gw, vips: [], ports: {}}\n"
+    };
+    MeshView both = TestMesh.view(mesh(far + pod("near", "10.0.0.2", "{ns/svc: {}}"), services));
+    for (int i = 0; i < 50; i++) {
+      String aside = i % 2 == 0 ? "" : "near";
+      if (decide(both, "10.1.0.1:80", aside::equals, RouteTrace.OFF) instanceof Route.Hbone near) {
+        assertEquals(0, near.hop().otherEndpoints(), "the other one is no choice: " + why);
+      } else {
+        throw new AssertionError(why);
+      }
+    }
+    RecordedSteps trace = new RecordedSteps();
+    RouteResult _ = decide(both, "10.1.0.1:80", _ -> false, trace);
+    assertTrue(
+        trace.take().contains(new RouteStep.EndpointJudged("far", EndpointFate.NO_GATEWAY, 0)));
+    assertEquals("no gateway " + gateway, route("10.1.0.1:80", far, services));
+  }
+
   @ParameterizedTest(name = "set aside {0}, failed {1}: {2}, others {3}, avoided by {4}")
   @CsvSource(
       delimiter = '|',
