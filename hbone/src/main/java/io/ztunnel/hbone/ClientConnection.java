@@ -452,6 +452,7 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
 
   @Override
   public void onKeepAliveTimeout(Http2Connection dead) {
+    connection.observer().onPingTimeout(side(), key.address());
     dead.lost("keep-alive timed out: no PONG within " + settings.pingTimeout().toMillis() + " ms");
   }
 

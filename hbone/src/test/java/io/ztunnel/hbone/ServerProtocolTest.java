@@ -510,6 +510,8 @@ class ServerProtocolTest {
       assertEquals(
           List.of("ConnectionLost[reason=keep-alive timed out: no PONG within 20000 ms]"),
           listener.events);
+      assertEquals(
+          List.of("established", "tunnel opened", "ping timed out"), script.events.subList(0, 3));
       assertFalse(script.channel.isOpen());
     }
   }
