@@ -186,6 +186,13 @@ public final class Failures {
     };
   }
 
+  /** Whose fault it is that there is no connection without a tunnel. */
+  static EndpointFault faultOfDial(ConnectionFailure failure) {
+    return failure instanceof ConnectionFailure.OutOfDescriptors
+        ? EndpointFault.NO
+        : EndpointFault.YES;
+  }
+
   /** Whose fault it is that there is no tunnel to a peer. */
   static EndpointFault faultOfTunnel(HboneFailure failure) {
     return isEndpointsFault(failure) ? EndpointFault.YES : EndpointFault.NO;

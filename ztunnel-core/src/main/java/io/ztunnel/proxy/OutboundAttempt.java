@@ -497,7 +497,8 @@ final class OutboundAttempt implements TunnelOpening {
     @Override
     public void onDialFailed(Throwable cause) {
       if (attempt.isAwaited()) {
-        attempt.onFailure(Failures.ofConnect(Dial.PLAIN, address, cause), EndpointFault.YES);
+        ConnectionFailure failure = Failures.ofConnect(Dial.PLAIN, address, cause);
+        attempt.onFailure(failure, Failures.faultOfDial(failure));
       }
     }
   }

@@ -432,6 +432,17 @@ class FailuresTest {
             new ConnectionFailure.OutOfDescriptors("cannot open a socket: Too many open files")));
   }
 
+  @ParameterizedTest(name = "{0}: {1}")
+  @CsvSource({
+    "connect(..) failed: Connection refused,     YES",
+    "No route to host,                           YES",
+    "cannot open a socket: Too many open files,  NO",
+  })
+  void anEndpointIsNotToBlameForWhatThisProcessLacks(String why, EndpointFault expected) {
+    assertEquals(
+        expected, Failures.faultOfDial(Failures.ofConnect(Dial.PLAIN, V4, new IOException(why))));
+  }
+
   @ParameterizedTest
   @MethodSource("connects")
   void aConnectionToTheApplicationThatWasNotMade(Connect row) {
