@@ -166,7 +166,7 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
     return switch (dial == null ? ClientDial.Stage.CERTIFICATE : dial.stage()) {
       case CERTIFICATE -> TunnelProgress.CERTIFICATE;
       case CONNECTING -> way == null ? TunnelProgress.DIALLING : way.progress();
-      case SECURING -> way == null ? TunnelProgress.DIALLING : TunnelProgress.INNER_HANDSHAKE;
+      case SECURING -> way == null ? TunnelProgress.SECURING : TunnelProgress.INNER_HANDSHAKE;
       case SECURED, FAILED -> {
         if (isSilent()) {
           yield TunnelProgress.SILENT;
