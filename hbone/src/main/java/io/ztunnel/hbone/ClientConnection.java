@@ -171,7 +171,7 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
     return switch (dial == null ? ClientDial.Stage.CERTIFICATE : dial.stage()) {
       case CERTIFICATE -> TunnelProgress.CERTIFICATE;
       case CONNECTING -> way == null ? TunnelProgress.DIALLING : way.progress();
-      case SECURING -> way == null ? TunnelProgress.DIALLING : TunnelProgress.INNER_HANDSHAKE;
+      case SECURING -> way == null ? TunnelProgress.SECURING : TunnelProgress.INNER_HANDSHAKE;
       case SECURED, FAILED -> {
         if (isSilent()) {
           yield TunnelProgress.SILENT;
@@ -457,6 +457,7 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
 
   @Override
   public void onKeepAliveTimeout(Http2Connection dead) {
+    connection.observer().onPingTimeout(side(), key.address());
     dead.lost("keep-alive timed out: no PONG within " + settings.pingTimeout().toMillis() + " ms");
   }
 

@@ -1,5 +1,6 @@
 package io.ztunnel.hbone;
 
+import java.net.InetSocketAddress;
 import java.security.cert.X509Certificate;
 
 /** Is told what happens on connections. Called on their event loops; must not block or throw. */
@@ -33,6 +34,9 @@ public interface HboneObserver {
 
   /** A peer exceeded a limit that guards against floods; its connection is being closed. */
   default void onFlood(Role role, String limit) {}
+
+  /** A peer has left a PING unanswered for too long; its connection is being closed. */
+  default void onPingTimeout(Role role, InetSocketAddress peer) {}
 
   /** A peer whose connection is in the pool has answered a PING after so long. */
   default void onRoundTrip(PeerKey peer, long nanos) {}

@@ -309,6 +309,7 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
 
   @Override
   public void onKeepAliveTimeout(Http2Connection dead) {
+    connection.observer().onPingTimeout(side(), remote);
     dead.close("keep-alive timed out: no PONG within " + settings.pingTimeout().toMillis() + " ms");
   }
 

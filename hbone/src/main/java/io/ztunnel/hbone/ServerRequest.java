@@ -44,6 +44,9 @@ final class ServerRequest implements InboundConnect, TunnelStream.Opening {
     if (method == null || headers.status() != null) {
       return null;
     }
+    if (headers.contains(Http2Headers.PseudoHeaderName.PROTOCOL.value())) {
+      return null; // an extended CONNECT (RFC 8441), which our SETTINGS do not offer
+    }
     boolean hasTarget = headers.scheme() != null && headers.path() != null;
     boolean hasNoTarget = headers.scheme() == null && headers.path() == null;
     boolean isConnect = method.toString().equals("CONNECT");

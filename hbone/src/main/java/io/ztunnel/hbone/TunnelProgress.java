@@ -6,6 +6,8 @@ public enum TunnelProgress {
   CERTIFICATE("our certificate is not there"),
   /** There is no connection to the peer, or to the gateway, yet. */
   DIALLING("no connection"),
+  /** There is one; TLS with the peer, or the gateway, is not done. */
+  SECURING("TLS is not done"),
   /** There is one, on which a PING is unanswered for a while, and nothing else comes. */
   SILENT("the connection is silent"),
   /** The peer, or the gateway, lives and has not answered the CONNECT. */
@@ -28,6 +30,6 @@ public enum TunnelProgress {
 
   /** Whether who was dialled, the peer or the gateway, has given no sign of life. */
   public boolean isUnreached() {
-    return this == DIALLING || this == SILENT;
+    return this == DIALLING || this == SECURING || this == SILENT;
   }
 }

@@ -235,6 +235,7 @@ class ClientProtocolTest {
       assertEquals("keep-alive timed out: no PONG within 20000 ms", opened.failure().message());
       script.expect();
       assertFalse(script.channel.isOpen(), "dropped without a word");
+      assertEquals(List.of("usable", "ping timed out", "retired", "over"), script.events);
     }
   }
 

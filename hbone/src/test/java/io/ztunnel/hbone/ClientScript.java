@@ -1,5 +1,7 @@
 package io.ztunnel.hbone;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandler;
 import io.netty.channel.EventLoop;
@@ -24,7 +26,7 @@ final class ClientScript extends FrameScript implements ClientConnection.Owner {
 
   private ClientScript(boolean secured) {
     pool = new HbonePool(channel.eventLoop(), settings, new NoWay(), HboneObserver.NONE);
-    connection = new ClientConnection(channel.eventLoop(), key, settings, this, HboneObserver.NONE);
+    connection = new ClientConnection(channel.eventLoop(), key, settings, this, observer());
     channel.pipeline().addLast(connection.http2());
     if (secured) {
       connection.onSecured(
@@ -32,6 +34,16 @@ final class ClientScript extends FrameScript implements ClientConnection.Owner {
           new PeerTrust(TrustRoots.none(), Revocations.NONE),
           settings.handshakeTimeout().toNanos());
     }
+  }
+
+  private HboneObserver observer() {
+    return new HboneObserver() {
+      @Override
+      public void onPingTimeout(Role role, InetSocketAddress peer) {
+        assertEquals(key.address(), peer);
+        events.add("ping timed out");
+      }
+    };
   }
 
   /** A connection whose peer has shaken hands, and was then not let through. */

@@ -104,6 +104,7 @@ class ServerProtocolTest {
     return Stream.of(
         Arguments.of("path", Frames.connectHeaders().path("/")),
         Arguments.of("scheme", Frames.connectHeaders().scheme("https")),
+        Arguments.of("protocol", Frames.connectHeaders().add(":protocol", "websocket")),
         Arguments.of("status", new DefaultHttp2Headers(false).status("200")),
         Arguments.of("no method", new DefaultHttp2Headers(false).authority("a:1")),
         Arguments.of("upper case", Frames.connectHeaders().add("Upper", "x")),
@@ -509,6 +510,8 @@ class ServerProtocolTest {
       assertEquals(
           List.of("ConnectionLost[reason=keep-alive timed out: no PONG within 20000 ms]"),
           listener.events);
+      assertEquals(
+          List.of("established", "tunnel opened", "ping timed out"), script.events.subList(0, 3));
       assertFalse(script.channel.isOpen());
     }
   }

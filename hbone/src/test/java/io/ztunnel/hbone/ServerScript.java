@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.netty.buffer.Unpooled;
 import io.netty.handler.codec.http2.Http2Headers;
+import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -39,6 +40,11 @@ final class ServerScript extends FrameScript implements ConnectHandler {
               @Override
               public void onTunnelClosed(Role role) {
                 events.add("tunnel closed");
+              }
+
+              @Override
+              public void onPingTimeout(Role role, InetSocketAddress peer) {
+                events.add("ping timed out");
               }
 
               @Override

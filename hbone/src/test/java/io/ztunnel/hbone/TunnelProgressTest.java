@@ -145,6 +145,13 @@ class TunnelProgressTest {
 
   @ParameterizedTest
   @ValueSource(ints = {0, 2})
+  void theGatewayDoesNotFinishTls(int connections) {
+    gatewayAddress = mesh.listen(channel -> channel); // says nothing
+    awaitProgress(TunnelProgress.SECURING, nested(pool(connections)));
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 2})
   void theGatewayDoesNotAnswer(int connections) {
     Mute mute = new Mute();
     gatewayAddress = serve(GATEWAY, mute);

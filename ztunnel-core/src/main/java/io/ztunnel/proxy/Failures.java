@@ -23,6 +23,7 @@ import io.ztunnel.telemetry.ConnectionFailure.TlsRole;
 import java.net.ConnectException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.time.Duration;
 import java.util.List;
 
 /** Translates what decisions and leaves report into the one list of failures. Stateless. */
@@ -186,6 +187,13 @@ public final class Failures {
     };
   }
 
+  /** Whose fault it is that there is no connection without a tunnel. */
+  static EndpointFault faultOfDial(ConnectionFailure failure) {
+    return failure instanceof ConnectionFailure.OutOfDescriptors
+        ? EndpointFault.NO
+        : EndpointFault.YES;
+  }
+
   /** Whose fault it is that there is no tunnel to a peer. */
   static EndpointFault faultOfTunnel(HboneFailure failure) {
     return isEndpointsFault(failure) ? EndpointFault.YES : EndpointFault.NO;
@@ -218,7 +226,7 @@ public final class Failures {
   static EndpointFault faultOf(TunnelProgress progress) {
     return switch (progress) {
       case CERTIFICATE -> EndpointFault.NO;
-      case DIALLING, SILENT, UNANSWERED -> EndpointFault.YES;
+      case DIALLING, SECURING, SILENT, UNANSWERED -> EndpointFault.YES;
       case INNER_HANDSHAKE, INNER_UNANSWERED -> EndpointFault.ONE_OF_MANY;
     };
   }
@@ -226,6 +234,33 @@ public final class Failures {
   /** As above, when a gateway was dialled: one that lives is not to blame. */
   static EndpointFault faultBehindGateway(TunnelProgress progress) {
     return progress == TunnelProgress.UNANSWERED ? EndpointFault.ONE_OF_MANY : faultOf(progress);
+  }
+
+  /**
+   * Why an attempt to open a tunnel was left for another endpoint: what it waited for.
+   *
+   * @param address who was dialled
+   */
+  static ConnectionFailure ofLate(
+      TunnelProgress progress, InetSocketAddress address, Duration waited) {
+    String text =
+        "no answer from %s within %d ms: %s"
+            .formatted(NetUtil.toSocketAddressString(address), waited.toMillis(), progress.text());
+    return switch (progress) {
+      case DIALLING -> ofLateDial(Dial.HBONE, address, waited);
+      case SECURING -> new ConnectionFailure.Http2Failed(Http2Failure.HANDSHAKE_TIMED_OUT, text);
+      case CERTIFICATE, SILENT, UNANSWERED, INNER_HANDSHAKE, INNER_UNANSWERED ->
+          new ConnectionFailure.Http2Failed(Http2Failure.ANSWER_TIMED_OUT, text);
+    };
+  }
+
+  /** Why an attempt was left for another endpoint that had no TCP connection yet. */
+  static ConnectionFailure ofLateDial(Dial dial, InetSocketAddress address, Duration waited) {
+    return new ConnectionFailure.ConnectFailed(
+        dial,
+        DialOutcome.TIMED_OUT,
+        NetUtil.toSocketAddressString(address),
+        "connection timed out after " + waited.toMillis() + " ms");
   }
 
   /** Why a client's connection to us came to nothing. */

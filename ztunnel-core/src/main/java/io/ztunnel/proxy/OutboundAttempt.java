@@ -26,9 +26,9 @@ import io.ztunnel.routing.UnresolvedRoute;
 import io.ztunnel.telemetry.ConnectionFacts;
 import io.ztunnel.telemetry.ConnectionFailure;
 import io.ztunnel.telemetry.ConnectionFailure.Dial;
-import io.ztunnel.telemetry.ConnectionFailure.Http2Failure;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ThreadLocalRandom;
@@ -344,12 +344,11 @@ final class OutboundAttempt implements TunnelOpening {
       return;
     }
     InetSocketAddress address = dialled().address();
+    Duration waited = Duration.ofMillis(ATTEMPT_MILLIS);
     ConnectionFailure failure =
-        new ConnectionFailure.Http2Failed(
-            Http2Failure.ANSWER_TIMED_OUT,
-            "no answer from %s within %d ms: %s"
-                .formatted(
-                    NetUtil.toSocketAddressString(address), ATTEMPT_MILLIS, progress.text()));
+        pending == null
+            ? Failures.ofLateDial(Dial.PLAIN, address, waited)
+            : Failures.ofLate(progress, address, waited);
     leaveIfSilent(progress);
     giveUp();
     if (twice == null) {
@@ -497,7 +496,8 @@ final class OutboundAttempt implements TunnelOpening {
     @Override
     public void onDialFailed(Throwable cause) {
       if (attempt.isAwaited()) {
-        attempt.onFailure(Failures.ofConnect(Dial.PLAIN, address, cause), EndpointFault.YES);
+        ConnectionFailure failure = Failures.ofConnect(Dial.PLAIN, address, cause);
+        attempt.onFailure(failure, Failures.faultOfDial(failure));
       }
     }
   }

@@ -1,11 +1,13 @@
 package io.ztunnel.telemetry;
 
+import io.netty.util.NetUtil;
 import io.ztunnel.hbone.HboneObserver;
 import io.ztunnel.hbone.PeerKey;
 import io.ztunnel.log.Log;
 import io.ztunnel.log.LogLevel;
 import io.ztunnel.metrics.RemoteGatewayMetrics;
 import io.ztunnel.metrics.TunnelMetrics;
+import java.net.InetSocketAddress;
 import java.security.cert.X509Certificate;
 
 /** Counts the connections and tunnels that the HBONE module reports. Any thread. */
@@ -63,6 +65,19 @@ public final class TunnelTelemetry implements HboneObserver {
     LOG.at(LogLevel.WARN, "peer passed a limit, closing its connection")
         .display("role", role(role).label())
         .string("limit", limit)
+        .log();
+  }
+
+  @Override
+  public void onPingTimeout(Role role, InetSocketAddress peer) {
+    LOG.at(
+            switch (role) {
+              case CLIENT -> LogLevel.WARN;
+              case SERVER -> LogLevel.DEBUG;
+            },
+            "HBONE ping timeout/error")
+        .display("role", role(role).label())
+        .display("peer", NetUtil.toSocketAddressString(peer))
         .log();
   }
 

@@ -25,6 +25,7 @@ import java.io.IOException;
 import java.net.ConnectException;
 import java.net.InetSocketAddress;
 import java.net.NoRouteToHostException;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
@@ -278,6 +279,7 @@ class FailuresTest {
   @CsvSource({
     "CERTIFICATE,      NO,          NO",
     "DIALLING,         YES,         YES",
+    "SECURING,         YES,         YES",
     "SILENT,           YES,         YES",
     "UNANSWERED,       YES,         ONE_OF_MANY",
     "INNER_HANDSHAKE,  ONE_OF_MANY, ONE_OF_MANY",
@@ -287,6 +289,50 @@ class FailuresTest {
       TunnelProgress lostAt, EndpointFault plain, EndpointFault behindGateway) {
     assertEquals(plain, Failures.faultOf(lostAt));
     assertEquals(behindGateway, Failures.faultBehindGateway(lostAt));
+  }
+
+  /** What an attempt that took too long is told as, by how far it came. */
+  record Late(TunnelProgress lostAt, ConnectionFailure expected) {}
+
+  static List<Late> late() {
+    String answer = "no answer from 10.0.0.7:15008 within 2000 ms: ";
+    return List.of(
+        new Late(
+            TunnelProgress.DIALLING,
+            new ConnectionFailure.ConnectFailed(
+                Dial.HBONE,
+                DialOutcome.TIMED_OUT,
+                "10.0.0.7:15008",
+                "connection timed out after 2000 ms")),
+        new Late(
+            TunnelProgress.SECURING,
+            new ConnectionFailure.Http2Failed(
+                Http2Failure.HANDSHAKE_TIMED_OUT, answer + "TLS is not done")),
+        new Late(
+            TunnelProgress.SILENT,
+            new ConnectionFailure.Http2Failed(
+                Http2Failure.ANSWER_TIMED_OUT, answer + "the connection is silent")),
+        new Late(
+            TunnelProgress.UNANSWERED,
+            new ConnectionFailure.Http2Failed(
+                Http2Failure.ANSWER_TIMED_OUT, answer + "CONNECT is not answered")));
+  }
+
+  @ParameterizedTest
+  @MethodSource("late")
+  void anAttemptThatTookTooLongIsToldByWhatItWaitedFor(Late row) {
+    assertEquals(row.expected(), Failures.ofLate(row.lostAt(), V4, Duration.ofSeconds(2)));
+  }
+
+  @Test
+  void anAttemptWithoutATunnelThatTookTooLongIsADialThatDid() {
+    assertEquals(
+        new ConnectionFailure.ConnectFailed(
+            Dial.PLAIN,
+            DialOutcome.TIMED_OUT,
+            "10.0.0.7:15008",
+            "connection timed out after 2000 ms"),
+        Failures.ofLateDial(Dial.PLAIN, V4, Duration.ofSeconds(2)));
   }
 
   @ParameterizedTest
@@ -430,6 +476,17 @@ class FailuresTest {
         new Connect(
             new IOException("cannot open a socket: Too many open files"),
             new ConnectionFailure.OutOfDescriptors("cannot open a socket: Too many open files")));
+  }
+
+  @ParameterizedTest(name = "{0}: {1}")
+  @CsvSource({
+    "connect(..) failed: Connection refused,     YES",
+    "No route to host,                           YES",
+    "cannot open a socket: Too many open files,  NO",
+  })
+  void anEndpointIsNotToBlameForWhatThisProcessLacks(String why, EndpointFault expected) {
+    assertEquals(
+        expected, Failures.faultOfDial(Failures.ofConnect(Dial.PLAIN, V4, new IOException(why))));
   }
 
   @ParameterizedTest
