@@ -18,6 +18,7 @@ import io.netty.channel.ServerChannel;
 import io.netty.util.concurrent.Future;
 import io.ztunnel.redirection.SocketSettings.Keepalive;
 import io.ztunnel.redirection.SocketSettings.Transparency;
+import java.io.IOException;
 import java.net.ConnectException;
 import java.net.Inet6Address;
 import java.net.InetAddress;
@@ -306,6 +307,30 @@ class SocketFactoryTest {
         assertEquals(source, accepted.getInetAddress());
         assertEquals(accepted.getRemoteSocketAddress(), channel.localAddress());
       }
+    }
+  }
+
+  @Test
+  void finOnAConnectionThatWasResetFailsAsTheOthersDo() throws Exception {
+    Assumptions.assumeTrue(Transport.EPOLL.available(), Transport.EPOLL.unavailabilityReason());
+    try (Loops loops = new Loops(Transport.EPOLL);
+        ServerSocket server = new ServerSocket(0, 1, LOCALHOST)) {
+      EventLoop loop = loops.next();
+      InetSocketAddress address = new InetSocketAddress(LOCALHOST, server.getLocalPort());
+      Channel channel =
+          Loops.await(
+              factory(Transport.EPOLL, settings())
+                  .connect(loop, address, null, new QuietHandler(), TIMEOUT));
+      Socket peer = server.accept();
+      peer.setSoLinger(true, 0);
+      IOException failure =
+          Loops.on(
+              loop, // which hears of the reset in its next turn only
+              () -> {
+                peer.close();
+                return assertThrows(IOException.class, () -> SocketFactory.sendFin(channel));
+              });
+      assertEquals("not connected", failure.getMessage());
     }
   }
 
