@@ -1,13 +1,16 @@
 package io.ztunnel.redirection;
 
+import io.netty.channel.IoEvent;
 import io.netty.channel.IoHandle;
 import io.netty.channel.IoHandler;
 import io.netty.channel.IoHandlerContext;
 import io.netty.channel.IoHandlerFactory;
 import io.netty.channel.IoOps;
 import io.netty.channel.IoRegistration;
+import io.netty.channel.epoll.EpollIoHandle;
 import io.netty.channel.epoll.EpollIoHandler;
 import io.netty.channel.epoll.EpollIoOps;
+import io.netty.channel.unix.FileDescriptor;
 import io.netty.util.concurrent.ThreadAwareExecutor;
 import java.io.UncheckedIOException;
 import java.util.ArrayDeque;
@@ -33,6 +36,10 @@ import org.slf4j.LoggerFactory;
  * <p>That its peer has ended, a socket learns by reading, behind all that was sent before. Netty
  * wants to be told at once (EPOLLRDHUP), and reads up to the end then, whatever its reader asks
  * for: a whole receive buffer, of a connection that is paused because the other side is slow.
+ *
+ * <p>The kernel names a socket by its number, which the next socket gets when it is closed. What a
+ * batch of events says of a socket that was closed while the batch was dealt with, Netty would tell
+ * one that was opened meanwhile: it would take itself for connected.
  */
 final class ArmedEpollHandler implements IoHandler {
   private static final Logger LOG = LoggerFactory.getLogger("ztunnel::socket");
@@ -43,6 +50,9 @@ final class ArmedEpollHandler implements IoHandler {
 
   /** What the kernel has not been told yet; those that are cancelled meanwhile included. */
   private final ArrayDeque<Registration> changed = new ArrayDeque<>();
+
+  /** The number of the batch of events that is, or was last, dealt with. */
+  private long batch;
 
   ArmedEpollHandler(IoHandler epoll) {
     this.epoll = epoll;
@@ -73,6 +83,7 @@ final class ArmedEpollHandler implements IoHandler {
     for (Registration next = changed.poll(); next != null; next = changed.poll()) {
       next.tell();
     }
+    batch++;
     return epoll.run(context);
   }
 
@@ -88,7 +99,8 @@ final class ArmedEpollHandler implements IoHandler {
 
   @Override
   public IoRegistration register(IoHandle handle) throws Exception {
-    return new Registration(handle, epoll.register(handle));
+    Newcomer newcomer = new Newcomer((EpollIoHandle) handle, batch);
+    return new Registration(newcomer, epoll.register(newcomer));
   }
 
   @Override
@@ -101,8 +113,50 @@ final class ArmedEpollHandler implements IoHandler {
     return epoll.isCompatible(handleType);
   }
 
+  /** A socket that hears nothing of the batch of events in which it was registered. */
+  private final class Newcomer implements EpollIoHandle {
+    private final EpollIoHandle handle;
+    private final long born;
+
+    Newcomer(EpollIoHandle handle, long born) {
+      this.handle = handle;
+      this.born = born;
+    }
+
+    @Override
+    public FileDescriptor fd() {
+      return handle.fd();
+    }
+
+    @Override
+    public void registered() {
+      handle.registered();
+    }
+
+    @Override
+    public void handle(IoRegistration registration, IoEvent event) {
+      if (born != batch) {
+        handle.handle(registration, event);
+      }
+    }
+
+    @Override
+    public void unregistered() {
+      handle.unregistered();
+    }
+
+    @Override
+    public void close() {
+      try {
+        handle.close();
+      } catch (Exception e) {
+        LOG.error("cannot close: {}", e.getMessage());
+      }
+    }
+  }
+
   private final class Registration implements IoRegistration {
-    private final IoHandle handle;
+    private final Newcomer handle;
     private final IoRegistration registration;
 
     /**
@@ -114,7 +168,7 @@ final class ArmedEpollHandler implements IoHandler {
     /** What it is to know, while this is among the changed. */
     private @Nullable EpollIoOps wanted;
 
-    Registration(IoHandle handle, IoRegistration registration) {
+    Registration(Newcomer handle, IoRegistration registration) {
       this.handle = handle;
       this.registration = registration;
     }
@@ -162,15 +216,7 @@ final class ArmedEpollHandler implements IoHandler {
         registration.submit(next); // -1 if it was cancelled
       } catch (UncheckedIOException e) {
         LOG.error("a connection is closed, epoll does not take it: {}", e.getMessage());
-        close();
-      }
-    }
-
-    private void close() {
-      try {
         handle.close();
-      } catch (Exception e) {
-        LOG.error("cannot close: {}", e.getMessage());
       }
     }
 

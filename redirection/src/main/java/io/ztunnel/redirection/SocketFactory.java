@@ -20,6 +20,7 @@ import java.io.IOException;
 import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.nio.channels.NotYetConnectedException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -102,7 +103,11 @@ public final class SocketFactory {
    */
   public static boolean sendFin(Channel channel) throws IOException {
     if (channel instanceof EpollSocketChannel epoll && epoll.fd() instanceof Socket socket) {
-      socket.shutdown(false, true);
+      try {
+        socket.shutdown(false, true);
+      } catch (NotYetConnectedException e) { // so Netty calls one that its peer has reset
+        throw new IOException("not connected", e);
+      }
       return true;
     }
     return false;

@@ -1,5 +1,6 @@
 package io.ztunnel.redirection;
 
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -9,7 +10,9 @@ import io.netty.channel.IoHandler;
 import io.netty.channel.IoHandlerContext;
 import io.netty.channel.IoOps;
 import io.netty.channel.IoRegistration;
+import io.netty.channel.epoll.EpollIoHandle;
 import io.netty.channel.epoll.EpollIoOps;
+import io.netty.channel.unix.FileDescriptor;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.ArrayList;
@@ -43,17 +46,24 @@ class ArmedEpollHandlerTest {
   /** In place of the kernel: notes what it is told. */
   private static final class Kernel implements IoHandler, IoRegistration {
     final List<String> told = new ArrayList<>();
+    final List<IoHandle> registered = new ArrayList<>();
+
+    /** Done while a batch of events is dealt with. */
+    Runnable events = () -> {};
+
     boolean valid = true;
     boolean refuses;
 
     @Override
     public int run(IoHandlerContext context) {
       told.add("wait");
+      events.run();
       return 0;
     }
 
     @Override
     public IoRegistration register(IoHandle handle) {
+      registered.add(handle);
       return this;
     }
 
@@ -94,11 +104,19 @@ class ArmedEpollHandlerTest {
     }
   }
 
-  private static final class Socket implements IoHandle {
+  private static final class Socket implements EpollIoHandle {
     boolean closed;
+    int heard;
 
     @Override
-    public void handle(IoRegistration registration, IoEvent event) {}
+    public FileDescriptor fd() {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public void handle(IoRegistration registration, IoEvent event) {
+      heard++;
+    }
 
     @Override
     public void close() {
@@ -159,6 +177,26 @@ class ArmedEpollHandlerTest {
       }
     }
     assertEquals(expected, String.join(" ", kernel.told), why);
+  }
+
+  /** What it says there was meant for a socket of the same number that is closed now. */
+  @Test
+  void aSocketHearsNothingOfTheBatchInWhichItWasRegistered() throws Exception {
+    Kernel kernel = new Kernel();
+    ArmedEpollHandler handler = new ArmedEpollHandler(kernel);
+    Socket socket = new Socket();
+    IoEvent event = new IoEvent() {};
+    kernel.events =
+        () -> {
+          if (kernel.registered.isEmpty()) {
+            assertDoesNotThrow(() -> handler.register(socket));
+          }
+          kernel.registered.getFirst().handle(kernel, event);
+        };
+    handler.run(CONTEXT);
+    assertEquals(0, socket.heard);
+    handler.run(CONTEXT);
+    assertEquals(1, socket.heard);
   }
 
   @Test

@@ -18,6 +18,7 @@ import io.netty.channel.ServerChannel;
 import io.netty.util.concurrent.Future;
 import io.ztunnel.redirection.SocketSettings.Keepalive;
 import io.ztunnel.redirection.SocketSettings.Transparency;
+import java.io.IOException;
 import java.net.ConnectException;
 import java.net.Inet6Address;
 import java.net.InetAddress;
@@ -31,6 +32,7 @@ import java.util.List;
 import java.util.OptionalInt;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
@@ -328,6 +330,84 @@ class SocketFactoryTest {
         assertEquals(source, accepted.getInetAddress());
         assertEquals(accepted.getRemoteSocketAddress(), channel.localAddress());
       }
+    }
+  }
+
+  @Test
+  void finOnAConnectionThatWasResetFailsAsTheOthersDo() throws Exception {
+    Assumptions.assumeTrue(Transport.EPOLL.available(), Transport.EPOLL.unavailabilityReason());
+    try (Loops loops = new Loops(Transport.EPOLL);
+        ServerSocket server = new ServerSocket(0, 1, LOCALHOST)) {
+      EventLoop loop = loops.next();
+      InetSocketAddress address = new InetSocketAddress(LOCALHOST, server.getLocalPort());
+      Channel channel =
+          Loops.await(
+              factory(Transport.EPOLL, settings())
+                  .connect(loop, address, null, new QuietHandler(), TIMEOUT));
+      Socket peer = server.accept();
+      peer.setSoLinger(true, 0);
+      IOException failure =
+          Loops.on(
+              loop, // which hears of the reset in its next turn only
+              () -> {
+                peer.close();
+                return assertThrows(IOException.class, () -> SocketFactory.sendFin(channel));
+              });
+      assertEquals("not connected", failure.getMessage());
+    }
+  }
+
+  /**
+   * The kernel gives the number of a closed socket to the next one, for which what it has said of
+   * the closed one must not be taken.
+   */
+  @ParameterizedTest
+  @MethodSource("transports")
+  void attemptDoesNotTakeTheEventOfASocketThatWasClosedInTheSameTurn(Transport transport)
+      throws Exception {
+    SocketFactory factory = factory(transport, settings());
+    List<Future<Channel>> attempts = new ArrayList<>();
+    try (Loops loops = new Loops(transport);
+        ServerSocket server = new ServerSocket(0, 2, LOCALHOST);
+        ServerSocket full = new ServerSocket(0, 1, LOCALHOST);
+        Socket _ = new Socket(LOCALHOST, full.getLocalPort());
+        Socket _ = new Socket(LOCALHOST, full.getLocalPort())) {
+      EventLoop loop = loops.next();
+      InetSocketAddress silent = new InetSocketAddress(LOCALHOST, full.getLocalPort());
+      List<Channel> both = new ArrayList<>();
+      CountDownLatch ended = new CountDownLatch(1);
+      class Ending extends ChannelInboundHandlerAdapter {
+        @Override
+        public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
+          if (attempts.isEmpty()) {
+            both.forEach(Channel::close);
+            for (int i = 0; i < 16; i++) {
+              attempts.add(factory.connect(loop, silent, null, new QuietHandler(), TIMEOUT));
+            }
+            ended.countDown();
+          }
+        }
+      }
+      List<Socket> peers = new ArrayList<>();
+      InetSocketAddress address = new InetSocketAddress(LOCALHOST, server.getLocalPort());
+      for (int i = 0; i < 2; i++) {
+        both.add(Loops.await(factory.connect(loop, address, null, new Ending(), TIMEOUT)));
+        peers.add(server.accept());
+      }
+      Loops.on(
+          loop,
+          () -> { // one turn hears of both
+            for (Socket peer : peers) {
+              peer.setSoLinger(true, 0);
+              peer.close();
+            }
+            return null;
+          });
+      assertTrue(ended.await(TIMEOUT.toSeconds(), TimeUnit.SECONDS), "the resets are seen");
+      List<Boolean> connected =
+          Loops.on(loop, () -> attempts.stream().map(Future::isSuccess).distinct().toList());
+      attempts.forEach(attempt -> attempt.cancel(false));
+      assertEquals(List.of(false), connected);
     }
   }
 
