@@ -23,17 +23,19 @@ import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A small HTTP/1.1 server for operators: one service on one or more addresses. Requests have 2 s
  * and 8 KiB for their head; answers have half a minute to be taken; a bounded number of connections
- * is open at a time.
+ * is open at a time. Where there are that many, the one that has rested the longest makes room for
+ * a new one: nobody can keep the others out by connections that ask nothing.
  *
  * <p>Started and drained by the thread that owns the process; the channels belong to the loops of
  * the group.
  */
 final class HttpServer {
-  /** Sent through every pipeline when the server is to end. */
+  /** Sent through a pipeline when the connection is to end after the answers that it owes. */
   enum Drain {
     DRAIN
   }
@@ -51,6 +53,7 @@ final class HttpServer {
   private final ChannelFactory<? extends ServerChannel> transport;
   private final ChannelGroup listeners;
   private final ChannelGroup connections;
+  private final RestingConnections resting = new RestingConnections();
   // Written by drain, read when a connection is accepted on another loop at the same moment.
   private volatile boolean draining;
 
@@ -112,7 +115,7 @@ final class HttpServer {
   }
 
   private void onAccepted(Channel channel) {
-    if (connections.size() >= MAX_CONNECTIONS) {
+    if (connections.size() >= MAX_CONNECTIONS && !makeRoom()) {
       channel.close();
       return;
     }
@@ -124,10 +127,19 @@ final class HttpServer {
         .addLast(deadline)
         .addLast(new HttpServerCodec(MAX_HEAD_BYTES, MAX_HEAD_BYTES, MAX_BODY_BYTES))
         .addLast(new HttpObjectAggregator(MAX_BODY_BYTES))
-        .addLast(new RequestHandler(service, deadline));
+        .addLast(new RequestHandler(service, deadline, resting));
     if (draining) {
       channel.close();
     }
+  }
+
+  private boolean makeRoom() {
+    @Nullable Channel longest = resting.poll();
+    if (longest == null) {
+      return false;
+    }
+    longest.pipeline().fireUserEventTriggered(Drain.DRAIN);
+    return true;
   }
 
   /**

@@ -56,6 +56,7 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
 
   private final HttpService service;
   private final HeadDeadline deadline;
+  private final RestingConnections resting;
   private final Queue<FullHttpRequest> waiting = new ArrayDeque<>();
   private State state = new State.Idle();
 
@@ -65,14 +66,21 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
   /** A turn of {@link #pump} is waiting for the loop. */
   private boolean turnAsked;
 
-  RequestHandler(HttpService service, HeadDeadline deadline) {
+  RequestHandler(HttpService service, HeadDeadline deadline, RestingConnections resting) {
     this.service = service;
     this.deadline = deadline;
+    this.resting = resting;
+  }
+
+  @Override
+  public void handlerAdded(ChannelHandlerContext ctx) {
+    resting.add(ctx.channel());
   }
 
   @Override
   protected void channelRead0(ChannelHandlerContext ctx, FullHttpRequest request) {
     deadline.onRequest(ctx);
+    resting.remove(ctx.channel());
     switch (state) {
       case State.Idle _ -> serve(ctx, request);
       case State.Awaiting _, State.Streaming _ -> {
@@ -241,6 +249,7 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
     FullHttpRequest next = waiting.poll();
     if (next == null) {
       deadline.onAnswered(ctx);
+      resting.add(ctx.channel());
       return;
     }
     try {
@@ -281,6 +290,7 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
   public void channelInactive(ChannelHandlerContext ctx) {
     State before = state;
     state = new State.Closed();
+    resting.remove(ctx.channel());
     switch (before) {
       case State.Awaiting(Future<HttpReply> reply) -> reply.cancel(false);
       case State.Streaming(Body.Pieces pieces, boolean _) -> Body.close(pieces);

@@ -12,6 +12,7 @@ import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.Promise;
+import io.ztunnel.Await;
 import io.ztunnel.log.LogCapture;
 import java.io.IOException;
 import java.net.ConnectException;
@@ -46,6 +47,9 @@ class HttpServerTest {
   private static final AtomicReference<Promise<HttpReply>> LATER = new AtomicReference<>();
   private static final AtomicInteger MADE = new AtomicInteger();
 
+  /** How often an answer was asked for that comes later. */
+  private static final AtomicInteger ASKED = new AtomicInteger();
+
   /** Makes an array in pieces and counts what it has made. */
   private static final class Counting implements Body.Pieces {
     private final byte[] bytes;
@@ -74,7 +78,10 @@ class HttpServerTest {
     return switch (path) {
       case "/hello" -> HttpReply.text(HttpResponseStatus.OK, "hello " + request.method());
       case "/big" -> HttpReply.bytes(HttpResponseStatus.OK, "", Unpooled.wrappedBuffer(BIG));
-      case "/later" -> new Answer.Later(LATER.get());
+      case "/later" -> {
+        ASKED.incrementAndGet();
+        yield new Answer.Later(LATER.get());
+      }
       case "/streamed" ->
           new HttpReply(HttpResponseStatus.OK, "", new Body.Streamed(new Counting(BIG)), Map.of());
       case "/cut" ->
@@ -206,19 +213,52 @@ class HttpServerTest {
   }
 
   @Test
-  void connectionsBeyondTheBoundAreClosed() throws Exception {
+  void whoHasRestedTheLongestMakesRoomForANewConnection() throws Exception {
     var clients = new ArrayList<TestClient>();
     try {
       for (int i = 0; i < 512; i++) {
         clients.add(new TestClient(port));
+        assertIsServed(clients.getLast());
       }
+      assertIsServed(clients.getFirst());
+      clients.add(new TestClient(port));
+      assertIsServed(clients.getLast());
+      assertTrue(clients.get(1).isEnded());
+      assertIsServed(clients.getFirst());
+      assertIsServed(clients.get(2));
+    } finally {
+      close(clients);
+    }
+  }
+
+  private static void assertIsServed(TestClient client) throws IOException {
+    client.send("GET", "/hello");
+    assertEquals(200, client.reply().status());
+  }
+
+  @Test
+  void connectionsBeyondTheBoundAreClosedWhenAllOthersAreOwedAnAnswer() throws Exception {
+    LATER.set(LOOPS.group.next().newPromise());
+    int before = ASKED.get();
+    var clients = new ArrayList<TestClient>();
+    try {
+      for (int i = 0; i < 512; i++) {
+        clients.add(new TestClient(port));
+        clients.getLast().send("GET", "/later");
+      }
+      Await.until("512 requests", () -> ASKED.get() == before + 512);
       try (var beyond = new TestClient(port)) {
         assertTrue(beyond.isEnded());
       }
     } finally {
-      for (TestClient client : clients) {
-        client.close();
-      }
+      LATER.get().setSuccess(HttpReply.empty(HttpResponseStatus.OK));
+      close(clients);
+    }
+  }
+
+  private static void close(List<TestClient> clients) throws IOException {
+    for (TestClient client : clients) {
+      client.close();
     }
   }
 
