@@ -722,6 +722,8 @@ class ConfigTest {
   @CsvSource({
     "XDS_ADDRESS, 'a b:1', 'invalid uri: XDS_ADDRESS=a b:1 ('",
     "XDS_ADDRESS, 'https://', 'invalid uri: XDS_ADDRESS=https:// ('",
+    "XDS_ADDRESS, 'istiod:99999', 'invalid uri: XDS_ADDRESS=istiod:99999 ('",
+    "CA_ADDRESS, 'https://istiod:0', 'invalid uri: CA_ADDRESS=https://istiod:0 ('",
     "XDS_HEADER_A B, x, 'failed to parse header key: XDS_HEADER_A B ('",
     "XDS_HEADER_A-BIN, x, 'failed to parse header key: XDS_HEADER_A-BIN ('",
     "CA_HEADER_A, 'x\u0007', 'failed to parse header value: CA_HEADER_A ('",
