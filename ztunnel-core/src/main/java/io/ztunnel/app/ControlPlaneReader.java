@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
 
 /** Reads how the control plane and the CA are reached. Used once, by one thread. */
 final class ControlPlaneReader {
+  private static final int MAX_PORT = 65_535;
   private static final Pattern HEADER_NAME = Pattern.compile("[a-z0-9!#$%&'*+.^_`|~-]+");
 
   private final Environment env;
@@ -78,6 +79,9 @@ final class ControlPlaneReader {
       var uri = new URI(text.contains("://") ? text : "https://" + text);
       if (uri.getHost() == null) {
         throw new URISyntaxException(text, "expected: host and port");
+      }
+      if (uri.getPort() == 0 || uri.getPort() > MAX_PORT) {
+        throw new URISyntaxException(text, "expected: a port from 1 to " + MAX_PORT);
       }
       return uri;
     } catch (URISyntaxException e) {

@@ -6,11 +6,16 @@ import java.nio.file.Path;
 import java.util.Collections;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
+import org.yaml.snakeyaml.DumperOptions;
 import org.yaml.snakeyaml.LoaderOptions;
 import org.yaml.snakeyaml.Yaml;
 import org.yaml.snakeyaml.constructor.SafeConstructor;
 import org.yaml.snakeyaml.error.YAMLException;
+import org.yaml.snakeyaml.nodes.Tag;
+import org.yaml.snakeyaml.representer.Representer;
+import org.yaml.snakeyaml.resolver.Resolver;
 
 /**
  * The part of Istio's {@code ProxyConfig} that is read here; its other keys are for Envoy and are
@@ -88,7 +93,15 @@ record ProxyConfig(
   private static Map<?, ?> mapping(String yaml) {
     var options = new LoaderOptions();
     options.setAllowDuplicateKeys(false);
-    Object root = new Yaml(new SafeConstructor(options)).load(yaml);
+    DumperOptions unused = new DumperOptions();
+    Object root =
+        new Yaml(
+                new SafeConstructor(options),
+                new Representer(unused),
+                unused,
+                options,
+                new TextsAsWritten())
+            .load(yaml);
     return mapping("the document", root == null ? "empty" : root);
   }
 
@@ -111,10 +124,23 @@ record ProxyConfig(
     if (value == null) {
       return null;
     }
-    if (value instanceof Integer number && number >= 0 && number <= MAX_PORT) {
-      return number;
+    try {
+      return (int) Environment.wholeNumber(String.valueOf(value), 0, MAX_PORT);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(name + ": " + value + " (" + e.getMessage() + ")", e);
     }
-    throw new IllegalArgumentException(
-        name + ": " + value + " (expected: a whole number from 0 to " + MAX_PORT + ")");
+  }
+
+  /**
+   * Leaves scalars as they are written: what a key wants to be, only the key tells. By themselves
+   * {@code true} and {@code no} would be truth values and {@code 1:30} a number, and no texts.
+   */
+  private static final class TextsAsWritten extends Resolver {
+    private static final Pattern NOTHING = Pattern.compile("~|null|Null|NULL|");
+
+    @Override
+    protected void addImplicitResolvers() {
+      addImplicitResolver(Tag.NULL, NOTHING, null);
+    }
   }
 }

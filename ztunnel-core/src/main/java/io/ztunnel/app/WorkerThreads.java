@@ -19,7 +19,7 @@ final class WorkerThreads {
     // Parsed even where another setting wins, so that a bad quantity is always reported.
     Integer limit = quantity(env, "ZTUNNEL_RESOURCE_CPU_LIMIT");
     Integer request = quantity(env, "ZTUNNEL_RESOURCE_CPU_REQUEST");
-    int override = env.number("ZTUNNEL_CPU_LIMIT", processors, 1, 1 << 20);
+    int override = env.number("ZTUNNEL_CPU_LIMIT", processors, 0, 1 << 20);
     int cpus = limit == null ? override : limit;
     int automatic = automatic(cpus, limit, request);
     int fallback;

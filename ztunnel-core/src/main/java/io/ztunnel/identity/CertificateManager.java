@@ -266,17 +266,22 @@ public final class CertificateManager implements AutoCloseable {
     }
   }
 
-  /** When to renew: at half of the validity, a little earlier by chance; at once if it is past. */
+  /**
+   * When to renew: at half of the validity, a little earlier by chance; at once if it is past. One
+   * that is not valid yet by the clock here is as good as one that has just become valid: the clock
+   * is behind the authority's, who would give no better one.
+   */
   static Duration untilRenewal(X509Certificate leaf, Instant now, RandomGenerator random) {
     Instant from = leaf.getNotBefore().toInstant();
     Instant to = leaf.getNotAfter().toInstant();
-    if (to.isBefore(from) || now.isBefore(from)) {
+    if (to.isBefore(from)) {
       return Duration.ZERO;
     }
     Duration validity = Duration.between(from, to);
     long jitterMillis = (long) (validity.toMillis() * RENEWAL_JITTER * random.nextDouble());
+    Instant begin = now.isBefore(from) ? now : from;
     Duration left =
-        Duration.between(now, from.plus(validity.dividedBy(2)).minusMillis(jitterMillis));
+        Duration.between(now, begin.plus(validity.dividedBy(2)).minusMillis(jitterMillis));
     return left.isNegative() ? Duration.ZERO : left;
   }
 

@@ -1,7 +1,8 @@
 package io.ztunnel.proxy;
 
-import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 
 /**
  * What host names may be short for, as resolv.conf(5) has it. Immutable.
@@ -25,12 +26,15 @@ public record SearchList(List<String> domains, int ndots) {
     if (hostname.endsWith(".")) {
       return List.of(hostname);
     }
-    List<String> names = new ArrayList<>();
-    for (String domain : domains) {
-      names.add(hostname + "." + domain);
+    Set<String> names = new LinkedHashSet<>();
+    if (hostname.chars().filter(c -> c == '.').count() >= ndots) {
+      names.add(hostname);
     }
-    boolean wholeFirst = hostname.chars().filter(c -> c == '.').count() >= ndots;
-    names.add(wholeFirst ? 0 : names.size(), hostname);
-    return names;
+    for (String domain : domains) {
+      // The root is a domain too, as on nodes with systemd-resolved.
+      names.add(domain.equals(".") ? hostname : hostname + "." + domain);
+    }
+    names.add(hostname);
+    return List.copyOf(names);
   }
 }

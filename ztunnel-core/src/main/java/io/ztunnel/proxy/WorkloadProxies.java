@@ -249,6 +249,7 @@ public final class WorkloadProxies implements ZdsHandler {
     assert control.inEventLoop();
     if (!starting.equals(pods.get(uid))) { // deleted, or replaced, while it started
       if (started.isSuccess()) {
+        observer.onProxyStarted(); // and so stopped in the end
         drainInBackground(proxy, starting.namespace(), DrainMode.IMMEDIATE);
       }
       reply.trySuccess(new ZdsReply.Ok());

@@ -31,6 +31,7 @@ import java.util.function.Function;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class ConfigTest {
   private static final FakeHost HOST = new FakeHost(2);
@@ -567,6 +568,27 @@ class ConfigTest {
     assertEquals("test-cluster", config.node().clusterId());
   }
 
+  @ParameterizedTest(name = "{0}")
+  @ValueSource(strings = {"true", "no", "5", "1.10", "2026-11-22", "1:30", "0x10", "'~'"})
+  void metadataAreTextsAsTheyAreWritten(String value) {
+    assertEquals(
+        Map.of("A", value.replace("'", "")),
+        config("PROXY_CONFIG", "proxyMetadata: {A: " + value + "}").proxyMetadata());
+  }
+
+  @Test
+  void dnsMayBeSwitchedOffWithoutQuotes() {
+    assertFalse(config("PROXY_CONFIG", "proxyMetadata: {DNS_CAPTURE: false}").dns().proxy());
+  }
+
+  @Test
+  void keysOfTheProxyConfigMayBeWithoutAValue() {
+    Config config =
+        config("PROXY_CONFIG", "discoveryAddress:\nstatsPort: ~\nproxyMetadata: null\n");
+    assertEquals("https://localhost:15012", String.valueOf(config.xds().address()));
+    assertEquals("[::]:15020", config.listeners().stats().toString());
+  }
+
   @Test
   void theVariableOverridesTheMeshFileKeyByKey() {
     Config config =
@@ -614,9 +636,10 @@ class ConfigTest {
           """
           statsPort: 70000          | statsPort: 70000 (expected: a whole number from 0 to 65535)
           concurrency: many         | concurrency: many (expected: a whole number from 0 to 65535)
-          proxyMetadata: {A: true}  | proxyMetadata.A: true (expected: a string)
+          statsPort: 0x3e8c         | statsPort: 0x3e8c (expected: a whole number from 0 to 65535)
+          proxyMetadata: {A: [b]}   | proxyMetadata.A: [b] (expected: a string)
           proxyMetadata: x          | proxyMetadata: x (expected: a mapping)
-          discoveryAddress: 5       | discoveryAddress: 5 (expected: a string)
+          discoveryAddress: [a]     | discoveryAddress: [a] (expected: a string)
           """)
   void aBadProxyConfigIsNamed(String yaml, String reason) {
     assertEquals(
@@ -699,6 +722,8 @@ class ConfigTest {
   @CsvSource({
     "XDS_ADDRESS, 'a b:1', 'invalid uri: XDS_ADDRESS=a b:1 ('",
     "XDS_ADDRESS, 'https://', 'invalid uri: XDS_ADDRESS=https:// ('",
+    "XDS_ADDRESS, 'istiod:99999', 'invalid uri: XDS_ADDRESS=istiod:99999 ('",
+    "CA_ADDRESS, 'https://istiod:0', 'invalid uri: CA_ADDRESS=https://istiod:0 ('",
     "XDS_HEADER_A B, x, 'failed to parse header key: XDS_HEADER_A B ('",
     "XDS_HEADER_A-BIN, x, 'failed to parse header key: XDS_HEADER_A-BIN ('",
     "CA_HEADER_A, 'x\u0007', 'failed to parse header value: CA_HEADER_A ('",

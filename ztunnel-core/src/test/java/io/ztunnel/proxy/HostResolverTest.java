@@ -150,6 +150,19 @@ class HostResolverTest {
     assertEquals(List.of(tried.split(" ")), list.names(name));
   }
 
+  @ParameterizedTest(name = "{0}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          gateway         | gateway.west.example gateway gateway.east.example
+          gateway.a.com   | gateway.a.com gateway.a.com.west.example gateway.a.com.east.example
+          """)
+  void theRootAsASearchDomainAddsNothingToAName(String name, String tried) {
+    SearchList list = new SearchList(List.of("west.example", ".", "east.example"), 2);
+    assertEquals(List.of(tried.split(" ")), list.names(name));
+  }
+
   @Test
   void afterAnHourTheLastAddressesAreForgotten() {
     assertEquals(FIRST, resolve().getNow());

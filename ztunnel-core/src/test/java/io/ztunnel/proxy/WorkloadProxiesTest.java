@@ -91,7 +91,9 @@ class WorkloadProxiesTest {
     }
 
     @Override
-    public void onProxyStarted() {}
+    public void onProxyStarted() {
+      events.add("started");
+    }
 
     @Override
     public void onProxyStopped() {
@@ -253,6 +255,20 @@ class WorkloadProxiesTest {
     assertEquals(OK, delete("a"));
     assertEquals(List.of("a drained IMMEDIATE"), seen());
     assertEquals(Map.of(), workloads.states());
+  }
+
+  @Test
+  void aPodThatIsDeletedWhileItStartsIsCountedOnceAsStartedAndOnceAsStopped() throws Exception {
+    Promise<Void> starting = control.newPromise();
+    slow.put("a", starting);
+    assertInstanceOf(ZdsReply.ProxyFailed.class, add("a", "ns-a"), "not yet");
+    assertEquals(OK, delete("a"));
+    starting.setSuccess(null);
+    Await.until("it has stopped", () -> events.contains("stopped"));
+    assertEquals(List.of("a drained IMMEDIATE"), seen());
+    assertEquals(
+        List.of("started", "stopped"),
+        events.stream().filter(event -> event.startsWith("st")).toList());
   }
 
   @Test
