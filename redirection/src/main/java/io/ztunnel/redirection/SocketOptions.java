@@ -70,7 +70,18 @@ final class SocketOptions {
   private static final ChannelOption<Integer> USER_TIMEOUT =
       new IntegerUnixChannelOption("TCP_USER_TIMEOUT", IPPROTO_TCP, 18);
 
-  /** {@code tcpi_bytes_acked} is the last that is of interest of {@code struct tcp_info}. */
+  // Where things are in {@code struct tcp_info}.
+
+  /** {@code tcpi_retransmits}, one byte. */
+  private static final int SENT_AGAIN_AT = 2;
+
+  /** {@code tcpi_probes}, one byte. */
+  private static final int PROBES_AT = 3;
+
+  /** {@code tcpi_last_ack_recv}, four bytes: milliseconds since then. */
+  private static final int LAST_ACKNOWLEDGEMENT_AT = 56;
+
+  /** {@code tcpi_bytes_acked} is the last that is of interest. */
   private static final int ACKNOWLEDGED_AT = 120;
 
   private static final ChannelOption<ByteBuffer> INFO =
@@ -259,14 +270,29 @@ final class SocketOptions {
   }
 
   static long acknowledgedBytes(Channel channel) {
+    @Nullable ByteBuffer info = info(channel);
+    return info == null ? 0 : info.getLong(ACKNOWLEDGED_AT);
+  }
+
+  static Unanswered unanswered(Channel channel) {
+    @Nullable ByteBuffer info = info(channel);
+    return info == null
+        ? Unanswered.NOTHING
+        : new Unanswered(
+            Math.max(
+                Byte.toUnsignedInt(info.get(SENT_AGAIN_AT)),
+                Byte.toUnsignedInt(info.get(PROBES_AT))),
+            Duration.ofMillis(Integer.toUnsignedLong(info.getInt(LAST_ACKNOWLEDGEMENT_AT))));
+  }
+
+  /** {@code struct tcp_info}, or null on a transport that has no such option. */
+  private static @Nullable ByteBuffer info(Channel channel) {
     try {
       @Nullable ByteBuffer info = channel.config().getOption(INFO);
-      return info == null // a transport that has no such option
-          ? 0
-          : info.order(ByteOrder.nativeOrder()).getLong(ACKNOWLEDGED_AT);
+      return info == null ? null : info.order(ByteOrder.nativeOrder());
     } catch (ChannelException e) {
-      LOG.debug("{} counts as without acknowledged bytes: {}", channel, e.getMessage());
-      return 0;
+      LOG.debug("{} counts as one of which nothing is known: {}", channel, e.getMessage());
+      return null;
     }
   }
 
