@@ -209,10 +209,9 @@ public final class XdsClient implements AutoCloseable {
     }
     Set<String> unused = new LinkedHashSet<>();
     for (Demands.Demand demand : oldest) {
-      String resource = demand.resource();
-      if (resource != null && !type.demands().isUsed(resource)) {
-        unused.add(resource);
-      }
+      demand.resources().stream()
+          .filter(resource -> !type.demands().isUsed(resource))
+          .forEach(unused::add);
     }
     List<String> resources =
         type.watcher().released(unused).stream()

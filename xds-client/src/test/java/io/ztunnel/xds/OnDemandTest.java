@@ -319,6 +319,42 @@ class OnDemandTest {
     assertEquals(DemandOutcome.ANSWERED, demand("ns/s"), "it can be asked for again");
   }
 
+  /** Pods of the network of their node all have its address. */
+  @Test
+  void allThatShareTheKeyOfTheirDemandAreLetGo() throws InterruptedException {
+    control.put(
+        ADDRESS, workload("one", "10.0.0.8").companions("two"), workload("two", "10.0.0.8"));
+    demand("net/10.0.0.8");
+    assertEquals(Set.of("one", "two"), addresses.held.keySet());
+    for (int i = 0; i < MAX_DEMANDED; i++) {
+      demand("net/3.3." + i);
+    }
+    List<String> letGo = awaitUnsubscribe("two").getResourceNamesUnsubscribeList();
+    assertTrue(letGo.contains("one"), letGo::toString);
+    Await.until("they are gone", addresses.held::isEmpty, () -> addresses.held);
+  }
+
+  @Test
+  void aKeyStaysAnsweredWhileOneOfThoseThatShareItIsThere() throws InterruptedException {
+    control.put(
+        ADDRESS, workload("one", "10.0.0.8").companions("two"), workload("two", "10.0.0.8"));
+    demand("net/10.0.0.8");
+    control.remove(ADDRESS, List.of("two"));
+    Await.until("it is gone", () -> addresses.held.size() == 1, () -> addresses.held);
+    assertEquals(DemandOutcome.ANSWERED, demand("net/10.0.0.8"));
+    assertEquals(1, asked("net/10.0.0.8"), "it is not asked for again");
+    control.remove(ADDRESS, List.of("one"));
+    Await.until("all are gone", addresses.held::isEmpty, () -> addresses.held);
+    assertEquals(DemandOutcome.ANSWERED, demand("net/10.0.0.8"));
+    assertEquals(2, asked("net/10.0.0.8"));
+  }
+
+  private long asked(String key) {
+    return control.received().stream()
+        .filter(one -> one.request().getResourceNamesSubscribeList().contains(key))
+        .count();
+  }
+
   @Test
   void keysThatAreNeverAnsweredAreBoundedToo() throws InterruptedException {
     waitInVain(Duration.ofMillis(20));
