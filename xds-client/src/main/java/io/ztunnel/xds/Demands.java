@@ -64,6 +64,10 @@ final class Demands {
       return key;
     }
 
+    boolean isAsked() {
+      return asked;
+    }
+
     Set<String> resources() {
       return resources;
     }
