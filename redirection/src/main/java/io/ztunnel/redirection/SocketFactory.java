@@ -141,6 +141,14 @@ public final class SocketFactory {
   }
 
   /**
+   * What the peer leaves unanswered; nothing on a transport without the kernel's options (NIO) and
+   * for a connection that is closed. Called on the channel's event loop.
+   */
+  public static Unanswered unanswered(Channel channel) {
+    return SocketOptions.unanswered(channel);
+  }
+
+  /**
    * Listens. A wildcard is {@code [::]} for both families, or {@code 0.0.0.0} where IPv6 is off by
    * the settings or not to be had in the namespace. The future completes on the boss loop, which
    * also accepts; a failure's message is {@code failed to bind to address ADDRESS: REASON}.

@@ -71,12 +71,23 @@ final class SocketOptions {
   private static final ChannelOption<Integer> USER_TIMEOUT =
       new IntegerUnixChannelOption("TCP_USER_TIMEOUT", IPPROTO_TCP, 18);
 
+  // Where things are in struct tcp_info.
+
   /** {@code tcpi_state}, and what it is while our FIN is not acknowledged. */
   private static final int STATE_AT = 0;
 
   private static final byte FIN_WAIT_1 = 4;
 
-  /** {@code tcpi_bytes_acked} is the last that is of interest of {@code struct tcp_info}. */
+  /** {@code tcpi_retransmits}, one byte. */
+  private static final int SENT_AGAIN_AT = 2;
+
+  /** {@code tcpi_probes}, one byte. */
+  private static final int PROBES_AT = 3;
+
+  /** {@code tcpi_last_ack_recv}, four bytes: milliseconds since then. */
+  private static final int LAST_ACKNOWLEDGEMENT_AT = 56;
+
+  /** {@code tcpi_bytes_acked} is the last that is of interest. */
   private static final int ACKNOWLEDGED_AT = 120;
 
   private static final ChannelOption<ByteBuffer> INFO =
@@ -264,6 +275,19 @@ final class SocketOptions {
 
   static boolean isEndAcknowledged(Channel channel) {
     return info(channel).map(info -> info.get(STATE_AT) != FIN_WAIT_1).orElse(true);
+  }
+
+  static Unanswered unanswered(Channel channel) {
+    return info(channel)
+        .map(
+            info ->
+                new Unanswered(
+                    Math.max(
+                        Byte.toUnsignedInt(info.get(SENT_AGAIN_AT)),
+                        Byte.toUnsignedInt(info.get(PROBES_AT))),
+                    Duration.ofMillis(
+                        Integer.toUnsignedLong(info.getInt(LAST_ACKNOWLEDGEMENT_AT)))))
+        .orElse(Unanswered.NOTHING);
   }
 
   private static Optional<ByteBuffer> info(Channel channel) {

@@ -344,6 +344,11 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
     private final List<String> removed = new ArrayList<>();
     private final List<Rejection> rejections = new ArrayList<>();
     private final List<Demands.Demand> answered = new ArrayList<>();
+
+    /** Of what has come; on demand only. */
+    private final List<String> names = new ArrayList<>();
+
+    private boolean isAnswer;
     private long payloadBytes;
 
     Taking(TypeState type) {
@@ -362,6 +367,7 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
         reject(resource, e.reason());
       }
       if (!type.isWildcard()) {
+        names.add(resource.name());
         note(type.demands().answered(resource.name(), resource.name()));
         for (String alias : resource.aliases()) {
           note(type.demands().answered(alias, resource.name()));
@@ -373,6 +379,10 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
       applying = true;
       observer.onResponse(
           number, type.typeUrl(), summary.resources(), summary.removed().size(), payloadBytes);
+      if (!type.isWildcard()) {
+        type.unneeded().onResponse(names, isAnswer);
+        suspectCompanions(summary.removed());
+      }
       for (String name : summary.removed()) {
         remove(name);
         type.demands().lost(name);
@@ -382,6 +392,17 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
       inEffect =
           type.apply(batch, thread)
               .whenCompleteAsync((_, failure) -> onApplied(summary, failure), thread);
+    }
+
+    /** Of what is gone. They are still known by it now. */
+    private void suspectCompanions(List<String> gone) {
+      Set<String> held = new HashSet<>(gone);
+      held.removeIf(name -> !type.held().contains(name));
+      if (!held.isEmpty()) {
+        Set<String> companions = new HashSet<>(type.watcher().released(held));
+        companions.removeAll(held);
+        type.unneeded().suspect(companions);
+      }
     }
 
     /** What was held before under this name stays. */
@@ -408,6 +429,7 @@ final class DeltaStream implements DeltaCall.Listener, ResponseReader.Sink {
 
     private void note(Demands.@Nullable Demand demand) {
       if (demand != null) {
+        isAnswer |= demand.isAsked();
         answered.add(demand);
       }
     }

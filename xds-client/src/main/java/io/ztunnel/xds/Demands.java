@@ -5,6 +5,7 @@ import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -41,8 +42,8 @@ final class Demands {
     private final String key;
     private final List<Waiter> waiters = new ArrayList<>(1);
 
-    /** The name of the resource that answered; null: there is none. Confined. */
-    private @Nullable String resource;
+    /** The names of the resources that answered; empty: there is none. Confined. */
+    private final Set<String> resources = new LinkedHashSet<>(1);
 
     /** Whether an answer is to come. Confined. */
     private boolean asked;
@@ -63,8 +64,12 @@ final class Demands {
       return key;
     }
 
-    @Nullable String resource() {
-      return resource;
+    boolean isAsked() {
+      return asked;
+    }
+
+    Set<String> resources() {
+      return resources;
     }
   }
 
@@ -149,45 +154,50 @@ final class Demands {
 
   /**
    * A key was answered. Those who wait must be told by {@link #complete} once the answer is in
-   * effect.
+   * effect. Several resources may have one alias, such as the address of a node; all are kept.
    *
    * @param resource the name of the resource; null: there is none
    * @return null if nobody ever asked for this key
    */
   @Nullable Demand answered(String key, @Nullable String resource) {
     Demand demand = demands.get(key);
-    if (demand != null) {
+    if (demand == null) {
+      return null;
+    }
+    if (resource == null) {
       letGo(demand);
-      demand.resource = resource;
-      if (resource != null) {
-        uses.computeIfAbsent(resource, _ -> new HashSet<>(1)).add(demand);
-      }
+      demand.resources.clear();
+    } else if (demand.resources.add(resource)) {
+      uses.computeIfAbsent(resource, _ -> new HashSet<>(1)).add(demand);
     }
     return demand;
   }
 
   private void letGo(Demand demand) {
-    if (demand.resource != null) {
-      uses.computeIfPresent(
-          demand.resource,
-          (_, users) -> {
-            users.remove(demand);
-            return users.isEmpty() ? null : users;
-          });
-    }
+    demand.resources.forEach(resource -> letGo(demand, resource));
   }
 
-  /** A resource is gone; who asks for a key that it has answered is to ask again. */
+  private void letGo(Demand demand, String resource) {
+    uses.computeIfPresent(
+        resource,
+        (_, users) -> {
+          users.remove(demand);
+          return users.isEmpty() ? null : users;
+        });
+  }
+
+  /** A resource is gone; who asks for a key that it alone has answered is to ask again. */
   void lost(String resource) {
     Set<Demand> users = uses.remove(resource);
     if (users != null) {
-      users.forEach(Demands::lose);
+      users.forEach(demand -> lose(demand, resource));
     }
   }
 
   /**
-   * A resource has come with these aliases. Who asks for another key that it has answered is to ask
-   * again; in place of that key it is wanted by its name, or else it would never be let go of.
+   * A resource has come with these aliases. Who asks for another key that it alone has answered is
+   * to ask again; in place of that key it is wanted by its name, or else it would never be let go
+   * of.
    */
   void renamed(String resource, List<String> aliases) {
     Set<Demand> users = uses.get(resource);
@@ -196,16 +206,18 @@ final class Demands {
     }
     for (Demand demand : List.copyOf(users)) {
       if (!demand.key.equals(resource) && !aliases.contains(demand.key)) {
-        letGo(demand);
-        lose(demand);
+        letGo(demand, resource);
+        lose(demand, resource);
         demands.computeIfAbsent(resource, Demand::new).usedNanos = nanoTime.getAsLong();
       }
     }
   }
 
-  private static void lose(Demand demand) {
-    demand.resource = null;
-    demand.answered = false;
+  private static void lose(Demand demand, String resource) {
+    demand.resources.remove(resource);
+    if (demand.resources.isEmpty()) {
+      demand.answered = false;
+    }
   }
 
   /** Whether a resource has answered a key that is still wanted. */
@@ -214,7 +226,7 @@ final class Demands {
   }
 
   void complete(Demand demand) {
-    demand.present = demand.resource != null;
+    demand.present = !demand.resources.isEmpty();
     demand.answeredNanos = nanoTime.getAsLong();
     demand.answered = true;
     demand.asked = false;

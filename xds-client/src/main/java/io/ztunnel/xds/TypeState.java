@@ -20,13 +20,20 @@ final class TypeState {
   private final Subscription subscription;
   private final HeldResources held = new HeldResources();
   private final Demands demands;
+  private final Unneeded unneeded;
 
   /** Done when the last batch is in effect, or cannot be. */
   private CompletableFuture<Void> applied = CompletableFuture.completedFuture(null);
 
-  TypeState(Subscription subscription, LongSupplier nanoTime) {
+  /**
+   * A type of which nothing is known.
+   *
+   * @param maxDemanded how many keys are asked for at most
+   */
+  TypeState(Subscription subscription, int maxDemanded, LongSupplier nanoTime) {
     this.subscription = subscription;
     this.demands = new Demands(nanoTime);
+    this.unneeded = new Unneeded(maxDemanded, nanoTime);
   }
 
   String typeUrl() {
@@ -50,6 +57,10 @@ final class TypeState {
 
   Demands demands() {
     return demands;
+  }
+
+  Unneeded unneeded() {
+    return unneeded;
   }
 
   /**

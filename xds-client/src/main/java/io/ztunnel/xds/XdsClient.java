@@ -85,7 +85,7 @@ public final class XdsClient implements AutoCloseable {
     this.nanoTime = nanoTime;
     this.backoff = new Backoff(random);
     for (Subscription subscription : settings.subscriptions()) {
-      TypeState type = new TypeState(subscription, nanoTime);
+      TypeState type = new TypeState(subscription, settings.maxDemanded(), nanoTime);
       types.put(type.typeUrl(), type);
       if (type.isWildcard()) {
         cold.add(type);
@@ -195,29 +195,47 @@ public final class XdsClient implements AutoCloseable {
   }
 
   /**
-   * Lets go of what was not used for the longest time, a tenth at once. Not while a response of the
-   * type is on its way, which may bring again what would be let go.
+   * Lets go of what was not used for the longest time, a tenth at once, and of what nobody needs
+   * though it has come. Not while a response of the type is on its way, which may bring again what
+   * would be let go.
    */
   private void evict(TypeState type) {
-    int limit = settings.maxDemanded();
-    if (type.demands().size() <= limit || (stream != null && stream.isTaking(type))) {
+    if (stream != null && stream.isTaking(type)) {
       return;
     }
-    List<Demands.Demand> oldest = type.demands().evict(limit - limit / 10);
-    if (oldest.isEmpty()) {
-      return; // somebody waits for each of them
+    int limit = settings.maxDemanded();
+    List<Demands.Demand> oldest =
+        type.demands().size() <= limit ? List.of() : type.demands().evict(limit - limit / 10);
+    Set<String> unused = type.unneeded().take();
+    unused.removeIf(type.demands()::isUsed);
+    if (oldest.isEmpty() && unused.isEmpty()) {
+      return;
     }
-    Set<String> unused = new LinkedHashSet<>();
     for (Demands.Demand demand : oldest) {
-      String resource = demand.resource();
-      if (resource != null && !type.demands().isUsed(resource)) {
-        unused.add(resource);
-      }
+      demand.resources().stream()
+          .filter(resource -> !type.demands().isUsed(resource))
+          .forEach(unused::add);
     }
     List<String> resources =
         type.watcher().released(unused).stream()
             .filter(released -> !type.demands().isUsed(released))
             .toList();
+    if (!resources.isEmpty()) {
+      drop(type, resources);
+    }
+    if (stream != null) {
+      Set<String> names = new LinkedHashSet<>(resources);
+      for (Demands.Demand demand : oldest) {
+        if (!type.held().contains(demand.key())) { // or else it is needed for another reason
+          names.add(demand.key());
+        }
+      }
+      type.unsubscribe(List.copyOf(names)).forEach(stream::send);
+      type.unneeded().letGo(names);
+    }
+  }
+
+  private void drop(TypeState type, List<String> resources) {
     ResourceBatch batch = type.watcher().begin(streams);
     for (String resource : resources) {
       batch.remove(resource);
@@ -232,15 +250,6 @@ public final class XdsClient implements AutoCloseable {
                   }
                 },
                 this::execute);
-    if (stream != null) {
-      Set<String> names = new LinkedHashSet<>(resources);
-      for (Demands.Demand demand : oldest) {
-        if (!type.held().contains(demand.key())) { // or else it is needed for another reason
-          names.add(demand.key());
-        }
-      }
-      type.unsubscribe(List.copyOf(names)).forEach(stream::send);
-    }
   }
 
   /** What comes after the end finds nothing left to do. */
@@ -374,6 +383,7 @@ public final class XdsClient implements AutoCloseable {
     @Override
     public void onEnded(DeltaStream ended, StreamEnd end) {
       stream = null;
+      types.values().forEach(type -> type.unneeded().forget());
       inEffect = ended.inEffect();
       if (closing) {
         return;

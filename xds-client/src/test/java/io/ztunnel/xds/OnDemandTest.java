@@ -311,6 +311,100 @@ class OnDemandTest {
     assertEquals(DemandOutcome.ANSWERED, demand("ns/s"), "it can be asked for again");
   }
 
+  /** Pods of the network of their node all have its address. */
+  @Test
+  void allThatShareTheKeyOfTheirDemandAreLetGo() throws InterruptedException {
+    control.put(
+        ADDRESS, workload("one", "10.0.0.8").companions("two"), workload("two", "10.0.0.8"));
+    demand("net/10.0.0.8");
+    assertEquals(Set.of("one", "two"), addresses.held.keySet());
+    for (int i = 0; i < MAX_DEMANDED; i++) {
+      demand("net/3.3." + i);
+    }
+    List<String> letGo = awaitUnsubscribe("two").getResourceNamesUnsubscribeList();
+    assertTrue(letGo.contains("one"), letGo::toString);
+    Await.until("they are gone", addresses.held::isEmpty, () -> addresses.held);
+  }
+
+  @Test
+  void aKeyStaysAnsweredWhileOneOfThoseThatShareItIsThere() throws InterruptedException {
+    control.put(
+        ADDRESS, workload("one", "10.0.0.8").companions("two"), workload("two", "10.0.0.8"));
+    demand("net/10.0.0.8");
+    control.remove(ADDRESS, List.of("two"));
+    Await.until("it is gone", () -> addresses.held.size() == 1, () -> addresses.held);
+    assertEquals(DemandOutcome.ANSWERED, demand("net/10.0.0.8"));
+    assertEquals(1, asked("net/10.0.0.8"), "it is not asked for again");
+    control.remove(ADDRESS, List.of("one"));
+    Await.until("all are gone", addresses.held::isEmpty, () -> addresses.held);
+    assertEquals(DemandOutcome.ANSWERED, demand("net/10.0.0.8"));
+    assertEquals(2, asked("net/10.0.0.8"));
+  }
+
+  private long asked(String key) {
+    return control.received().stream()
+        .filter(one -> one.request().getResourceNamesSubscribeList().contains(key))
+        .count();
+  }
+
+  private long unsubscribed(String name) {
+    return control.received().stream()
+        .filter(one -> one.request().getResourceNamesUnsubscribeList().contains(name))
+        .count();
+  }
+
+  @Test
+  void whatWasOnItsWayWhenItWasLetGoIsLetGoAgain() throws InterruptedException {
+    for (int i = 0; i < MAX_DEMANDED; i++) {
+      control.put(ADDRESS, workload("w" + i, "2.2." + i));
+      demand("net/2.2." + i);
+    }
+    control.silent(true); // it does not know yet what is let go of
+    client.demand(ADDRESS, "net/3.3.0", _ -> {});
+    awaitUnsubscribe("w0");
+    Await.until("it is gone", () -> !addresses.held.containsKey("w0"), () -> addresses.held);
+    control.silent(false);
+    control.put(ADDRESS, workload("w0", "2.2.0").version("2"));
+    Await.until(
+        "it is let go of again",
+        () -> unsubscribed("w0") == 2,
+        () -> control.received().toString());
+    Await.until("it is gone again", () -> !addresses.held.containsKey("w0"), () -> addresses.held);
+    assertEquals(DemandOutcome.ANSWERED, demand("w0"), "it can be asked for again");
+    assertTrue(addresses.held.containsKey("w0"), "it is back");
+    assertEquals(2, unsubscribed("w0"), "it is wanted now");
+  }
+
+  @Test
+  void whatWasLetGoOfStaysIfItComesWithAnAnswer() throws InterruptedException {
+    for (int i = 0; i < MAX_DEMANDED; i++) {
+      control.put(ADDRESS, workload("w" + i, "2.2." + i));
+      demand("net/2.2." + i);
+    }
+    demand("net/3.3.0");
+    awaitUnsubscribe("w0");
+    control.put(ADDRESS, Entry.of("ns/svc", "svc".getBytes(UTF_8)).companions("w0"));
+    demand("ns/svc");
+    demand("net/3.3.1"); // by now it would be let go of again
+    assertTrue(addresses.held.containsKey("w0"), addresses.held::toString);
+    assertEquals(1, unsubscribed("w0"));
+  }
+
+  @Test
+  void whatCameWithAServiceGoesWithIt() throws InterruptedException {
+    control.put(ADDRESS, workload("a", "2.2.1"), workload("b", "2.2.2"));
+    control.put(ADDRESS, Entry.of("ns/svc", "svc".getBytes(UTF_8)).companions("a", "b"));
+    addresses.released = names -> names.contains("ns/svc") ? Set.of("ns/svc", "a", "b") : names;
+    demand("net/2.2.1");
+    demand("ns/svc");
+    assertEquals(Set.of("ns/svc", "a", "b"), addresses.held.keySet());
+    control.remove(ADDRESS, List.of("ns/svc"));
+    awaitUnsubscribe("b");
+    Await.until("b is gone", () -> addresses.held.size() == 1, () -> addresses.held);
+    assertTrue(addresses.held.containsKey("a"), "it was asked for itself");
+    assertEquals(0, unsubscribed("a"));
+  }
+
   @Test
   void keysThatAreNeverAnsweredAreBoundedToo() throws InterruptedException {
     waitInVain(Duration.ofMillis(20));

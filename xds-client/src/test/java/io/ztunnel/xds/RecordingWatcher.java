@@ -4,12 +4,14 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.UnaryOperator;
 
 /** Keeps what it gets as text; payloads that begin with "bad" are rejected. Any thread reads. */
 final class RecordingWatcher implements ResourceWatcher {
@@ -22,8 +24,16 @@ final class RecordingWatcher implements ResourceWatcher {
   /** Applies the batches. */
   volatile Executor applying = ForkJoinPool.commonPool();
 
+  /** Says what is not needed without what is not asked for any more. */
+  volatile UnaryOperator<Set<String>> released = names -> names;
+
   /** Done before each resource is taken. */
   volatile Runnable onPut = () -> {};
+
+  @Override
+  public Set<String> released(Set<String> names) {
+    return released.apply(names);
+  }
 
   @Override
   public ResourceBatch begin(long stream) {

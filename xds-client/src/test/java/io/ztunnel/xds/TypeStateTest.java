@@ -27,6 +27,7 @@ class TypeStateTest {
       new TypeState(
           new Subscription(
               FakeControlPlane.ADDRESS, Subscription.Mode.ON_DEMAND, new RecordingWatcher()),
+          100,
           System::nanoTime);
 
   private static void assertNames(

@@ -8,8 +8,8 @@ import java.time.Duration;
  * Immutable.
  *
  * <p>A connection that is still half closed after a period is probed by the kernel from then on,
- * and asked once per period what the probes found: most connections are half closed for a moment
- * only, and cost nothing of this.
+ * and asked once per period what the probes found, and what is unanswered ({@link Silence}): most
+ * connections are half closed for a moment only, and cost nothing of this.
  */
 public record HalfClosedProbing(Duration period, SocketSettings.Keepalive keepalive) {
   /** The kernel counts in seconds, and needs one for a probe and one for its answer. */
@@ -30,6 +30,11 @@ public record HalfClosedProbing(Duration period, SocketSettings.Keepalive keepal
         Duration.ofSeconds(period),
         new SocketSettings.Keepalive(
             true, Duration.ofSeconds(idle), Duration.ofSeconds(period), probes));
+  }
+
+  /** The looks, once per period, in the time that a dead peer is given after the first. */
+  int looksUntilGivenUp() {
+    return Math.toIntExact(Math.ceilDiv(keepalive.untilGivenUp().toNanos(), period.toNanos()));
   }
 
   /** How long a dead peer goes unnoticed at most. */

@@ -2,6 +2,7 @@ package io.ztunnel.proxy;
 
 import io.netty.buffer.ByteBuf;
 import io.ztunnel.redirection.SocketSettings;
+import io.ztunnel.redirection.Unanswered;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,6 +17,9 @@ abstract sealed class Leg permits TcpLeg, TunnelLeg {
 
   /** Whether nothing more is to come from this leg, neither bytes nor events. Kept by the relay. */
   boolean closed;
+
+  /** Whether its far end has gone, while it is probed. Kept by the relay. */
+  @Nullable Silence silence;
 
   /** What is left to deliver after both directions have ended. Kept by the relay. */
   @Nullable Lingering lingering;
@@ -49,6 +53,9 @@ abstract sealed class Leg permits TcpLeg, TunnelLeg {
 
   /** What the probes found: the error that has ended the connection, or null. */
   abstract @Nullable Throwable takeError();
+
+  /** What the far end leaves unanswered now. */
+  abstract Unanswered unanswered();
 
   /** Delivers what was written and closes; the far end has ended its half, or had the time to. */
   abstract void closeAfterWrites();

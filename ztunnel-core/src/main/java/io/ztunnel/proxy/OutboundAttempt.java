@@ -18,6 +18,7 @@ import io.ztunnel.mesh.ServiceName;
 import io.ztunnel.mesh.Workload;
 import io.ztunnel.routing.Candidate;
 import io.ztunnel.routing.Hop;
+import io.ztunnel.routing.OutboundCall;
 import io.ztunnel.routing.PodHealth;
 import io.ztunnel.routing.Route;
 import io.ztunnel.routing.RouteFailure;
@@ -476,7 +477,13 @@ final class OutboundAttempt implements TunnelOpening {
                   gateway,
                   why,
                   loop,
-                  new GatewayProbe(proxy, health, loop, key(gateway), gateway.workload()));
+                  new GatewayProbe(
+                      proxy,
+                      health,
+                      loop,
+                      key(gateway),
+                      twice,
+                      new OutboundCall(local, source.getAddress(), gateway.address())));
       case Candidate other -> other.keys().forEach(health::failed);
     }
   }

@@ -227,28 +227,42 @@ final class Relay {
 
   private void beginProbing() {
     if (!over) {
-      downstream.probe(limits.probing().keepalive());
-      upstream.probe(limits.probing().keepalive());
-      watch(this::lookForErrors);
+      probe(downstream);
+      probe(upstream);
+      watch(this::look);
     }
   }
 
-  private void lookForErrors() {
+  private void probe(Leg leg) {
+    leg.probe(limits.probing().keepalive());
+    leg.silence = new Silence(limits.probing());
+  }
+
+  private void look() {
     if (!over && !isAbandoned(downstream) && !isAbandoned(upstream)) {
-      watch(this::lookForErrors);
+      watch(this::look);
     }
   }
 
   private boolean isAbandoned(Leg leg) {
     @Nullable Throwable error = leg.takeError();
-    if (error == null) {
-      return false;
+    if (error != null) {
+      abandon(leg, SocketErrors.text(error));
+      return true;
     }
+    if (leg.silence != null && leg.silence.tells(leg.unanswered())) {
+      abandon(
+          leg, "no answer for " + limits.probing().keepalive().untilGivenUp().toSeconds() + "s");
+      return true;
+    }
+    return false;
+  }
+
+  private void abandon(Leg leg, String why) {
     finish();
     downstream.abort();
     upstream.abort();
-    observer.onEnd(abandoned(leg, SocketErrors.text(error)));
-    return true;
+    observer.onEnd(abandoned(leg, why));
   }
 
   private void finish() {

@@ -27,7 +27,8 @@ import org.jspecify.annotations.Nullable;
  * second first, then after twice as long each time up to half a minute, a fifth more or less by
  * chance. Other pods are warned once, as of any endpoint that fails: what keeps a pod from a
  * gateway may be its own network or certificate. Before each it is asked where the gateway is, and
- * who: one that is another by now, or somewhere else, is not set aside any more.
+ * who: one that is another by now, or somewhere else, or at another port, is not set aside any
+ * more.
  *
  * <p>Any thread; a probe belongs to the loop on which its gateway failed first.
  */
@@ -74,6 +75,9 @@ public final class RemoteGateways {
 
   /** How a gateway is probed. */
   interface Probe {
+    /** Whether the mesh says by now to dial it in another way. */
+    boolean isOutdated(MeshView view);
+
     /** Has the gateway's name resolved, which {@link #onResolved} is told, and runs this then. */
     void resolve(Runnable then);
 
@@ -185,8 +189,9 @@ public final class RemoteGateways {
       if (isOver()) {
         return;
       }
-      @Nullable Workload now = mesh.get().workload(gateway.workload().uid());
-      if (now == null || !now.isReachedAs(gateway.workload())) {
+      MeshView view = mesh.get();
+      @Nullable Workload now = view.workload(gateway.workload().uid());
+      if (now == null || !now.isReachedAs(gateway.workload()) || probe.isOutdated(view)) {
         forget();
       } else if (now.hasIps()) {
         probe();

@@ -13,6 +13,7 @@ import io.netty.channel.socket.DuplexChannel;
 import io.ztunnel.hbone.PayloadPacker;
 import io.ztunnel.redirection.SocketFactory;
 import io.ztunnel.redirection.SocketSettings;
+import io.ztunnel.redirection.Unanswered;
 import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.Queue;
@@ -248,6 +249,11 @@ final class TcpLeg extends Leg {
   @Override
   @Nullable Throwable takeError() {
     return channel.isActive() ? SocketFactory.takeError(channel) : null;
+  }
+
+  @Override
+  Unanswered unanswered() {
+    return channel.isActive() ? SocketFactory.unanswered(channel) : Unanswered.NOTHING;
   }
 
   @Override

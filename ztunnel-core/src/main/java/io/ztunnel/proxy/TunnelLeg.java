@@ -6,6 +6,7 @@ import io.ztunnel.hbone.TunnelListener;
 import io.ztunnel.hbone.TunnelReset;
 import io.ztunnel.hbone.TunnelTermination;
 import io.ztunnel.redirection.SocketSettings;
+import io.ztunnel.redirection.Unanswered;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -131,6 +132,11 @@ final class TunnelLeg extends Leg implements TunnelListener {
   @Override
   @Nullable Throwable takeError() {
     return null; // the connection tells by itself
+  }
+
+  @Override
+  Unanswered unanswered() {
+    return Unanswered.NOTHING; // its PING tells
   }
 
   @Override

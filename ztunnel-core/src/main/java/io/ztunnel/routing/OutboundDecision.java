@@ -182,6 +182,20 @@ final class OutboundDecision {
         });
   }
 
+  /** Whether the gateway would be dialled in another way for the same endpoint. */
+  boolean isGatewayOtherwise(Route.DoubleHbone before) {
+    Workload endpoint = view.workload(before.endpoint());
+    if (endpoint == null || endpoint.networkGateway() == null) {
+      return false;
+    }
+    Upstream.Chosen now = upstreams.gateway(endpoint.networkGateway(), endpoint.network());
+    Hop gateway = before.gateway();
+    return now != null
+        && now.workload().uid().equals(gateway.workload().uid())
+        && (now.port() != gateway.address().getPort()
+            || !underAliases(acceptedIdentities(now)).equals(gateway.acceptedIdentities()));
+  }
+
   /** Whether this connection comes from the waypoint itself, on its way to the destination. */
   private boolean isSourceTheWaypoint(GatewayAddress waypoint) {
     Addressable found =

@@ -36,4 +36,19 @@ public final class OutboundRouter {
     Scene scene = new Scene(view, call, setAside, trace);
     return new OutboundDecision(settings, scene, random.get()).decide();
   }
+
+  /**
+   * Whether the mesh has the gateway of a route dialled in another way by now, for the same
+   * endpoint: at another port, or as another peer. False if it is not dialled for that one any
+   * more. Says nothing of addresses.
+   *
+   * @param call for which the route was decided, as far as its target does not matter
+   * @param view the mesh as it is now
+   */
+  public boolean isGatewayOtherwise(Route.DoubleHbone route, OutboundCall call, MeshView view) {
+    String gateway = route.gateway().workload().uid();
+    // Whatever else there is to choose: this one is to be looked at.
+    Scene scene = new Scene(view, call, key -> !key.equals(gateway), RouteTrace.OFF);
+    return new OutboundDecision(settings, scene, random.get()).isGatewayOtherwise(route);
+  }
 }

@@ -46,6 +46,9 @@ class RemoteGatewaysTest {
       new RemoteGateways(
           new RemoteGatewayMetrics(registry, () -> 0), () -> mesh, () -> new Random(1));
 
+  /** By this it is dialled in another way. */
+  private @Nullable MeshView outdatedBy;
+
   /** What the name of the gateway stands for; null: nobody tells. */
   private @Nullable List<InetAddress> resolved;
 
@@ -84,6 +87,11 @@ class RemoteGatewaysTest {
         "dead",
         loop.eventLoop(),
         new RemoteGateways.Probe() {
+          @Override
+          public boolean isOutdated(MeshView view) {
+            return view.equals(outdatedBy);
+          }
+
           @Override
           public void resolve(Runnable then) {
             if (resolved != null) {
@@ -217,6 +225,20 @@ class RemoteGatewaysTest {
     nextProbe();
     probes.getLast().accept(DEAD);
     mesh = TestMesh.view(changed);
+    pass(2_000);
+    assertFalse(health.isSetAside("gw"));
+    assertEquals(0, gateways.probed());
+    assertEquals(1, probes.size());
+  }
+
+  /** At another port, or as somebody else by what the service says whose endpoint it is. */
+  @Test
+  void oneThatIsToBeDialledInAnotherWayIsUsedAgain() {
+    fail(hop("gw"));
+    nextProbe();
+    probes.getLast().accept(DEAD);
+    mesh = TestMesh.view(AT_AN_ADDRESS.formatted(", capacity: 7"));
+    outdatedBy = mesh;
     pass(2_000);
     assertFalse(health.isSetAside("gw"));
     assertEquals(0, gateways.probed());

@@ -1,6 +1,7 @@
 package io.ztunnel.routing;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.ztunnel.mesh.IpText;
@@ -624,6 +625,92 @@ final class OutboundRouterTest {
     } else {
       throw new AssertionError(text(result));
     }
+  }
+
+  private static final String BY_SERVICE = "gw/gw";
+  private static final String FAR =
+      """
+      - {uid: far, namespace: ns, network: n2, workloadIps: [], protocol: HBONE,
+         services: {ns/svc: {}}, networkGateway: {destination: '%s', hboneMtlsPort: %d}}
+      """;
+  private static final String AS_IT_WAS = "{uid: gw, namespace: gw, serviceAccount: one, ";
+
+  /** Of a gateway that is named as 15008 at first, and accepted as one and extra. */
+  private static MeshView withGateway(String far, String gateway, String service) {
+    return TestMesh.view(
+        mesh(
+            far
+                + """
+                - %s trustDomain: td, network: n2, workloadIps: [192.0.2.1], hostname: gw.host,
+                   services: {gw/gw: {}}}
+                - {uid: NetworkGateway/n2/192.0.2.2/0, namespace: gw, network: n2,
+                   workloadIps: [192.0.2.2], services: {gw/gw: {}}}
+                """
+                    .formatted(gateway),
+            service("", "80: 8080") + service));
+  }
+
+  private static String gatewayService(String ports, String names) {
+    return """
+    - {name: gw, namespace: gw, hostname: gw, vips: [], ports: {%s}, subjectAltNames: [%s]}
+    """
+        .formatted(ports, names);
+  }
+
+  @ParameterizedTest(name = "{0} port {1}, {2}, {3}, {4}: {5}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          n2/192.0.2.1 | 15008 | 15008: 15008, 15009: 15008 | spiffe://td/extra | one   | false
+          n2/192.0.2.1 | 15009 | 15008: 15008, 15009: 15008 | spiffe://td/extra | one   | true
+          n2/192.0.2.1 | 15008 | 15008: 15008, 15009: 15008 | spiffe://td/other | one   | false
+          n2/192.0.2.1 | 15008 | 15008: 15008, 15009: 15008 | spiffe://td/extra | other | true
+          gw/gw        | 15008 | 15008: 15008, 15009: 15008 | spiffe://td/extra | one   | false
+          gw/gw        | 15009 | 15008: 15008, 15009: 15008 | spiffe://td/extra | one   | false
+          gw/gw        | 15008 | 15008: 30008, 15009: 15008 | spiffe://td/extra | one   | true
+          gw/gw        | 15008 | 15008: 15008, 15009: 15008 | spiffe://td/other | one   | true
+          gw/gw        | 15008 | 15008: 15008, 15009: 15008 | spiffe://td/extra | other | true
+          """)
+  void aGatewayMayBeDialledInAnotherWayByNow(
+      String named, int port, String ports, String names, String account, boolean otherwise) {
+    MeshView before =
+        withGateway(
+            FAR.formatted(named, 15008),
+            AS_IT_WAS,
+            gatewayService("15008: 15008, 15009: 15008", "spiffe://td/extra"));
+    MeshView now =
+        withGateway(
+            FAR.formatted(named, port),
+            "{uid: gw, namespace: gw, serviceAccount: %s, ".formatted(account),
+            gatewayService(ports, names));
+    assertEquals(otherwise, isGatewayOtherwise(before, now));
+  }
+
+  /** Nobody would go there by another way. */
+  @Test
+  void aGatewayThatIsNamedNoLongerIsNotDialledInAnotherWay() {
+    String service = gatewayService("15008: 15008", "");
+    MeshView before = withGateway(FAR.formatted(BY_SERVICE, 15008), AS_IT_WAS, service);
+    assertFalse(isGatewayOtherwise(before, withGateway("", AS_IT_WAS, service)), "no endpoint");
+    assertFalse(
+        isGatewayOtherwise(
+            before, withGateway(FAR.formatted("n2/192.0.2.2", 30008), AS_IT_WAS, service)),
+        "another gateway");
+    assertFalse(
+        isGatewayOtherwise(before, withGateway(FAR.formatted(BY_SERVICE, 15008), AS_IT_WAS, "")),
+        "no service");
+  }
+
+  private static boolean isGatewayOtherwise(MeshView before, MeshView now) {
+    OutboundCall call = call(before, "10.1.0.1:80");
+    RouteResult route =
+        router().route(call, before, "NetworkGateway/n2/192.0.2.2/0"::equals, RouteTrace.OFF);
+    if (route instanceof Route.DoubleHbone twice) {
+      assertEquals("gw", twice.gateway().workload().uid());
+      return router().isGatewayOtherwise(twice, call, now);
+    }
+    throw new AssertionError(text(route));
   }
 
   /** The control plane gives them in any order; tunnels are shared by those who accept the same. */

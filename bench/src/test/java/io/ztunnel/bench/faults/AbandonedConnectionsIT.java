@@ -4,7 +4,9 @@ import static io.ztunnel.bench.faults.FaultMesh.awaitLine;
 import static io.ztunnel.bench.faults.FaultMesh.mark;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.ztunnel.bench.lab.Pause;
 import io.ztunnel.bench.lab.Requirements;
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.Peer;
@@ -18,6 +20,7 @@ import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -33,10 +36,25 @@ import org.junit.jupiter.api.TestInstance.Lifecycle;
 @TestInstance(Lifecycle.PER_CLASS)
 class AbandonedConnectionsIT {
   private static final int PORT = 9000;
+  private static final int OTHER_PORT = 9001;
   private static final int MANY = 500;
+
+  /** More than all buffers on the way hold. */
+  private static final int ANSWER_BYTES = 64 << 20;
+
+  private static final int CHUNK_BYTES = 64 << 10;
+  private static final Duration STALLED_FOR = Duration.ofMillis(400);
+
+  /** Three times what a peer that is dead may go unnoticed here. */
+  private static final Duration LONG_AFTER = Duration.ofSeconds(12);
+
   private static final Duration DEADLINE = Duration.ofSeconds(10);
 
   private final AtomicInteger halfClosed = new AtomicInteger();
+
+  /** Bytes of {@link #pour}. */
+  private final AtomicLong taken = new AtomicLong();
+
   private final CountDownLatch end = new CountDownLatch(1);
   private FaultMesh mesh;
   private Application patient;
@@ -72,10 +90,14 @@ class AbandonedConnectionsIT {
   }
 
   private List<Socket> halfClose(Lab.Pod client, int count) throws IOException {
+    return halfClose(client, PORT, count);
+  }
+
+  private List<Socket> halfClose(Lab.Pod client, int port, int count) throws IOException {
     halfClosed.set(0);
     List<Socket> connections = new ArrayList<>();
     for (int i = 0; i < count; i++) {
-      Socket connection = Peer.connect(client, mesh.server().ipv4(), PORT);
+      Socket connection = Peer.connect(client, mesh.server().ipv4(), port);
       connections.add(connection);
       connection.shutdownOutput();
     }
@@ -106,16 +128,105 @@ class AbandonedConnectionsIT {
     FaultMesh.await("the tunnels are gone", () -> openTunnels() == 0);
   }
 
+  /** The stranger's machine hears and says nothing from here on, or does again. */
+  private void strangerIsGone(boolean isGone) throws IOException {
+    for (String chain : List.of("INPUT", "OUTPUT")) {
+      Lab.Output output =
+          mesh.stranger().exec(DEADLINE, "iptables", isGone ? "-I" : "-D", chain, "-j", "DROP");
+      assertEquals(0, output.exitStatus(), output::err);
+    }
+  }
+
+  private void awaitAbandoned(int mark) throws IOException {
+    String _ =
+        awaitLine(mesh.far(), mark, "connection complete", "reason=\"half_closed_abandoned\"");
+  }
+
   @Test
   void clientWhoseMachineIsGone() throws IOException {
     int mark = mark(mesh.far());
     List<Socket> connections = halfClose(mesh.stranger(), 20);
-    Lab.Output output = mesh.stranger().exec(DEADLINE, "ip", "link", "set", "eth0", "down");
-    assertEquals(0, output.exitStatus(), output::err);
-    String _ =
-        awaitLine(mesh.far(), mark, "connection complete", "reason=\"half_closed_abandoned\"");
+    strangerIsGone(true);
+    try {
+      awaitAbandoned(mark);
+    } finally {
+      strangerIsGone(false);
+    }
     for (Socket connection : connections) {
       connection.close();
+    }
+  }
+
+  /** As long as bytes are on their way to it, the kernel only sends them again, for 15 minutes. */
+  @Test
+  void clientWhoseMachineIsGoneBeforeTheAnswer() throws IOException {
+    CountDownLatch answer = new CountDownLatch(1);
+    Application.Service late =
+        connection -> {
+          byte[] _ = connection.getInputStream().readAllBytes();
+          int _ = halfClosed.incrementAndGet();
+          boolean _ = answer.await(60, TimeUnit.SECONDS);
+          Peer.say(connection, "answer");
+          boolean _ = end.await(60, TimeUnit.SECONDS);
+        };
+    int mark = mark(mesh.far());
+    try (Application _ = Application.start(mesh.server(), OTHER_PORT, late);
+        Socket _ = halfClose(mesh.stranger(), OTHER_PORT, 1).getFirst()) {
+      strangerIsGone(true);
+      try {
+        answer.countDown();
+        awaitAbandoned(mark);
+      } finally {
+        strangerIsGone(false);
+      }
+    }
+  }
+
+  /** Sends more than anybody takes who does not read, once the client's half has ended. */
+  private void pour(Socket connection) throws IOException {
+    byte[] _ = connection.getInputStream().readAllBytes();
+    int _ = halfClosed.incrementAndGet();
+    for (int i = 0; i < ANSWER_BYTES / CHUNK_BYTES; i++) {
+      connection.getOutputStream().write(new byte[CHUNK_BYTES]);
+      long _ = taken.addAndGet(CHUNK_BYTES);
+    }
+  }
+
+  /** From the stranger, whose window is shut when this returns. */
+  private Socket connectAndReadNothing() throws IOException {
+    taken.set(0);
+    Socket connection = halfClose(mesh.stranger(), OTHER_PORT, 1).getFirst();
+    long before = -1;
+    while (taken.get() == 0 || taken.get() != before) {
+      before = taken.get();
+      Pause.of(STALLED_FOR);
+    }
+    assertTrue(before < ANSWER_BYTES, "all is taken, and nobody reads");
+    return connection;
+  }
+
+  /** Then the kernel does not send again, but asks for a window. */
+  @Test
+  void clientWhoseMachineIsGoneBeforeItReads() throws IOException {
+    int mark = mark(mesh.far());
+    try (Application _ = Application.start(mesh.server(), OTHER_PORT, this::pour);
+        Socket _ = connectAndReadNothing()) {
+      strangerIsGone(true);
+      try {
+        awaitAbandoned(mark);
+      } finally {
+        strangerIsGone(false);
+      }
+    }
+  }
+
+  /** Its window is shut all the while, but its kernel answers those who ask for it. */
+  @Test
+  void clientThatIsThereReadsWhenItLikes() throws IOException {
+    try (Application _ = Application.start(mesh.server(), OTHER_PORT, this::pour);
+        Socket connection = connectAndReadNothing()) {
+      Pause.of(LONG_AFTER); // the kernel's clock cannot be turned
+      assertEquals(ANSWER_BYTES, connection.getInputStream().readAllBytes().length);
     }
   }
 
