@@ -662,15 +662,15 @@ final class OutboundRouterTest {
       delimiter = '|',
       textBlock =
           """
-          n2/192.0.2.1 | 15008 | 15008: 15008, 15009: 15008 | spiffe://td/extra | one   | false
-          n2/192.0.2.1 | 15009 | 15008: 15008, 15009: 15008 | spiffe://td/extra | one   | true
-          n2/192.0.2.1 | 15008 | 15008: 15008, 15009: 15008 | spiffe://td/other | one   | false
-          n2/192.0.2.1 | 15008 | 15008: 15008, 15009: 15008 | spiffe://td/extra | other | true
-          gw/gw        | 15008 | 15008: 15008, 15009: 15008 | spiffe://td/extra | one   | false
-          gw/gw        | 15009 | 15008: 15008, 15009: 15008 | spiffe://td/extra | one   | false
-          gw/gw        | 15008 | 15008: 30008, 15009: 15008 | spiffe://td/extra | one   | true
-          gw/gw        | 15008 | 15008: 15008, 15009: 15008 | spiffe://td/other | one   | true
-          gw/gw        | 15008 | 15008: 15008, 15009: 15008 | spiffe://td/extra | other | true
+          n2/192.0.2.1 | 15008 | 15008: 15008, 15009: 15008 | spiffe://td/ns/gw/sa/extra | one   | false
+          n2/192.0.2.1 | 15009 | 15008: 15008, 15009: 15008 | spiffe://td/ns/gw/sa/extra | one   | true
+          n2/192.0.2.1 | 15008 | 15008: 15008, 15009: 15008 | spiffe://td/ns/gw/sa/other | one   | false
+          n2/192.0.2.1 | 15008 | 15008: 15008, 15009: 15008 | spiffe://td/ns/gw/sa/extra | other | true
+          gw/gw        | 15008 | 15008: 15008, 15009: 15008 | spiffe://td/ns/gw/sa/extra | one   | false
+          gw/gw        | 15009 | 15008: 15008, 15009: 15008 | spiffe://td/ns/gw/sa/extra | one   | false
+          gw/gw        | 15008 | 15008: 30008, 15009: 15008 | spiffe://td/ns/gw/sa/extra | one   | true
+          gw/gw        | 15008 | 15008: 15008, 15009: 15008 | spiffe://td/ns/gw/sa/other | one   | true
+          gw/gw        | 15008 | 15008: 15008, 15009: 15008 | spiffe://td/ns/gw/sa/extra | other | true
           """)
   void aGatewayMayBeDialledInAnotherWayByNow(
       String named, int port, String ports, String names, String account, boolean otherwise) {
@@ -678,7 +678,7 @@ final class OutboundRouterTest {
         withGateway(
             FAR.formatted(named, 15008),
             AS_IT_WAS,
-            gatewayService("15008: 15008, 15009: 15008", "spiffe://td/extra"));
+            gatewayService("15008: 15008, 15009: 15008", "spiffe://td/ns/gw/sa/extra"));
     MeshView now =
         withGateway(
             FAR.formatted(named, port),
