@@ -138,6 +138,9 @@ final class Relay {
   void onData(Leg from, ByteBuf payload) {
     if (over || from.inputEnded) {
       payload.release();
+      if (from.parting != null) {
+        from.parting.onInput();
+      }
       return;
     }
     int bytes = payload.readableBytes();

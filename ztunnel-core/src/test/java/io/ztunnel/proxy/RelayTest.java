@@ -565,15 +565,39 @@ class RelayTest {
   }
 
   @Test
-  void anApplicationThatDoesNotReadItsAnswerIsLeftToTheKernelAfterATime() throws Exception {
+  void anApplicationThatNeitherTakesItsAnswerNorSendsIsLeftToTheKernel() throws Exception {
     Recorder recorder = new Recorder();
     TunnelLeg leg = new TunnelLeg(new FakeTunnel(loop));
     int bytes = 1 << 20;
     try (TcpPair down = TcpPair.open(loop)) {
-      onLoop(() -> Relay.outbound(loop, down.leg(), leg, limits(HASTY), recorder).start());
+      onLoop(() -> Relay.outbound(loop, down.leg(), leg, limits(PROBING), recorder).start());
       answerAndReset(leg, bytes, false, Http2Errors.NO_ERROR);
       assertEquals(RelayEnd.DONE, recorder.awaitEnd());
       assertEquals(bytes, down.app().getInputStream().readAllBytes().length);
+    }
+  }
+
+  @Test
+  void anApplicationThatOnlySendsLearnsThatNobodyListens() throws Exception {
+    Recorder recorder = new Recorder();
+    TunnelLeg leg = new TunnelLeg(new FakeTunnel(loop));
+    try (TcpPair down = TcpPair.open(loop)) {
+      onLoop(() -> Relay.outbound(loop, down.leg(), leg, limits(HASTY), recorder).start());
+      answerAndReset(leg, 1 << 20, false, Http2Errors.NO_ERROR);
+      byte[] piece = new byte[64 << 10];
+      CompletableFuture<Void> sending =
+          CompletableFuture.runAsync(
+              () -> {
+                try {
+                  while (true) {
+                    down.app().getOutputStream().write(piece);
+                  }
+                } catch (java.io.IOException _) {
+                  // It has learned.
+                }
+              });
+      sending.get(10, TimeUnit.SECONDS);
+      assertEquals(RelayEnd.DONE, recorder.awaitEnd());
     }
   }
 
