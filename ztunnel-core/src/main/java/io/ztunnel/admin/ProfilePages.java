@@ -61,8 +61,11 @@ final class ProfilePages {
 
   /** Switches the sampling of allocations. */
   Answer heapProfiling(HttpRequest request) {
-    return switch (Query.of(request.uri()).last("activate")) {
-      case "" -> state(profiler.isHeapActive());
+    Query query = Query.of(request.uri());
+    if (!query.has("activate")) {
+      return state(profiler.isHeapActive());
+    }
+    return switch (query.last("activate")) {
       case "true" -> later(profiler.heapActive(true), ProfilePages::state);
       case "false" -> later(profiler.heapActive(false), ProfilePages::state);
       case String other ->
