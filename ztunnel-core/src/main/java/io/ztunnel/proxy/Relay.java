@@ -20,7 +20,8 @@ import org.jspecify.annotations.Nullable;
  * application never takes half an answer for a whole one. While only one direction has ended, it is
  * watched whether anybody is there still; when both have, what is left is delivered as long as its
  * reader takes some of it, and there is room for it ({@link Lingering}). So it is when a tunnel is
- * over whose peer has all it wanted; who still sends then is taken leave of ({@link Parting}).
+ * over whose peer has all it wanted, or is lost after its peer's end; who still sends then is taken
+ * leave of ({@link Parting}).
  *
  * <pre>
  *   both legs open --end of input--> half closed --end of input--> closing --both closed--> over
@@ -57,7 +58,7 @@ final class Relay {
   private final Observer observer;
   private boolean over;
 
-  /** How it ends once both legs are closed. */
+  /** How it ends once both legs are closed: the first failure, if there was one. */
   private RelayEnd outcome = RelayEnd.DONE;
 
   /** Runs while one direction has ended and the other has not. */
@@ -215,7 +216,7 @@ final class Relay {
 
   /** Closes a leg whose far end does not take the rest; the other one goes on with its own. */
   private void giveUp(Leg leg, String why) {
-    outcome = abandoned(leg, why);
+    outcome = failureOr(abandoned(leg, why));
     onClosed(leg); // first: what the abort makes of its writes is not how it ended
     leg.abort();
   }
@@ -265,7 +266,7 @@ final class Relay {
     finish();
     downstream.abort();
     upstream.abort();
-    observer.onEnd(abandoned(leg, why));
+    observer.onEnd(failureOr(abandoned(leg, why)));
   }
 
   private void finish() {
@@ -332,9 +333,15 @@ final class Relay {
     leg.abort();
     other(leg).abort();
     observer.onEnd(
-        SocketErrors.isPeerGone(cause)
-            ? RelayEnd.DONE
-            : new RelayEnd.Broken(direction(leg), "io error: " + SocketErrors.text(cause)));
+        failureOr(
+            SocketErrors.isPeerGone(cause)
+                ? RelayEnd.DONE
+                : new RelayEnd.Broken(direction(leg), "io error: " + SocketErrors.text(cause))));
+  }
+
+  /** What has failed before, or this. */
+  private RelayEnd failureOr(RelayEnd end) {
+    return outcome instanceof RelayEnd.Done ? end : outcome;
   }
 
   void onTerminated(Leg leg, TunnelTermination cause) {
@@ -359,12 +366,8 @@ final class Relay {
               new RelayEnd.Revoked(certificate);
           case TunnelTermination.ConnectionLost(String reason) -> lost(leg, reason);
         };
-    boolean peerEnded =
-        leg.inputEnded
-            || (cause instanceof TunnelTermination.Reset(long code) && code == Http2Errors.NO_ERROR)
-            || (cause instanceof TunnelTermination.PeerClosed && carried == Carried.TUNNEL);
-    if (peerEnded && end instanceof RelayEnd.Done && !other.closed) {
-      // The peer has said all it had to say and wants no more from us: deliver what there is.
+    if (hasSaidAll(leg, cause) && !other.closed) {
+      outcome = end;
       leg.inputEnded = true;
       if (other.inputEnded) {
         deliverAndClose(other);
@@ -380,8 +383,25 @@ final class Relay {
     }
   }
 
+  /**
+   * Whether the peer of a tunnel that is over has said all it had to say: that is delivered, though
+   * no more can be sent to it.
+   */
+  private boolean hasSaidAll(Leg leg, TunnelTermination cause) {
+    return switch (cause) {
+      case TunnelTermination.Reset(long code) ->
+          code == Http2Errors.NO_ERROR || (leg.inputEnded && isOrderly(code));
+      case TunnelTermination.PeerClosed _ ->
+          leg.inputEnded || (leg == downstream && carried == Carried.TUNNEL);
+      case TunnelTermination.ConnectionLost _ -> leg.inputEnded;
+      case TunnelTermination.GoAway _, TunnelTermination.PeerRevoked _ -> false;
+    };
+  }
+
+  /** If the peer had ended its half, that is whole, and only what was still to be sent is lost. */
   private RelayEnd lost(Leg leg, String reason) {
-    return new RelayEnd.Broken(direction(leg), "io error: tunnel lost: " + reason);
+    return new RelayEnd.Broken(
+        direction(leg.inputEnded ? other(leg) : leg), "io error: tunnel lost: " + reason);
   }
 
   private static boolean isOrderly(long code) {

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.buffer.ByteBuf;
@@ -30,6 +31,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
@@ -49,6 +51,13 @@ class RelayTest {
   private static final int BUDGET = 33 << 20;
 
   private static final HalfClosedProbing PROBING = HalfClosedProbing.within(Duration.ofMinutes(1));
+
+  private static final TunnelTermination LOST =
+      new TunnelTermination.ConnectionLost("ping timed out");
+
+  /** What is told of it when the answer was whole. */
+  private static final RelayEnd SEND_LOST =
+      new RelayEnd.Broken(RelayEnd.Direction.SEND, "io error: tunnel lost: ping timed out");
 
   /** Finds in a second that an end does nothing. */
   private static final HalfClosedProbing HASTY =
@@ -516,6 +525,12 @@ class RelayTest {
   /** A tunnel that brings this much, wants no more from the application, and is over. */
   private static void answerAndReset(TunnelLeg leg, int bytes, boolean ends, long code)
       throws Exception {
+    bring(leg, bytes, ends, new TunnelTermination.Reset(code));
+  }
+
+  /** A tunnel that brings this much and is over, with or without the end of its peer's half. */
+  private static void bring(TunnelLeg leg, int bytes, boolean ends, TunnelTermination cause)
+      throws Exception {
     onLoop(
         () -> {
           leg.onData(PooledByteBufAllocator.DEFAULT.directBuffer(bytes).writeZero(bytes));
@@ -523,7 +538,22 @@ class RelayTest {
           if (ends) {
             leg.onEndOfStream();
           }
-          leg.onTerminated(new TunnelTermination.Reset(code));
+          leg.onTerminated(cause);
+        });
+  }
+
+  /** Writes this much, or until it learns that it cannot. */
+  private static CompletableFuture<Void> writing(TcpPair pair, long bytes) {
+    byte[] piece = new byte[64 << 10];
+    return CompletableFuture.runAsync(
+        () -> {
+          try {
+            for (long written = 0; written < bytes; written += piece.length) {
+              pair.app().getOutputStream().write(piece);
+            }
+          } catch (java.io.IOException e) {
+            throw new java.io.UncheckedIOException(e);
+          }
         });
   }
 
@@ -548,16 +578,7 @@ class RelayTest {
       onLoop(() -> Relay.outbound(loop, down.leg(), leg, limits, recorder).start());
       down.app().getOutputStream().write(new byte[64 << 10]); // lies unread
       answerAndReset(leg, bytes, ends, code);
-      CompletableFuture<Void> written =
-          CompletableFuture.runAsync(
-              () -> {
-                try {
-                  down.app().getOutputStream().write(new byte[writes << 20]);
-                } catch (java.io.IOException e) {
-                  throw new java.io.UncheckedIOException(e);
-                }
-              });
-      written.get(10, TimeUnit.SECONDS); // it reads later
+      writing(down, (long) writes << 20).get(10, TimeUnit.SECONDS); // it reads later
       assertEquals(bytes, down.app().getInputStream().readAllBytes().length);
       assertEquals(RelayEnd.DONE, recorder.awaitEnd());
       assertEquals(0, limits.held().total());
@@ -577,27 +598,77 @@ class RelayTest {
     }
   }
 
-  @Test
-  void anApplicationThatOnlySendsLearnsThatNobodyListens() throws Exception {
+  @ParameterizedTest(name = "{0}")
+  @ValueSource(strings = {"reset", "lost"})
+  void anApplicationThatOnlySendsLearnsThatNobodyListens(String how) throws Exception {
     Recorder recorder = new Recorder();
     TunnelLeg leg = new TunnelLeg(new FakeTunnel(loop));
     try (TcpPair down = TcpPair.open(loop)) {
       onLoop(() -> Relay.outbound(loop, down.leg(), leg, limits(HASTY), recorder).start());
-      answerAndReset(leg, 1 << 20, false, Http2Errors.NO_ERROR);
-      byte[] piece = new byte[64 << 10];
-      CompletableFuture<Void> sending =
-          CompletableFuture.runAsync(
-              () -> {
-                try {
-                  while (true) {
-                    down.app().getOutputStream().write(piece);
-                  }
-                } catch (java.io.IOException _) {
-                  // It has learned.
-                }
-              });
-      sending.get(10, TimeUnit.SECONDS);
-      assertEquals(RelayEnd.DONE, recorder.awaitEnd());
+      bring(
+          leg,
+          1 << 20,
+          how.equals("lost"),
+          how.equals("lost") ? LOST : new TunnelTermination.Reset(Http2Errors.NO_ERROR));
+      CompletableFuture<Void> sending = writing(down, Long.MAX_VALUE);
+      Throwable learned =
+          assertThrows(ExecutionException.class, () -> sending.get(10, TimeUnit.SECONDS));
+      assertInstanceOf(java.io.UncheckedIOException.class, learned.getCause());
+      assertEquals(how.equals("lost") ? SEND_LOST : RelayEnd.DONE, recorder.awaitEnd());
+    }
+  }
+
+  @ParameterizedTest(name = "{0} MiB, {1}, then {2} MiB are written")
+  @CsvSource({"1, lost, 0", "1, lost, 64", "1, closed, 64", "32, lost, 64"})
+  void aWholeAnswerArrivesThoughItsTunnelIsLost(int mebibytes, String how, int writes)
+      throws Exception {
+    int bytes = mebibytes << 20;
+    Recorder recorder = new Recorder();
+    FakeTunnel tunnel = new FakeTunnel(loop);
+    tunnel.writable = false;
+    TunnelLeg leg = new TunnelLeg(tunnel);
+    RelayLimits limits = limits(PROBING);
+    try (TcpPair down = TcpPair.open(loop)) {
+      onLoop(() -> Relay.outbound(loop, down.leg(), leg, limits, recorder).start());
+      down.app().getOutputStream().write(new byte[64 << 10]); // lies unread
+      bring(leg, bytes, true, how.equals("lost") ? LOST : new TunnelTermination.PeerClosed());
+      writing(down, (long) writes << 20).get(10, TimeUnit.SECONDS); // it reads later
+      assertEquals(bytes, down.app().getInputStream().readAllBytes().length);
+      assertEquals(
+          how.equals("lost")
+              ? SEND_LOST
+              : new RelayEnd.Broken(
+                  RelayEnd.Direction.SEND, "io error: tunnel lost: TLS closed by peer"),
+          recorder.awaitEnd());
+      assertEquals(0, limits.held().total());
+    }
+  }
+
+  @Test
+  void aWholeQuestionArrivesThoughItsTunnelIsLost() throws Exception {
+    Recorder recorder = new Recorder();
+    TunnelLeg leg = new TunnelLeg(new FakeTunnel(loop));
+    try (TcpPair up = TcpPair.open(loop)) {
+      onLoop(() -> Relay.outbound(loop, leg, up.leg(), limits(PROBING), recorder).start());
+      bring(leg, LEFT, true, LOST);
+      assertEquals(LEFT, up.app().getInputStream().readAllBytes().length);
+      assertEquals(
+          new RelayEnd.Broken(RelayEnd.Direction.RECEIVE, "io error: tunnel lost: ping timed out"),
+          recorder.awaitEnd());
+    }
+  }
+
+  @Test
+  void aTunnelThatIsLostIsToldThoughTheApplicationResetsBeforeItHasAll() throws Exception {
+    Recorder recorder = new Recorder();
+    TunnelLeg leg = new TunnelLeg(new FakeTunnel(loop));
+    RelayLimits limits = limits(PROBING);
+    try (TcpPair down = TcpPair.open(loop)) {
+      onLoop(() -> Relay.outbound(loop, down.leg(), leg, limits, recorder).start());
+      bring(leg, LEFT, true, LOST);
+      down.resetApp();
+      assertEquals(SEND_LOST, recorder.awaitEnd());
+      assertEquals(0, limits.held().total());
     }
   }
 

@@ -266,6 +266,49 @@ class OutboundFaultsIT {
     }
   }
 
+  /** More than the kernel takes for an application that does not read, less than a window. */
+  @Test
+  void peerThatDiesAfterItsAnswer() throws IOException {
+    byte[] piece = new byte[16 << 10];
+    int pieces = 192;
+    try (Application _ =
+        tunnel(
+            peer -> {
+              peer.headers(1, ":status", "200");
+              for (int i = 1; i < pieces; i++) {
+                peer.frame(RawHttp2.DATA, 0, 1, piece);
+              }
+              peer.frame(RawHttp2.DATA, RawHttp2.END_STREAM, 1, piece);
+              peer.awaitRead(); // a reset drops what is still to be sent
+              Application.reset(peer.transport());
+            })) {
+      int mark = mark(mesh.near());
+      try (Socket connection = connect()) {
+        int first = connection.getInputStream().read(); // the tunnel stands
+        FaultMesh.await("the tunnel is lost", () -> openTunnels() == 0);
+        Peer.say(connection, "more");
+        assertEquals(0, first);
+        assertEquals(pieces * piece.length - 1, connection.getInputStream().readAllBytes().length);
+      }
+      String _ =
+          awaitLine(
+              mesh.near(),
+              mark,
+              "connection complete",
+              "reason=\"copy_send_failed\"",
+              "tunnel lost");
+    }
+  }
+
+  private long openTunnels() throws IOException {
+    return mesh.near()
+        .metrics()
+        .lines()
+        .filter(line -> line.startsWith("ztunnel_tunnels_open{role=\"client\"}"))
+        .mapToLong(line -> Long.parseLong(line.substring(line.lastIndexOf(' ') + 1)))
+        .sum();
+  }
+
   @Test
   void peerThatNeverCredits() throws Exception {
     CountDownLatch exhausted = new CountDownLatch(1);

@@ -43,6 +43,11 @@ final class RawHttp2 implements AutoCloseable {
       return type == wanted && stream == wantedStream;
     }
 
+    /** Whether it answers a PING. */
+    boolean isAnswer() {
+      return type == PING && (flags & ACK) != 0;
+    }
+
     int length() {
       return payload.remaining();
     }
@@ -58,7 +63,10 @@ final class RawHttp2 implements AutoCloseable {
   static final byte RST_STREAM = Http2FrameTypes.RST_STREAM;
   static final byte WINDOW_UPDATE = Http2FrameTypes.WINDOW_UPDATE;
   static final byte SETTINGS = Http2FrameTypes.SETTINGS;
+  static final byte PING = Http2FrameTypes.PING;
   static final byte GO_AWAY = Http2FrameTypes.GO_AWAY;
+  static final int ACK = 0x1;
+  static final int END_STREAM = 0x1;
   static final int END_HEADERS = 0x4;
   static final int CANCEL = 8;
   static final int REFUSED_STREAM = 7;
@@ -213,6 +221,14 @@ final class RawHttp2 implements AutoCloseable {
       if (frame.type() == RST_STREAM && frame.stream() == stream) {
         throw new IOException("RST_STREAM with code " + frame.number(0));
       }
+    }
+  }
+
+  /** Asks by a PING, and reads on to its answer: the peer has read what was sent before. */
+  void awaitRead() throws IOException {
+    frame(PING, 0, 0, new byte[8]);
+    while (!read().isAnswer()) {
+      // what it has sent before
     }
   }
 
