@@ -4,8 +4,8 @@ import io.ztunnel.redirection.SocketSettings;
 import java.time.Duration;
 
 /**
- * How it is found out that nobody is there any more at an end of a half-closed connection.
- * Immutable.
+ * How it is found out that nobody is there any more at an end of a half-closed connection, or of
+ * one that both sides have ended and that has still something to deliver. Immutable.
  *
  * <p>A connection that is still half closed after a period is probed by the kernel from then on,
  * and asked once per period what the probes found, and what is unanswered ({@link Silence}): most

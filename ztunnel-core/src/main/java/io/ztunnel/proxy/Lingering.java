@@ -3,13 +3,15 @@ package io.ztunnel.proxy;
 import io.netty.channel.EventLoop;
 import io.netty.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
  * What a leg has still to deliver when its relay has ended both ways. No window of a tunnel and no
  * limit on tunnels holds for these bytes any more, so they count in the budget of the process. A
- * far end may take its time, as with a connection of its own; one that takes none of them for a
- * period is given up when half of the budget is gone.
+ * far end may take its time, as with a connection of its own; one that takes none of them for as
+ * long as a dead one may go unnoticed is given up when half of the budget is gone, and one that is
+ * dead ({@link Silence}) in any case.
  *
  * <p>Confined to the relay's event loop. Its owner ends it.
  */
@@ -18,28 +20,37 @@ final class Lingering {
   private final RelayLimits limits;
   private final Leg leg;
   private final long bytes;
-  private final Runnable onStuck;
+  private final Consumer<String> onHopeless;
+  private final Silence silence;
   private long delivered;
+  private long deliveredNanos;
   private Future<?> nextLook;
 
-  private Lingering(EventLoop loop, RelayLimits limits, Leg leg, long bytes, Runnable onStuck) {
+  private Lingering(
+      EventLoop loop, RelayLimits limits, Leg leg, long bytes, Consumer<String> onHopeless) {
     this.loop = loop;
     this.limits = limits;
     this.leg = leg;
     this.bytes = bytes;
-    this.onStuck = onStuck;
+    this.onHopeless = onHopeless;
+    this.silence = new Silence(limits.probing());
     this.delivered = leg.deliveredBytes();
+    this.deliveredNanos = loop.ticker().nanoTime();
     this.nextLook = lookLater();
   }
 
   /**
    * Begins, unless the budget has no room for what the leg has.
    *
-   * @param onStuck run when the far end has taken nothing for the period, and others may need room
+   * @param onHopeless told why when nobody is there, or when the far end has taken nothing for long
+   *     and others may need room
    */
-  static @Nullable Lingering begin(EventLoop loop, RelayLimits limits, Leg leg, Runnable onStuck) {
+  static @Nullable Lingering begin(
+      EventLoop loop, RelayLimits limits, Leg leg, Consumer<String> onHopeless) {
     long bytes = leg.unsentBytes();
-    return limits.held().tryLinger(bytes) ? new Lingering(loop, limits, leg, bytes, onStuck) : null;
+    return limits.held().tryLinger(bytes)
+        ? new Lingering(loop, limits, leg, bytes, onHopeless)
+        : null;
   }
 
   /** The bytes are delivered, or dropped. */
@@ -49,16 +60,26 @@ final class Lingering {
   }
 
   private Future<?> lookLater() {
-    return loop.schedule(this::look, limits.probing().untilFound().toNanos(), TimeUnit.NANOSECONDS);
+    return loop.schedule(this::look, limits.probing().period().toNanos(), TimeUnit.NANOSECONDS);
   }
 
   private void look() {
-    long now = leg.deliveredBytes();
-    if (now == delivered && limits.held().isLingeringScarce()) {
-      onStuck.run();
+    if (silence.tells(leg.unanswered())) {
+      onHopeless.accept(silence.text());
+    } else if (isStuck() && limits.held().isLingeringScarce()) {
+      onHopeless.accept("nothing taken for " + limits.probing().untilFound().toSeconds() + "s");
     } else {
-      delivered = now;
       nextLook = lookLater();
     }
+  }
+
+  private boolean isStuck() {
+    long now = leg.deliveredBytes();
+    long nowNanos = loop.ticker().nanoTime();
+    if (now != delivered) {
+      delivered = now;
+      deliveredNanos = nowNanos;
+    }
+    return nowNanos - deliveredNanos >= limits.probing().untilFound().toNanos();
   }
 }

@@ -19,9 +19,9 @@ import org.jspecify.annotations.Nullable;
  * for the end of the stream, and RST_STREAM or a lost tunnel becomes a TCP reset, so that an
  * application never takes half an answer for a whole one. While only one direction has ended, it is
  * watched whether anybody is there still; when both have, what is left is delivered as long as its
- * reader takes some of it, and there is room for it ({@link Lingering}). So it is when a tunnel is
- * over whose peer has all it wanted, or is lost after its peer's end; who still sends then is taken
- * leave of ({@link Parting}).
+ * reader is there, and takes some of it or there is room for it ({@link Lingering}). So it is when
+ * a tunnel is over whose peer has all it wanted, or is lost after its peer's end; who still sends
+ * then is taken leave of ({@link Parting}).
  *
  * <pre>
  *   both legs open --end of input--> half closed --end of input--> closing --both closed--> over
@@ -201,14 +201,7 @@ final class Relay {
     if (over || leg.unsentBytes() == 0) {
       return;
     }
-    leg.lingering =
-        Lingering.begin(
-            loop,
-            limits,
-            leg,
-            () ->
-                giveUp(
-                    leg, "nothing taken for " + limits.probing().untilFound().toSeconds() + "s"));
+    leg.lingering = Lingering.begin(loop, limits, leg, why -> giveUp(leg, why));
     if (leg.lingering == null) {
       giveUp(leg, "too many bytes wait for readers of connections that have ended");
     }
@@ -255,8 +248,7 @@ final class Relay {
       return true;
     }
     if (leg.silence != null && leg.silence.tells(leg.unanswered())) {
-      abandon(
-          leg, "no answer for " + limits.probing().keepalive().untilGivenUp().toSeconds() + "s");
+      abandon(leg, leg.silence.text());
       return true;
     }
     return false;

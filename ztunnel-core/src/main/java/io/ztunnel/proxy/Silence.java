@@ -3,10 +3,10 @@ package io.ztunnel.proxy;
 import io.ztunnel.redirection.Unanswered;
 
 /**
- * Whether the far end of a half-closed connection leaves unanswered what is sent to it. The
- * kernel's own probes do not tell while bytes are on their way or wait for a window: then it sends
- * these again, or asks for the window, for a quarter of an hour. A far end that only does not read
- * answers that, however long its window is shut.
+ * Whether the far end of a connection that one side has ended, or both, leaves unanswered what is
+ * sent to it. The kernel's own probes do not tell while bytes are on their way or wait for a
+ * window: then it sends these again, or asks for the window, for a quarter of an hour. A far end
+ * that only does not read answers that, however long its window is shut.
  *
  * <p>Confined to the relay's event loop, which looks once per period.
  */
@@ -21,6 +21,11 @@ final class Silence {
 
   Silence(HalfClosedProbing probing) {
     this.probing = probing;
+  }
+
+  /** What it tells, in the words of the log. */
+  String text() {
+    return "no answer for " + probing.keepalive().untilGivenUp().toSeconds() + "s";
   }
 
   /** Whether nobody is there, by what is unanswered at this look. */

@@ -29,9 +29,9 @@ import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.TestInstance.Lifecycle;
 
 /**
- * Connections that their client half-closes and then abandons while the server keeps its side. The
- * setting is 3 s here, so that what holds for a minute by default is seen soon; the user timeout of
- * half an hour, for which the kernel would wait, must not matter.
+ * Connections that their client half-closes and then abandons while the server keeps its side, and
+ * one that both have ended. The setting is 3 s here, so that what holds for a minute by default is
+ * seen soon; the user timeout of half an hour, for which the kernel would wait, must not matter.
  */
 @TestInstance(Lifecycle.PER_CLASS)
 class AbandonedConnectionsIT {
@@ -64,7 +64,9 @@ class AbandonedConnectionsIT {
     Requirements.assumeLabWith();
     mesh =
         FaultMesh.start(
-            "abandon", Map.of("ZTUNNEL_HALF_CLOSE_PROBE", "3s", "USER_TIMEOUT_ENABLED", "true"));
+            "abandon",
+            Map.of("ZTUNNEL_HALF_CLOSE_PROBE", "3s", "USER_TIMEOUT_ENABLED", "true"),
+            "gone");
     patient = Application.start(mesh.server(), PORT, this::keepOpen);
   }
 
@@ -227,6 +229,44 @@ class AbandonedConnectionsIT {
         Socket connection = connectAndReadNothing()) {
       Pause.of(LONG_AFTER); // the kernel's clock cannot be turned
       assertEquals(ANSWER_BYTES, connection.getInputStream().readAllBytes().length);
+    }
+  }
+
+  /** Limits what the kernel holds of a connection within the pod, in bytes each way. */
+  private static void limitBuffers(Lab.Pod pod, int bytes) throws IOException {
+    Lab.Output output =
+        pod.exec(
+            DEADLINE,
+            "sh",
+            "-c",
+            "for f in tcp_rmem tcp_wmem; do echo 4096 %1$d %1$d > /proc/sys/net/ipv4/$f; done"
+                .formatted(bytes));
+    assertEquals(0, output.exitStatus(), output::err);
+  }
+
+  /** Nothing is half closed any more, and what is left for one of them waits in the daemon. */
+  @Test
+  void serverWhoseMachineIsGoneWithTheRestUnread() throws IOException {
+    Application.Service silent =
+        connection -> {
+          connection.shutdownOutput();
+          boolean _ = end.await(60, TimeUnit.SECONDS);
+        };
+    Lab.Pod pod = mesh.extra("gone");
+    limitBuffers(pod, 64 << 10);
+    int mark = mark(mesh.far());
+    try (Application _ = Application.start(pod, OTHER_PORT, silent);
+        Socket connection = Peer.connect(mesh.client(), pod.ipv4(), OTHER_PORT)) {
+      assertEquals(-1, connection.getInputStream().read());
+      connection.getOutputStream().write(new byte[3 << 20]); // less than a window of the tunnel
+      connection.shutdownOutput();
+      FaultMesh.await("both have ended", () -> openTunnels() == 0);
+      pod.dropPort(OTHER_PORT);
+      try {
+        awaitAbandoned(mark);
+      } finally {
+        pod.acceptPort(OTHER_PORT);
+      }
     }
   }
 
