@@ -6,6 +6,7 @@ import io.netty.util.NetUtil;
 import io.ztunnel.hbone.Authority;
 import io.ztunnel.hbone.HboneFailure;
 import io.ztunnel.hbone.TunnelProgress;
+import io.ztunnel.hbone.TunnelTermination;
 import io.ztunnel.mesh.GatewayAddress;
 import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.Workload;
@@ -15,6 +16,7 @@ import io.ztunnel.routing.GatewayRefusal;
 import io.ztunnel.routing.InboundFailure;
 import io.ztunnel.routing.RouteFailure;
 import io.ztunnel.telemetry.ConnectionFailure;
+import io.ztunnel.telemetry.ConnectionFailure.Awaited;
 import io.ztunnel.telemetry.ConnectionFailure.Dial;
 import io.ztunnel.telemetry.ConnectionFailure.DialOutcome;
 import io.ztunnel.telemetry.ConnectionFailure.Half;
@@ -318,6 +320,25 @@ public final class Failures {
 
   private static boolean isOutOfDescriptors(String text) {
     return text.contains("Too many open files");
+  }
+
+  /** Why a request came to nothing whose client did not wait for the answer. */
+  static ConnectionFailure ofAbandoned(Awaited awaited, TunnelTermination cause) {
+    return switch (cause) {
+      case TunnelTermination.PeerRevoked(String certificate) ->
+          new ConnectionFailure.Revoked(certificate);
+      case TunnelTermination.Reset(long code) ->
+          new ConnectionFailure.ClientWentAway(
+              awaited, "stream error received: " + Http2Errors.name(code));
+      case TunnelTermination.GoAway(long code, String _) ->
+          new ConnectionFailure.ClientWentAway(
+              awaited, "connection going away: " + Http2Errors.name(code));
+      case TunnelTermination.PeerClosed _ ->
+          new ConnectionFailure.ClientWentAway(
+              awaited, "tunnel lost: " + TunnelTermination.PeerClosed.TEXT);
+      case TunnelTermination.ConnectionLost(String reason) ->
+          new ConnectionFailure.ClientWentAway(awaited, "tunnel lost: " + reason);
+    };
   }
 
   /** What policies do not allow. */

@@ -19,6 +19,7 @@ import io.ztunnel.routing.GatewayRoute;
 import io.ztunnel.routing.RouteTrace;
 import io.ztunnel.telemetry.ConnectionFacts;
 import io.ztunnel.telemetry.ConnectionFailure;
+import io.ztunnel.telemetry.ConnectionFailure.Awaited;
 import io.ztunnel.telemetry.ConnectionFailure.Dial;
 import java.net.InetSocketAddress;
 import java.util.Set;
@@ -225,8 +226,11 @@ final class GatewayRequest implements LiveConnection, GatewayAttempts.Owner {
     switch (state) {
       case State.Dialling(GatewayTarget target) -> {
         onEnded();
-        var observer = proxy().context().telemetry().opened(facts(target), beganNanos, loop);
-        InboundSession.abandoned(observer, cause);
+        proxy()
+            .context()
+            .telemetry()
+            .opened(facts(target), beganNanos, loop)
+            .failed(Failures.ofAbandoned(Awaited.ENDPOINT, cause));
       }
       case State.Choosing _, State.Relaying _, State.Ended _ -> {} // within one turn, or answered
     }

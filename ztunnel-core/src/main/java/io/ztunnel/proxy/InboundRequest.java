@@ -21,6 +21,7 @@ import io.ztunnel.routing.InboundCall;
 import io.ztunnel.routing.InboundFailure;
 import io.ztunnel.routing.InboundRoute;
 import io.ztunnel.telemetry.ConnectionFailure;
+import io.ztunnel.telemetry.ConnectionFailure.Awaited;
 import io.ztunnel.telemetry.ConnectionFailure.Dial;
 import io.ztunnel.telemetry.ConnectionFailure.DialOutcome;
 import io.ztunnel.telemetry.ConnectionObserver;
@@ -314,7 +315,7 @@ final class InboundRequest implements LiveConnection {
       case State.Dialling(ConnectionObserver observer, UpstreamDial dial) -> {
         onEnded();
         dial.cancel();
-        InboundSession.abandoned(observer, cause);
+        observer.failed(Failures.ofAbandoned(Awaited.APPLICATION, cause));
       }
       case State.Relaying _, State.Ended _ -> {} // answered already
     }

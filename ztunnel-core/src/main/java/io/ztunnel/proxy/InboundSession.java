@@ -14,13 +14,11 @@ import io.ztunnel.hbone.HboneServerConnection;
 import io.ztunnel.hbone.InboundConnect;
 import io.ztunnel.hbone.ServerTls;
 import io.ztunnel.hbone.TlsPeer;
-import io.ztunnel.hbone.TunnelTermination;
 import io.ztunnel.identity.WorkloadTls;
 import io.ztunnel.mesh.Workload;
 import io.ztunnel.metrics.Reporter;
 import io.ztunnel.redirection.Addresses;
 import io.ztunnel.telemetry.ConnectionFailure;
-import io.ztunnel.telemetry.ConnectionObserver;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.Objects;
@@ -204,15 +202,6 @@ final class InboundSession implements ConnectHandler {
   void refuse(InboundConnect connect, ConnectionFailure cause) {
     connect.reject(cause.peerStatus());
     proxy.context().telemetry().refused(reporter(), peerAddress, localAddress, cause);
-  }
-
-  /** Reports a request whose client gave up before it was answered. */
-  static void abandoned(ConnectionObserver observer, TunnelTermination cause) {
-    if (cause instanceof TunnelTermination.PeerRevoked(String certificate)) {
-      observer.failed(new ConnectionFailure.Revoked(certificate));
-    } else {
-      observer.closed();
-    }
   }
 
   @Override

@@ -728,6 +728,37 @@ public sealed interface ConnectionFailure {
     }
   }
 
+  /** Who had still to answer. */
+  enum Awaited {
+    /** Of this node's pod. */
+    APPLICATION("application"),
+    /** That a gateway passes tunnels on to. */
+    ENDPOINT("endpoint");
+
+    private final String text;
+
+    Awaited(String text) {
+      this.text = text;
+    }
+  }
+
+  /**
+   * The client gave its CONNECT up, or was lost, before it was answered.
+   *
+   * @param detail how
+   */
+  record ClientWentAway(Awaited awaited, String detail) implements ConnectionFailure {
+    @Override
+    public String reason() {
+      return "client_went_away";
+    }
+
+    @Override
+    public String message() {
+      return "client went away before the " + awaited.text + " answered";
+    }
+  }
+
   // The open connection broke.
 
   /** Which half of a connection broke. */

@@ -7,6 +7,7 @@ import io.netty.util.NetUtil;
 import io.ztunnel.hbone.Authority;
 import io.ztunnel.hbone.HboneFailure;
 import io.ztunnel.hbone.TunnelProgress;
+import io.ztunnel.hbone.TunnelTermination;
 import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.ServiceName;
 import io.ztunnel.mesh.TestMesh;
@@ -16,6 +17,7 @@ import io.ztunnel.routing.GatewayRefusal;
 import io.ztunnel.routing.InboundFailure;
 import io.ztunnel.routing.RouteFailure;
 import io.ztunnel.telemetry.ConnectionFailure;
+import io.ztunnel.telemetry.ConnectionFailure.Awaited;
 import io.ztunnel.telemetry.ConnectionFailure.Dial;
 import io.ztunnel.telemetry.ConnectionFailure.DialOutcome;
 import io.ztunnel.telemetry.ConnectionFailure.Half;
@@ -430,8 +432,41 @@ class FailuresTest {
     assertEquals(row.message(), row.expected().message());
   }
 
+  record Abandoned(TunnelTermination cause, ConnectionFailure expected) {}
+
+  static List<Abandoned> abandoned() {
+    return List.of(
+        new Abandoned(
+            new TunnelTermination.Reset(Http2Errors.CANCEL),
+            new ConnectionFailure.ClientWentAway(
+                Awaited.APPLICATION, "stream error received: CANCEL")),
+        new Abandoned(
+            new TunnelTermination.ConnectionLost("ping timed out"),
+            new ConnectionFailure.ClientWentAway(
+                Awaited.APPLICATION, "tunnel lost: ping timed out")),
+        new Abandoned(
+            new TunnelTermination.PeerClosed(),
+            new ConnectionFailure.ClientWentAway(
+                Awaited.APPLICATION, "tunnel lost: TLS closed by peer")),
+        new Abandoned(
+            new TunnelTermination.GoAway(Http2Errors.NO_ERROR, ""),
+            new ConnectionFailure.ClientWentAway(
+                Awaited.APPLICATION, "connection going away: NO_ERROR")),
+        new Abandoned(
+            new TunnelTermination.PeerRevoked("serial 7"),
+            new ConnectionFailure.Revoked("serial 7")));
+  }
+
+  @ParameterizedTest
+  @MethodSource("abandoned")
+  void aRequestWhoseClientWentAway(Abandoned row) {
+    assertEquals(row.expected(), Failures.ofAbandoned(Awaited.APPLICATION, row.cause()));
+  }
+
   @Test
   void theTablesHaveEveryCase() {
+    assertHasEveryCase(
+        TunnelTermination.class, abandoned().stream().map(Abandoned::cause).toList());
     assertHasEveryCase(HboneFailure.class, tunnels().stream().map(Tunnel::failure).toList());
     assertHasEveryCase(HboneFailure.class, handshakes().stream().map(Handshake::failure).toList());
     assertHasEveryCase(RouteFailure.class, routes().stream().map(Outbound::failure).toList());

@@ -3,6 +3,7 @@ package io.ztunnel.telemetry;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.ztunnel.telemetry.ConnectionFailure.Awaited;
 import io.ztunnel.telemetry.ConnectionFailure.ConnectFailed;
 import io.ztunnel.telemetry.ConnectionFailure.Dial;
 import io.ztunnel.telemetry.ConnectionFailure.DialOutcome;
@@ -283,6 +284,18 @@ class ConnectionFailureTest {
             503,
             "http status: 299"),
         row(new ConnectionFailure.PoolDraining(), "pool_draining", "CONNECT", 503, "pool draining"),
+        row(
+            new ConnectionFailure.ClientWentAway(Awaited.APPLICATION, "tunnel lost: reset"),
+            "client_went_away",
+            "CONNECT",
+            503,
+            "client went away before the application answered"),
+        row(
+            new ConnectionFailure.ClientWentAway(Awaited.ENDPOINT, ""),
+            "client_went_away",
+            "CONNECT",
+            503,
+            "client went away before the endpoint answered"),
         row(
             new ConnectionFailure.PolicyDenied("explicitly denied by: shop/no", "rule 1"),
             "policy_denied",

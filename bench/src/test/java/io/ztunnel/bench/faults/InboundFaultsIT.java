@@ -41,6 +41,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 class InboundFaultsIT {
   private static final int CLOSING_PORT = 82;
   private static final int OVERLOADED_PORT = 83;
+  private static final int SILENT_PORT = 84;
   private static final int POURING_PORT = 9000;
   private static final Duration VALIDITY = Duration.ofHours(1);
 
@@ -373,6 +374,28 @@ class InboundFaultsIT {
       assertEquals("200", peer.awaitStatus(101));
     }
     String _ = awaitLine(mesh.far(), mark, "connection complete", "direction=\"inbound\"");
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @CsvSource({"reset, 'stream error received: CANCEL'", "lost, 'tunnel lost: '"})
+  void peerThatLeavesBeforeTheApplicationHasAnswered(String how, String detail) throws IOException {
+    int mark = mark(mesh.far());
+    mesh.server().dropPort(SILENT_PORT);
+    try (RawHttp2 peer = connect()) {
+      peer.connect(1, server(SILENT_PORT));
+      peer.awaitRead();
+      if (how.equals("reset")) {
+        peer.reset(1, RawHttp2.CANCEL);
+      } else {
+        Application.reset(peer.transport());
+      }
+      String line =
+          awaitLine(mesh.far(), mark, "connection complete", "reason=\"client_went_away\"");
+      assertTrue(line.contains("client went away before the application answered"), line);
+      assertTrue(line.contains(detail), line);
+    } finally {
+      mesh.server().acceptPort(SILENT_PORT);
+    }
   }
 
   @Test
