@@ -43,7 +43,7 @@ final class Libc {
   private static final int CLONE_NEWNET = 0x4000_0000;
   private static final int AT_EMPTY_PATH = 0x1000;
   private static final int STATX_INO = 0x100;
-  private static final int SHUT_RDWR = 2;
+  private static final int SHUT_RD = 0;
   private static final int RLIMIT_NOFILE = 7;
   private static final int BPF_PROG_LOAD = 5;
   private static final int BPF_PROG_TYPE_SK_REUSEPORT = 21;
@@ -168,9 +168,9 @@ final class Libc {
     }
   }
 
-  /** Wakes every thread that is blocked on the socket. */
-  static void shutdown(int fd) throws IOException {
-    call("shutdown", (_, state) -> (int) SHUTDOWN.invokeExact(state, fd, SHUT_RDWR));
+  /** Receives nothing more: a thread that waits for something wakes, and the peer cannot send. */
+  static void shutdownInput(int fd) throws IOException {
+    call("shutdown", (_, state) -> (int) SHUTDOWN.invokeExact(state, fd, SHUT_RD));
   }
 
   /** Sends one packet. */

@@ -53,10 +53,10 @@ final class ZdsSocket implements AutoCloseable {
     return Libc.receive(fd, MAX_PACKET_BYTES, MAX_DESCRIPTORS);
   }
 
-  /** Makes a blocked {@link #receive} return, and every later one. */
+  /** Makes a blocked {@link #receive} return, and every later one; what is said still arrives. */
   synchronized void shutdown() throws IOException {
     if (!closed) {
-      Libc.shutdown(fd);
+      Libc.shutdownInput(fd);
     }
   }
 

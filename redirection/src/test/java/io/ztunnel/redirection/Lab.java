@@ -269,6 +269,9 @@ public final class Lab implements AutoCloseable {
 
   /** A pod of a node. */
   public final class Pod implements Place {
+    private static final String DROP = "-j DROP";
+    private static final String REFUSE = "--syn -j REJECT --reject-with tcp-reset";
+
     private final Node node;
     private final String name;
     private final String namespace;
@@ -364,16 +367,27 @@ public final class Lab implements AutoCloseable {
 
     /** Makes packets that arrive for a TCP port vanish, as a network policy does. */
     public void dropPort(int port) throws IOException {
-      filter("-I", port);
+      filter("-I", port, DROP);
     }
 
     /** Ends {@link #dropPort}. */
     public void acceptPort(int port) throws IOException {
-      filter("-D", port);
+      filter("-D", port, DROP);
     }
 
-    private void filter(String change, int port) throws IOException {
-      String rule = "*filter\n%s INPUT -p tcp --dport %d -j DROP\nCOMMIT\n".formatted(change, port);
+    /** Resets new connections to a TCP port; those begun already go on. */
+    public void refusePort(int port) throws IOException {
+      filter("-I", port, REFUSE);
+    }
+
+    /** Ends {@link #refusePort}. */
+    public void stopRefusingPort(int port) throws IOException {
+      filter("-D", port, REFUSE);
+    }
+
+    private void filter(String change, int port, String what) throws IOException {
+      String rule =
+          "*filter\n%s INPUT -p tcp --dport %d %s\nCOMMIT\n".formatted(change, port, what);
       for (RedirectionRules rules : RedirectionRules.values()) {
         LabCommand.run(SETUP_DEADLINE, rule, inside(namespace, rules.program(), "--noflush"));
       }

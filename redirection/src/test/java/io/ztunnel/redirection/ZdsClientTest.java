@@ -17,6 +17,8 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -195,6 +197,7 @@ class ZdsClientTest {
         Arguments.of("garbage", bytes("garbage"), List.of(NETNS), "7 bytes that are no"),
         Arguments.of("no payload", new byte[] {0x22, 0}, List.of(), "no payload"),
         Arguments.of("no payload", new byte[] {0x22, 0}, List.of(NETNS), "no payload"),
+        Arguments.of("nothing", new byte[0], List.of(NETNS), "no payload"),
         Arguments.of("add", add.toByteArray(), List.of(), "No control message"),
         Arguments.of("del", delete.toByteArray(), List.of(NETNS), "Unexpected control message"),
         Arguments.of("keep", keep().toByteArray(), List.of(NETNS), "Unexpected control message"),
@@ -304,6 +307,30 @@ class ZdsClientTest {
       assertTrue(client.awaitStopped(DEADLINE));
     }
     assertEquals(List.of("connected", "snapshot sent", "disconnected: stopping"), handler.next(3));
+  }
+
+  @Test
+  void messageThatIsBeingDealtWithIsAnsweredStillWhenTheClientCloses() throws Exception {
+    CountDownLatch closed = new CountDownLatch(1);
+    handler.answer(
+        _ -> awaits(closed) ? new ZdsReply.Ok() : new ZdsReply.ProcessingFailed("not closed"));
+    try (CniAgent.Session session = agent.accept(DEADLINE)) {
+      session.send(keep(), List.of());
+      assertEquals(List.of("connected", "keep u"), handler.next(2));
+      client.close();
+      closed.countDown();
+      assertEquals("", session.answer());
+      assertTrue(session.isEnded(DEADLINE));
+    }
+  }
+
+  private static boolean awaits(CountDownLatch latch) {
+    try {
+      return latch.await(DEADLINE.toSeconds(), TimeUnit.SECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
+    }
   }
 
   private static WorkloadRequest add(int uidLength) {

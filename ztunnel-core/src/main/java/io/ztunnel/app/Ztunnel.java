@@ -423,6 +423,9 @@ final class Ztunnel implements AutoCloseable {
     if (workloads != null) {
       drains.add(workloads.drain());
     }
+    if (agent != null) {
+      agent.close(); // it gives new pods to another daemon then, if there is one
+    }
     drains.addAll(ownProxies.drain());
     for (Future<Void> drain : drains) {
       if (!drain.awaitUninterruptibly(limitMillis)) {

@@ -22,9 +22,15 @@ final class DatagramQuestions extends SimpleChannelInboundHandler<DatagramPacket
   private static final int MAX_QUESTION_BYTES = 4096;
 
   private final NameService names;
+  private long received;
 
   DatagramQuestions(NameService names) {
     this.names = names;
+  }
+
+  /** How many datagrams have been read so far. */
+  long received() {
+    return received;
   }
 
   @Override
@@ -37,6 +43,7 @@ final class DatagramQuestions extends SimpleChannelInboundHandler<DatagramPacket
 
   @Override
   protected void channelRead0(ChannelHandlerContext ctx, DatagramPacket packet) {
+    received++;
     InetSocketAddress sender = packet.sender();
     if (!canBeAnswered(sender)) {
       return;

@@ -47,6 +47,11 @@ public final class DnsServer {
   private final NameService names;
   private final List<Channel> listeners = new ArrayList<>();
   private final Map<Channel, StreamQuestions> connections = new HashMap<>();
+
+  /** Of the sockets that get no new questions any more; what waits in them is read still. */
+  private final List<DatagramQuestions> leaving = new ArrayList<>();
+
+  private long readOfLeaving;
   private final Promise<Void> closed;
   private @Nullable ScheduledFuture<?> poll;
 
@@ -200,8 +205,9 @@ public final class DnsServer {
         () -> {
           if (!draining) {
             draining = true;
-            listeners.forEach(DnsServer::turnAway);
+            listeners.forEach(this::turnAway);
             Map.copyOf(connections).forEach((channel, questions) -> questions.drain(channel));
+            boolean _ = isNothingReadSinceLastLook();
             // Not at once: what waits in the sockets of datagrams is to be read.
             poll = loop.schedule(this::awaitIdle, DRAIN_POLL_MILLIS, TimeUnit.MILLISECONDS);
           }
@@ -209,12 +215,14 @@ public final class DnsServer {
     return closed;
   }
 
-  private static void turnAway(Channel listener) {
+  private void turnAway(Channel listener) {
     switch (listener) {
       case DatagramChannel datagrams -> {
         try {
           // Without such a way, new questions are answered until it closes.
-          boolean _ = SocketFactory.turnAway(datagrams);
+          if (SocketFactory.turnAway(datagrams)) {
+            leaving.add(datagrams.pipeline().get(DatagramQuestions.class));
+          }
         } catch (IOException e) {
           DnsLog.failed("questions go on to come to a server that ends", e);
         }
@@ -225,11 +233,22 @@ public final class DnsServer {
 
   private void awaitIdle() {
     assert loop.inEventLoop();
-    if (!starting && names.inFlight() == 0 && connections.isEmpty()) {
+    boolean empty = isNothingReadSinceLastLook();
+    if (!starting && empty && names.inFlight() == 0 && connections.isEmpty()) {
       closeNow();
     } else if (!closing) {
       poll = loop.schedule(this::awaitIdle, DRAIN_POLL_MILLIS, TimeUnit.MILLISECONDS);
     }
+  }
+
+  /**
+   * Whether nothing waits in the sockets that get no new questions. Each turn of the loop reads
+   * some of what waits, not all, and there is one between any two looks.
+   */
+  private boolean isNothingReadSinceLastLook() {
+    long before = readOfLeaving;
+    readOfLeaving = leaving.stream().mapToLong(DatagramQuestions::received).sum();
+    return readOfLeaving == before;
   }
 
   /** Ends it at once. */

@@ -121,7 +121,9 @@ public final class WorkloadProxies implements ZdsHandler {
   public void onDisconnected(String reason) {
     control.execute(
         () -> {
-          LOG.warn("stream of the CNI agent ended: {}", reason);
+          if (!drained) { // else it was ended from here
+            LOG.warn("stream of the CNI agent ended: {}", reason);
+          }
           observer.onNotReady();
         });
   }

@@ -34,6 +34,7 @@ import java.net.Socket;
 import java.net.UnknownHostException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.HexFormat;
 import java.util.List;
@@ -724,6 +725,54 @@ class DnsServerTest {
     tcp.join(5_000);
     assertEquals(
         List.of("NOERROR [slow. 60 A 192.0.2.1]", "NOERROR [slow. 60 A 192.0.2.1]"), answers);
+  }
+
+  @Test
+  void aDrainAnswersAllThatWaitsInTheSocketOfDatagrams() throws Exception {
+    start();
+    int waiting = 64; // more than the loop reads in one turn
+    CountDownLatch asked = new CountDownLatch(1);
+    CountDownLatch begun = new CountDownLatch(2);
+    CountDownLatch over = new CountDownLatch(1);
+    for (EventExecutor loop : loops) { // one of them is the server's
+      loop.execute(() -> await(asked));
+    }
+    try (DatagramSocket client = new DatagramSocket()) {
+      client.setSoTimeout(5_000);
+      Question question = DnsClient.question("web", A);
+      byte[] request = DnsClient.request(question, false);
+      for (int i = 0; i < waiting; i++) {
+        client.send(new DatagramPacket(request, request.length, address));
+      }
+      Future<Void> drained = Objects.requireNonNull(server).drain();
+      for (EventExecutor loop : loops) {
+        loop.execute(
+            () -> {
+              begun.countDown();
+              await(over);
+            });
+      }
+      asked.countDown();
+      await(begun);
+      assertFalse(drained.await(50, TimeUnit.MILLISECONDS), "does not read what waits");
+      over.countDown();
+      for (int i = 0; i < waiting; i++) {
+        DatagramPacket answer = new DatagramPacket(new byte[512], 512);
+        client.receive(answer);
+        assertEquals(
+            "NOERROR aa [web. 30 A 10.96.0.1]",
+            DnsClient.text(Arrays.copyOf(answer.getData(), answer.getLength()), question));
+      }
+      assertTrue(drained.await(2, TimeUnit.SECONDS));
+    }
+  }
+
+  private static void await(CountDownLatch latch) {
+    try {
+      assertTrue(latch.await(5, TimeUnit.SECONDS));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
   }
 
   private interface Asking {

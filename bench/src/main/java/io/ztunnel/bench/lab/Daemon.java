@@ -307,7 +307,8 @@ public final class Daemon implements Closeable {
     return "uid-" + pod.namespace();
   }
 
-  private CniAgent.Session session() {
+  /** The agent's conversation with the daemon, for whoever wants to say something else. */
+  public CniAgent.Session session() {
     return agent().session();
   }
 

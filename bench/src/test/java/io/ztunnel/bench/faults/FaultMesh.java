@@ -1,6 +1,7 @@
 package io.ztunnel.bench.faults;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.ztunnel.bench.lab.Daemon;
 import io.ztunnel.bench.lab.MeshFile;
@@ -43,6 +44,9 @@ final class FaultMesh implements AutoCloseable {
 
   private static final Duration DEADLINE = Duration.ofSeconds(15);
   private static final Duration POLL = Duration.ofMillis(20);
+
+  /** A connection that ends waits 20 s for a peer that says nothing any more. */
+  private static final Duration RECOVERY = Duration.ofSeconds(30);
 
   /** Lines that nothing a peer or an application does may cause. */
   private static final Pattern ALARMING =
@@ -153,9 +157,37 @@ final class FaultMesh implements AutoCloseable {
     return Objects.requireNonNull(extras.get(name), name);
   }
 
-  /** Lets the echo of a pod take no new connections; it ends those that it has in order. */
+  /**
+   * Lets the echo of a pod take no new connections; it ends those that it has in order. Closing the
+   * listener resets connections that the kernel has taken and the application has not, so first the
+   * pod's network refuses new ones, until none waits any more.
+   */
   void refuseEcho(Lab.Pod pod) throws IOException {
-    Objects.requireNonNull(echoes.get(pod.name()), pod.name()).refuse();
+    Application echo = Objects.requireNonNull(echoes.get(pod.name()), pod.name());
+    pod.refusePort(ECHO_PORT);
+    await("the application has all connections", () -> isNoneWaitingForEcho(pod));
+    echo.refuse();
+    pod.stopRefusingPort(ECHO_PORT); // from now on the port refuses by itself
+  }
+
+  /** True if the listener's queue is empty and no handshake is under way. */
+  private static boolean isNoneWaitingForEcho(Lab.Pod pod) throws IOException {
+    Lab.Output sockets =
+        pod.exec(
+            DEADLINE,
+            "ss",
+            "--no-header",
+            "--tcp",
+            "--numeric",
+            "state",
+            "listening",
+            "state",
+            "syn-recv",
+            "sport = :" + ECHO_PORT);
+    assertEquals(0, sockets.exitStatus(), sockets::err);
+    List<String> lines = sockets.out().lines().toList();
+    assertTrue(lines.stream().anyMatch(line -> line.startsWith("LISTEN")), sockets::out);
+    return lines.stream().allMatch(line -> line.matches("LISTEN\\s+0\\s.*"));
   }
 
   /** Waits until the echo of a pod has ended the connections that it has. */
@@ -240,8 +272,8 @@ final class FaultMesh implements AutoCloseable {
   /** After a fault: others go on, and neither daemon has anything left of it. */
   void assertRecovered() throws IOException {
     assertOthersGoOn();
-    Vitals.awaitNothingLeft(near, nearAtRest, DEADLINE);
-    Vitals.awaitNothingLeft(far, farAtRest, DEADLINE);
+    Vitals.awaitNothingLeft(near, nearAtRest, RECOVERY);
+    Vitals.awaitNothingLeft(far, farAtRest, RECOVERY);
   }
 
   /** How many lines a daemon has written; what comes later is what a fault has caused. */

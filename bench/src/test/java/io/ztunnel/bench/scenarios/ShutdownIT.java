@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.net.ConnectException;
 import java.net.Socket;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -109,6 +110,24 @@ class ShutdownIT {
       Journal log = Journal.whole(daemon);
       String line = log.awaitAny("direction=\"outbound\"", "bytes_sent=10 bytes_recv=20");
       assertTrue(line.contains("\tinfo\taccess\tconnection complete\t"), line);
+    }
+  }
+
+  @Test
+  void sigtermEndsTheStreamOfTheAgentBeforeTheConnections() throws Exception {
+    try (Daemon daemon = scene.daemon("leaving", node, PATIENT, client, server)) {
+      try (Socket held = open()) {
+        signal(daemon, "TERM");
+        assertTrue(daemon.session().isEnded(SOON), "the agent would hand it new pods");
+        goesOn(held);
+        assertTrue(daemon.isAlive());
+      }
+      assertEquals(0, daemon.awaitExit(SOON));
+      assertEquals(
+          List.of(),
+          Journal.whole(daemon).lines().stream()
+              .filter(line -> line.contains("stream of the CNI agent ended"))
+              .toList());
     }
   }
 
