@@ -228,6 +228,7 @@ final class FrameDispatch implements FrameHandler, HeaderBlocks.Listener {
     floods.count(
         code == Http2Error.REFUSED_STREAM ? FloodGuard.Kind.REFUSED : FloodGuard.Kind.STREAM_ERROR);
     streams.onRefused(streamId);
+    floods.onResetSent();
     connection.writer().reset(streamId, code.code());
   }
 
@@ -388,7 +389,7 @@ final class FrameDispatch implements FrameHandler, HeaderBlocks.Listener {
   private void onHeadersOfClosedStream(int streamId) throws ConnectionError {
     requireNotIdle(streamId, "HEADERS");
     switch (streams.howClosed(streamId)) {
-      case RESET_BY_US -> {}
+      case RESET_BY_US -> floods.count(FloodGuard.Kind.LATE_HEADERS);
       case ENDED, RESET_BY_PEER ->
           throw new ConnectionError(
               Http2Error.STREAM_CLOSED, "HEADERS on stream " + streamId + ", which is closed");

@@ -43,7 +43,9 @@ class HostileServerTest {
         flood("WINDOW_UPDATE", 300, _ -> many(100, Frames.windowUpdate(1, 1))),
         flood("WINDOW_UPDATE", 300, _ -> many(100, Frames.windowUpdate(3, 1))),
         flood("WINDOW_UPDATE", 300, _ -> many(100, Frames.windowUpdate(0, 1))),
-        flood("RESET", 300, _ -> many(100, Frames.reset(3, 8))));
+        flood("RESET", 300, _ -> many(100, Frames.reset(3, 8))),
+        flood("LATE_HEADERS", 100, _ -> many(100, answer(3))),
+        flood("LATE_HEADERS", 100, _ -> many(100, bomb(3))));
   }
 
   private static Arguments flood(String kind, int count, IntFunction<ByteBuf> frame) {
@@ -280,6 +282,19 @@ class HostileServerTest {
       assertEquals(1, opened.calls);
       assertTrue(script.channel.isOpen());
       assertEquals(0, script.connection.streams());
+    }
+  }
+
+  /** Each answer was on its way when we gave up. */
+  @Test
+  void answersToRequestsThatWereGivenUpAreNoFlood() {
+    try (ClientScript script = ClientScript.started()) {
+      for (int id = 1; id < 2 * 2_500; id += 2) {
+        script.opened(id).tunnel().reset(TunnelReset.CANCEL);
+        script.send(answer(id), answer(id));
+        script.received();
+      }
+      assertTrue(script.channel.isOpen());
     }
   }
 
