@@ -35,7 +35,7 @@ final class FloodGuard {
     WINDOW_UPDATE(20_000, 1_000),
     /** Resets of requests that were not answered yet: work thrown away (Rapid Reset). */
     EARLY_RESET(1_000, 200),
-    /** Resets of tunnels in use, and of streams that are no more. */
+    /** Resets of tunnels in use, of requests of ours, and of streams that are no more. */
     RESET(20_000, 20_000),
     /** HEADERS on streams that we have reset, beyond those that may have been on their way. */
     LATE_HEADERS(2_000, 20),

@@ -251,7 +251,9 @@ final class FrameDispatch implements FrameHandler, HeaderBlocks.Listener {
       floods.count(FloodGuard.Kind.RESET);
       return;
     }
-    floods.count(stream.isOpening() ? FloodGuard.Kind.EARLY_RESET : FloodGuard.Kind.RESET);
+    // A request of ours that the peer resets throws none of our work away.
+    boolean early = stream.isOpening() && role.side() == HboneObserver.Role.SERVER;
+    floods.count(early ? FloodGuard.Kind.EARLY_RESET : FloodGuard.Kind.RESET);
     connection.onStreamReset(stream, new TunnelTermination.Reset(errorCode));
   }
 

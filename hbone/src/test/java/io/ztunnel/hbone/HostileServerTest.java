@@ -285,6 +285,24 @@ class HostileServerTest {
     }
   }
 
+  /**
+   * A gateway answers so for each CONNECT that it cannot pass on; it throws none of its work away.
+   */
+  @Test
+  void requestsThatThePeerResetsAreNoFlood() {
+    try (ClientScript script = ClientScript.started()) {
+      Opened other = script.opened(1);
+      for (int id = 3; id < 2 * 2_500; id += 2) {
+        Opened opened = script.open();
+        script.send(Frames.reset(id, 2));
+        assertEquals(new HboneFailure.StreamReset(2), opened.failure());
+        script.received();
+      }
+      assertTrue(script.channel.isOpen());
+      assertEquals(List.of(), other.listener.events);
+    }
+  }
+
   /** Each answer was on its way when we gave up. */
   @Test
   void answersToRequestsThatWereGivenUpAreNoFlood() {
