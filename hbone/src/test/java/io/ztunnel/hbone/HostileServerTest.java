@@ -332,4 +332,17 @@ class HostileServerTest {
       assertTrue(script.connection.hasRoom());
     }
   }
+
+  @Test
+  void aConnectionThatAllowsNoTunnelsIsLeft() {
+    try (ClientScript script = ClientScript.started()) {
+      Opened opened = script.opened(1);
+      script.send(Frames.settings(SettingIds.MAX_CONCURRENT_STREAMS, 0));
+      assertEquals(List.of("usable", "retired"), script.events);
+      script.send(Frames.data(1, 5, true));
+      assertEquals(List.of("end"), opened.listener.events);
+      opened.tunnel().shutdownOutput();
+      assertTrue(script.received().contains("GOAWAY 0 NO_ERROR"));
+    }
+  }
 }
