@@ -317,6 +317,28 @@ class HostileServerTest {
   }
 
   @Test
+  void aPeerThatChangesItsTableAllTheTimeCostsNoMoreThanOneThatDoesOnce() {
+    try (ClientScript script = ClientScript.started()) {
+      int[] changes = new int[2 * 256];
+      for (int i = 0; i < 256; i++) {
+        changes[2 * i] = SettingIds.HEADER_TABLE_SIZE;
+        changes[2 * i + 1] = i % 2 == 0 ? 1_000 : 4_096;
+      }
+      for (int i = 0; i < 40; i++) {
+        script.send(Frames.settings(changes));
+      }
+      script.received();
+      script.open();
+      ByteBuf request = script.sent();
+      assertTrue(request.readableBytes() < 100, request::toString);
+      assertEquals(
+          List.of("HEADERS 1 :method=CONNECT :authority=10.0.0.1:80"), script.peer.read(request));
+      script.open();
+      script.expect("HEADERS 3 :method=CONNECT :authority=10.0.0.1:80");
+    }
+  }
+
+  @Test
   void aWindowThatNeverOpensHoldsUpOnlyWhatItIsFor() {
     try (ClientScript script = ClientScript.started()) {
       script.send(Frames.settings(SettingIds.INITIAL_WINDOW_SIZE, 0));
