@@ -27,6 +27,7 @@ final class FrameDispatch implements FrameHandler, HeaderBlocks.Listener {
   private int lastPeerStreamId;
   private int peerInitialWindowBytes = INITIAL_WINDOW_BYTES;
   private long peerMaxStreams = -1;
+  private int lastGoAwayStreamId = Integer.MAX_VALUE;
 
   /** The stream of the DATA frame being read, unless its payload is of no use to anybody. */
   private @Nullable TunnelStream dataStream;
@@ -295,6 +296,19 @@ final class FrameDispatch implements FrameHandler, HeaderBlocks.Listener {
   @Override
   public void onGoAway(int lastStreamId, long errorCode, String debug) throws ConnectionError {
     floods.count(FloodGuard.Kind.NOTICE);
+    if (role.side() == HboneObserver.Role.CLIENT) {
+      // What an earlier one left out was sent again elsewhere (RFC 9113, 6.8).
+      if (lastStreamId > lastGoAwayStreamId) {
+        throw new ConnectionError(
+            Http2Error.PROTOCOL_ERROR,
+            "GOAWAY up to stream "
+                + lastStreamId
+                + " (expected: at most "
+                + lastGoAwayStreamId
+                + ")");
+      }
+      lastGoAwayStreamId = lastStreamId;
+    }
     role.onGoAway(lastStreamId, errorCode, debug);
   }
 

@@ -177,6 +177,7 @@ class HostileServerTest {
         error("PROTOCOL_ERROR", Frames.reset(99, 8)),
         error("FRAME_SIZE_ERROR", Frames.frame(FrameType.GOAWAY, 0, 0, new int[7])),
         error("PROTOCOL_ERROR", Frames.frame(FrameType.GOAWAY, 0, 1, new int[8])),
+        error("PROTOCOL_ERROR", Frames.goAway(1, 0, ""), Frames.goAway(3, 0, "")),
         error("PROTOCOL_ERROR", Frames.frame(FrameType.PUSH_PROMISE, 4, 1, new int[8])),
         error("PROTOCOL_ERROR", answer(2)),
         error("PROTOCOL_ERROR", answer(99)),
@@ -258,6 +259,7 @@ class HostileServerTest {
 
   static Stream<ByteBuf> brokenAnswers() {
     return Stream.of(
+        new Frames().headers(1, new DefaultHttp2Headers(false).status("101"), false),
         new Frames().headers(1, new DefaultHttp2Headers(false).status("103"), true),
         new Frames()
             .headers(
