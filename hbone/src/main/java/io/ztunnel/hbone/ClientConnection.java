@@ -412,7 +412,11 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
   @Override
   public void onPeerSettings() {
     peerSettingsSeen = true;
-    owner.onRoom(this);
+    if (connection.peerMaxStreams(1) == 0) {
+      stopUsing(); // it would stay beside those that are dialled because it has no room
+    } else {
+      owner.onRoom(this);
+    }
   }
 
   @Override

@@ -35,8 +35,10 @@ final class FloodGuard {
     WINDOW_UPDATE(20_000, 1_000),
     /** Resets of requests that were not answered yet: work thrown away (Rapid Reset). */
     EARLY_RESET(1_000, 200),
-    /** Resets of tunnels in use, and of streams that are no more. */
+    /** Resets of tunnels in use, of requests of ours, and of streams that are no more. */
     RESET(20_000, 20_000),
+    /** HEADERS on streams that we have reset, beyond those that may have been on their way. */
+    LATE_HEADERS(2_000, 20),
     /** Stream errors, which make us reset the stream (MadeYouReset). */
     STREAM_ERROR(200, 10),
     /** Streams beyond the limit, or while draining. */
@@ -61,6 +63,9 @@ final class FloodGuard {
 
   /** A large one causes two for each piece that the peer's application reads, of 4 KiB or more. */
   private static final double BYTES_PER_UPDATE = 2048;
+
+  /** What may be on its way on a stream that we reset: the answer, and trailers. */
+  private static final int LATE_HEADERS_PER_RESET = 2;
 
   private final Ticker ticker;
   private final EnumMap<Kind, TokenBucket> buckets = new EnumMap<>(Kind.class);
@@ -92,6 +97,14 @@ final class FloodGuard {
     @Nullable TokenBucket updates = buckets.get(Kind.WINDOW_UPDATE);
     if (updates != null) {
       updates.grant(UPDATES_PER_DATA + bytes / BYTES_PER_UPDATE);
+    }
+  }
+
+  /** A stream was reset by us, which the peer does not know yet. */
+  void onResetSent() {
+    @Nullable TokenBucket late = buckets.get(Kind.LATE_HEADERS);
+    if (late != null) {
+      late.grant(LATE_HEADERS_PER_RESET);
     }
   }
 

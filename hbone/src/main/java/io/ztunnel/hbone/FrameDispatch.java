@@ -27,6 +27,7 @@ final class FrameDispatch implements FrameHandler, HeaderBlocks.Listener {
   private int lastPeerStreamId;
   private int peerInitialWindowBytes = INITIAL_WINDOW_BYTES;
   private long peerMaxStreams = -1;
+  private int lastGoAwayStreamId = Integer.MAX_VALUE;
 
   /** The stream of the DATA frame being read, unless its payload is of no use to anybody. */
   private @Nullable TunnelStream dataStream;
@@ -228,6 +229,7 @@ final class FrameDispatch implements FrameHandler, HeaderBlocks.Listener {
     floods.count(
         code == Http2Error.REFUSED_STREAM ? FloodGuard.Kind.REFUSED : FloodGuard.Kind.STREAM_ERROR);
     streams.onRefused(streamId);
+    floods.onResetSent();
     connection.writer().reset(streamId, code.code());
   }
 
@@ -250,7 +252,9 @@ final class FrameDispatch implements FrameHandler, HeaderBlocks.Listener {
       floods.count(FloodGuard.Kind.RESET);
       return;
     }
-    floods.count(stream.isOpening() ? FloodGuard.Kind.EARLY_RESET : FloodGuard.Kind.RESET);
+    // A request of ours that the peer resets throws none of our work away.
+    boolean early = stream.isOpening() && role.side() == HboneObserver.Role.SERVER;
+    floods.count(early ? FloodGuard.Kind.EARLY_RESET : FloodGuard.Kind.RESET);
     connection.onStreamReset(stream, new TunnelTermination.Reset(errorCode));
   }
 
@@ -292,6 +296,19 @@ final class FrameDispatch implements FrameHandler, HeaderBlocks.Listener {
   @Override
   public void onGoAway(int lastStreamId, long errorCode, String debug) throws ConnectionError {
     floods.count(FloodGuard.Kind.NOTICE);
+    if (role.side() == HboneObserver.Role.CLIENT) {
+      // What an earlier one left out was sent again elsewhere (RFC 9113, 6.8).
+      if (lastStreamId > lastGoAwayStreamId) {
+        throw new ConnectionError(
+            Http2Error.PROTOCOL_ERROR,
+            "GOAWAY up to stream "
+                + lastStreamId
+                + " (expected: at most "
+                + lastGoAwayStreamId
+                + ")");
+      }
+      lastGoAwayStreamId = lastStreamId;
+    }
     role.onGoAway(lastStreamId, errorCode, debug);
   }
 
@@ -388,7 +405,7 @@ final class FrameDispatch implements FrameHandler, HeaderBlocks.Listener {
   private void onHeadersOfClosedStream(int streamId) throws ConnectionError {
     requireNotIdle(streamId, "HEADERS");
     switch (streams.howClosed(streamId)) {
-      case RESET_BY_US -> {}
+      case RESET_BY_US -> floods.count(FloodGuard.Kind.LATE_HEADERS);
       case ENDED, RESET_BY_PEER ->
           throw new ConnectionError(
               Http2Error.STREAM_CLOSED, "HEADERS on stream " + streamId + ", which is closed");

@@ -54,6 +54,11 @@ final class FrameWriter {
           /* ignoreMaxHeaderListSize= */ true);
 
   private int maxFrameBytes = 16_384;
+  private long tableBytes = MAX_HEADER_TABLE_BYTES;
+
+  /** Since the last header block; none, if it is above the largest. */
+  private long smallestTableBytes = Long.MAX_VALUE;
+
   private @Nullable ByteBuf gathered;
   private @Nullable List<Runnable> onGatheredWritten;
   private boolean flushScheduled;
@@ -79,11 +84,20 @@ final class FrameWriter {
     maxFrameBytes = bytes;
   }
 
+  /**
+   * SETTINGS_HEADER_TABLE_SIZE of the peer. The encoder hears of it with the next header block, for
+   * it keeps something for each change; the smallest and the last are what matters (RFC 7541, 4.2).
+   */
   void onPeerHeaderTableBytes(long bytes) {
-    try {
-      encoder.configuration().maxHeaderTableSize(Math.min(bytes, MAX_HEADER_TABLE_BYTES));
-    } catch (Http2Exception e) {
-      throw new IllegalStateException("header table size is in range: " + bytes, e);
+    tableBytes = Math.min(bytes, MAX_HEADER_TABLE_BYTES);
+    smallestTableBytes = Math.min(smallestTableBytes, tableBytes);
+  }
+
+  private void applyHeaderTableBytes() throws Http2Exception {
+    if (smallestTableBytes <= MAX_HEADER_TABLE_BYTES) {
+      encoder.configuration().maxHeaderTableSize(smallestTableBytes);
+      encoder.configuration().maxHeaderTableSize(tableBytes);
+      smallestTableBytes = Long.MAX_VALUE;
     }
   }
 
@@ -142,6 +156,7 @@ final class FrameWriter {
   void headers(int streamId, Http2Headers headers, boolean endStream) {
     ByteBuf block = ctx.alloc().buffer(256);
     try {
+      applyHeaderTableBytes();
       encoder.encodeHeaders(streamId, headers, block);
       int type = FrameType.HEADERS;
       int flags = endStream ? FrameType.END_STREAM : 0;

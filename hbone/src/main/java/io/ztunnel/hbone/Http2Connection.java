@@ -246,6 +246,7 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
   void resetStream(TunnelStream stream, long code) {
     streams.onReset(stream, ClosedStreams.How.RESET_BY_US);
     if (state == State.RUNNING) {
+      parts().floods().onResetSent();
       writer().reset(stream.id(), code);
     }
   }

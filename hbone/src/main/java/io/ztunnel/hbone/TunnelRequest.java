@@ -21,6 +21,9 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
   /** How often it leaves a connection whose peer is dead: by then the others are known. */
   private static final int MOST_MOVES = 2;
 
+  /** Not in HTTP/2 (RFC 9113, 8.6). */
+  private static final int SWITCHING_PROTOCOLS = 101;
+
   /** Who finds a connection for it. Confined to its loop. */
   interface Line {
     HboneSettings settings();
@@ -154,7 +157,7 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
       return; // done: the stream was reset
     }
     int status = status(headers);
-    if (status >= 100 && status < 200 && !endStream) {
+    if (status >= 100 && status < 200 && status != SWITCHING_PROTOCOLS && !endStream) {
       on.countInterimAnswer();
       return;
     }

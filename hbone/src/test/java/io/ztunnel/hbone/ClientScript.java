@@ -2,6 +2,7 @@ package io.ztunnel.hbone;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandler;
 import io.netty.channel.EventLoop;
@@ -105,6 +106,20 @@ final class ClientScript extends FrameScript implements ClientConnection.Owner {
     answer(streamId, 200, false);
     received();
     return opened;
+  }
+
+  /** As above, answered by a server whose header blocks others may follow. */
+  Opened openedBy(Frames server, int streamId) {
+    Opened opened = open();
+    send(server.headers(streamId, new DefaultHttp2Headers(false).status("200"), false));
+    received();
+    return opened;
+  }
+
+  /** What was sent since, as bytes. */
+  ByteBuf sent() {
+    channel.runPendingTasks();
+    return channel.readOutbound();
   }
 
   void answer(int streamId, int status, boolean endStream) {

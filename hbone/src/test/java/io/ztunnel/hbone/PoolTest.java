@@ -14,7 +14,9 @@ import io.netty.channel.ChannelHandler;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.EventLoop;
 import io.netty.handler.codec.http2.DefaultHttp2DataFrame;
+import io.netty.handler.codec.http2.DefaultHttp2SettingsFrame;
 import io.netty.handler.codec.http2.Http2Error;
+import io.netty.handler.codec.http2.Http2Settings;
 import io.netty.util.concurrent.Future;
 import java.net.InetSocketAddress;
 import java.time.Duration;
@@ -146,6 +148,21 @@ class PoolTest {
       assertNull(mesh.open(pool, key).failure);
     }
     assertEquals(3, mesh.accepted.get());
+  }
+
+  @Test
+  void connectionsToPeersThatAllowNoMoreTunnelsDoNotPileUp() {
+    HbonePool pool = pool(100);
+    for (int i = 0; i < 5; i++) {
+      answers.add(
+          (peer, request) -> {
+            NettyPeer.ECHO.give(peer, request);
+            peer.write(new DefaultHttp2SettingsFrame(new Http2Settings().maxConcurrentStreams(0)));
+          });
+      finish(open(pool, 1));
+    }
+    assertEquals(5, mesh.accepted.get());
+    mesh.await("they are closed", () -> pool.connections() == 0);
   }
 
   @Test
