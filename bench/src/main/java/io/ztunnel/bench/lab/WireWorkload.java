@@ -122,7 +122,7 @@ public final class WireWorkload {
   }
 
   /** Is in this network, of this cluster. */
-  WireWorkload in(String itsNetwork, String itsCluster) {
+  public WireWorkload in(String itsNetwork, String itsCluster) {
     network = itsNetwork;
     cluster = itsCluster;
     return this;

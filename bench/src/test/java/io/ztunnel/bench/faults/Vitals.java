@@ -17,7 +17,7 @@ import java.util.stream.Stream;
  * How many of each thing a daemon holds: descriptors by kind, threads by name, and the gauges of
  * what is open. Immutable.
  */
-record Vitals(SortedMap<String, Long> counts) {
+public record Vitals(SortedMap<String, Long> counts) {
   /** The JVM starts and ends these as it likes. */
   private static final List<String> THREADS_OF_THE_JVM =
       List.of("C1 ", "C2 ", "Attach", "Signal", "Cleaner", "Common-Cleaner", "Notification");
@@ -28,7 +28,7 @@ record Vitals(SortedMap<String, Long> counts) {
 
   private static final Duration POLL = Duration.ofMillis(50);
 
-  static Vitals of(Daemon daemon) throws IOException {
+  public static Vitals of(Daemon daemon) throws IOException {
     SortedMap<String, Long> counts = new TreeMap<>();
     daemon
         .metrics()
@@ -78,7 +78,7 @@ record Vitals(SortedMap<String, Long> counts) {
   }
 
   /** What there is more of than before, with both numbers. */
-  SortedMap<String, String> grownSince(Vitals before) {
+  public SortedMap<String, String> grownSince(Vitals before) {
     SortedMap<String, String> grown = new TreeMap<>();
     counts.forEach(
         (name, now) -> {
@@ -98,7 +98,7 @@ record Vitals(SortedMap<String, Long> counts) {
   }
 
   /** Waits for a moment without any traffic. */
-  static Vitals awaitIdle(Daemon daemon, Duration deadline) throws IOException {
+  public static Vitals awaitIdle(Daemon daemon, Duration deadline) throws IOException {
     long end = System.nanoTime() + deadline.toNanos();
     while (true) {
       Vitals now = of(daemon);
