@@ -1,6 +1,7 @@
 package io.ztunnel.bench.lab;
 
 import java.io.IOException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -18,6 +19,29 @@ public final class ProcessUsage {
   /** User and system time of all threads since the start, dead threads included; 10 ms steps. */
   public static Duration cpuTime(long pid) throws IOException {
     return cpuTime(Files.readString(Path.of("/proc/" + pid + "/stat")));
+  }
+
+  /**
+   * The same of those of its threads that live and whose names begin so. The kernel keeps the first
+   * 15 characters of a name.
+   */
+  public static Duration cpuTime(long pid, String threads) throws IOException {
+    Duration sum = Duration.ZERO;
+    try (DirectoryStream<Path> tasks =
+        Files.newDirectoryStream(Path.of("/proc/" + pid + "/task"))) {
+      for (Path task : tasks) {
+        try {
+          if (Files.readString(task.resolve("comm")).startsWith(threads)) {
+            sum = sum.plus(cpuTime(Files.readString(task.resolve("stat"))));
+          }
+        } catch (IOException e) {
+          if (Files.exists(task)) {
+            throw e;
+          } // else it has ended since
+        }
+      }
+    }
+    return sum;
   }
 
   /**

@@ -113,11 +113,22 @@ public final class LoadBench {
           }
         }
       }
-      for (Daemon daemon : daemons.all()) {
-        progress.printf(
-            "memory of %s after these loads: %.0f MiB%n",
-            daemon.name(), mebibytes(ProcessUsage.residentBytes(daemon.pid())));
-      }
+      tellUsage(Arrangement.MESH, daemons);
+      tellUsage(Arrangement.BESIDE, beside);
+    }
+  }
+
+  private void tellUsage(Arrangement arrangement, BenchMesh.Daemons daemons) throws IOException {
+    for (Daemon daemon : daemons.all()) {
+      long pid = daemon.pid();
+      progress.printf(
+          "%s, %s after these loads: %.0f MiB, at most %.0f MiB; CPU %.1f s, of it C2 %.1f s%n",
+          options.path().title(arrangement),
+          daemon.name(),
+          mebibytes(ProcessUsage.residentBytes(pid)),
+          mebibytes(ProcessUsage.peakResidentBytes(pid)),
+          seconds(ProcessUsage.cpuTime(pid)),
+          seconds(ProcessUsage.cpuTime(pid, "C2 ")));
     }
   }
 
@@ -204,6 +215,10 @@ public final class LoadBench {
       all.add(ProcessUsage.residentBytes(daemon.pid()));
     }
     return all;
+  }
+
+  private static double seconds(Duration time) {
+    return time.toMillis() / 1e3;
   }
 
   private static double mebibytes(long bytes) {

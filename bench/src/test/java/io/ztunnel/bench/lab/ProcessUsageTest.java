@@ -28,4 +28,25 @@ class ProcessUsageTest {
     assertTrue(ProcessUsage.cpuTime(pid).isPositive());
     assertTrue(ProcessUsage.residentBytes(pid) > 1 << 20);
   }
+
+  @Test
+  void threadsAreToldByTheBeginningOfTheirNames() throws Exception {
+    Thread busy = Thread.ofPlatform().name("busy bee").start(ProcessUsageTest::spin);
+    try {
+      long pid = ProcessHandle.current().pid();
+      while (ProcessUsage.cpuTime(pid, "busy ").isZero()) {
+        Thread.onSpinWait();
+      }
+      assertEquals(Duration.ZERO, ProcessUsage.cpuTime(pid, "no such thread"));
+    } finally {
+      busy.interrupt();
+      busy.join();
+    }
+  }
+
+  private static void spin() {
+    while (!Thread.currentThread().isInterrupted()) {
+      Thread.onSpinWait();
+    }
+  }
 }
