@@ -96,7 +96,7 @@ final class ClientDial {
         connector.tls(loop, key),
         tls -> {
           if (!tls.isSuccess()) {
-            fail(new HboneFailure.IdentityUnavailable(message(tls.cause())));
+            fail(new HboneFailure.IdentityUnavailable(ConnectErrors.text(tls.cause())));
           } else if (tls.getNow().isClosed() && !askedForTlsAgain) {
             // Replaced by a newer certificate between its look-up and now.
             askedForTlsAgain = true;
@@ -132,7 +132,7 @@ final class ClientDial {
     }
     boolean timedOut =
         cause instanceof ConnectTimeoutException || cause instanceof SocketTimeoutException;
-    return new HboneFailure.ConnectFailed(key.address(), message(cause), timedOut);
+    return new HboneFailure.ConnectFailed(key.address(), ConnectErrors.text(cause), timedOut);
   }
 
   /** Gives it up; the owner hears nothing any more. */
@@ -192,11 +192,6 @@ final class ClientDial {
         cause instanceof OuterTunnelEndedException outer
             ? outer.asFailure(key.address())
             : TlsErrors.failure(key.address(), cause));
-  }
-
-  private static String message(Throwable cause) {
-    String message = cause.getMessage();
-    return message == null ? cause.getClass().getSimpleName() : message;
   }
 
   /** Runs the action on the loop when the future is done, at once if it is. */

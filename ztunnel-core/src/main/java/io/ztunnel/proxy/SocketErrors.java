@@ -1,5 +1,6 @@
 package io.ztunnel.proxy;
 
+import io.ztunnel.hbone.ConnectErrors;
 import java.io.IOException;
 import java.nio.channels.ClosedChannelException;
 import org.jspecify.annotations.Nullable;
@@ -24,7 +25,6 @@ final class SocketErrors {
 
   /** One line that says what happened. */
   static String text(Throwable cause) {
-    @Nullable String message = cause.getMessage();
-    return message == null ? cause.getClass().getSimpleName() : message;
+    return ConnectErrors.text(cause);
   }
 }

@@ -501,9 +501,9 @@ class FailuresTest {
                 "[fd00::7]:80",
                 "connect(..) failed: Connection refused")),
         new Connect(
-            new NoRouteToHostException("No route to host"),
+            new NoRouteToHostException("null: /[fd00::7]:80"), // as Netty has it
             new ConnectionFailure.ConnectFailed(
-                Dial.LOCAL, DialOutcome.FAILED, "[fd00::7]:80", "No route to host")),
+                Dial.LOCAL, DialOutcome.FAILED, "[fd00::7]:80", "No route to host: /[fd00::7]:80")),
         new Connect(
             new ConnectException(),
             new ConnectionFailure.ConnectFailed(

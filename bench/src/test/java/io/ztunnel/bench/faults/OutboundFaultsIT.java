@@ -15,6 +15,7 @@ import io.ztunnel.hbone.TestPki;
 import io.ztunnel.identity.TrialAuthority;
 import io.ztunnel.redirection.Peer;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.net.Socket;
 import java.net.SocketException;
 import java.time.Clock;
@@ -101,11 +102,22 @@ class OutboundFaultsIT {
 
   /** The application's connection is reset, and the log names the cause. */
   private void assertFails(String reason, String cause) throws IOException {
+    assertFails(this::connect, reason, cause);
+  }
+
+  /** What an application does to connect. */
+  @FunctionalInterface
+  private interface Connecting {
+    Socket connect() throws IOException;
+  }
+
+  private void assertFails(Connecting application, String reason, String cause) throws IOException {
     int mark = mark(mesh.near());
     assertThrows(
         SocketException.class,
         () -> {
-          try (Socket connection = connect()) { // the reset may come as early as here
+          // The reset may come as early as here.
+          try (Socket connection = application.connect()) {
             connection.getInputStream().read();
           }
         });
@@ -116,6 +128,16 @@ class OutboundFaultsIT {
   @Test
   void nobodyListens() throws IOException {
     assertFails("hbone_connect_refused", "refused");
+  }
+
+  /** Of the networks for documentation (RFC 5737), which no router of the lab knows. */
+  @Test
+  void noRouteToTheDestination() throws IOException {
+    InetAddress nowhere = InetAddress.ofLiteral("203.0.113.7");
+    assertFails(
+        () -> Peer.connect(mesh.client(), nowhere, PORT),
+        "connect_failed",
+        "error=\"io error: No route to host: /203.0.113.7:" + PORT + '"');
   }
 
   @Test
