@@ -134,7 +134,8 @@ public final class CniAgent implements AutoCloseable {
       socket.close();
     }
 
-    private static WorkloadRequest added(
+    /** What adds a pod. */
+    public static WorkloadRequest added(
         String uid, String name, String namespace, String serviceAccount) {
       return WorkloadRequest.newBuilder()
           .setAdd(

@@ -13,9 +13,7 @@ import io.ztunnel.bench.lab.Requirements;
 import io.ztunnel.redirection.CniAgent;
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.Peer;
-import io.ztunnel.redirection.proto.AddWorkload;
 import io.ztunnel.redirection.proto.DelWorkload;
-import io.ztunnel.redirection.proto.WorkloadInfo;
 import io.ztunnel.redirection.proto.WorkloadRequest;
 import java.io.IOException;
 import java.net.Socket;
@@ -70,16 +68,7 @@ class HostileAgentIT {
   }
 
   private static WorkloadRequest add(String uid, String name) {
-    return WorkloadRequest.newBuilder()
-        .setAdd(
-            AddWorkload.newBuilder()
-                .setUid(uid)
-                .setWorkloadInfo(
-                    WorkloadInfo.newBuilder()
-                        .setName(name)
-                        .setNamespace(FaultMesh.NAMESPACE)
-                        .setServiceAccount(name)))
-        .build();
+    return CniAgent.Session.added(uid, name, FaultMesh.NAMESPACE, name);
   }
 
   private static WorkloadRequest delete(String uid) {
