@@ -62,9 +62,7 @@ public sealed interface HboneFailure {
   record WentAway(long errorCode, String debug) implements HboneFailure {
     @Override
     public String message() {
-      return "connection going away: "
-          + Http2ErrorNames.name(errorCode)
-          + (debug.isEmpty() ? "" : " (" + debug + ")");
+      return Http2Words.goAway(errorCode, debug);
     }
   }
 
@@ -75,7 +73,7 @@ public sealed interface HboneFailure {
   record StreamReset(long errorCode) implements HboneFailure {
     @Override
     public String message() {
-      return "stream error received: " + Http2ErrorNames.name(errorCode);
+      return Http2Words.reset(errorCode);
     }
   }
 

@@ -168,7 +168,8 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
   public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
     if (event instanceof SslCloseCompletionEvent closed && closed.isSuccess()) {
       if (parts != null) {
-        end(TunnelTermination.PeerClosed.TEXT, new TunnelTermination.PeerClosed());
+        TunnelTermination cause = new TunnelTermination.PeerClosed();
+        end(cause.message(), cause);
       }
     } else if (event instanceof ChannelInputShutdownEvent) {
       lost("connection closed by peer"); // for HTTP/2 there is no half of a connection

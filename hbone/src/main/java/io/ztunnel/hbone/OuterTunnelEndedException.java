@@ -10,7 +10,7 @@ final class OuterTunnelEndedException extends IOException {
   private final transient TunnelTermination termination;
 
   OuterTunnelEndedException(TunnelTermination termination) {
-    super("outer tunnel ended: " + text(termination));
+    super("outer tunnel ended: " + termination.message());
     this.termination = termination;
   }
 
@@ -36,23 +36,8 @@ final class OuterTunnelEndedException extends IOException {
           case TunnelTermination.PeerRevoked(String certificate) ->
               new HboneFailure.PeerRevoked(gateway, certificate);
           case TunnelTermination.ConnectionLost _, TunnelTermination.PeerClosed _ ->
-              new HboneFailure.Http2Failed(text(termination));
+              new HboneFailure.Http2Failed(termination.message());
         });
-  }
-
-  private static String text(TunnelTermination termination) {
-    return switch (termination) {
-      case TunnelTermination.Reset(long code) ->
-          "stream error received: " + Http2ErrorNames.name(code);
-      case TunnelTermination.ConnectionLost(String reason) -> reason;
-      case TunnelTermination.PeerClosed _ -> TunnelTermination.PeerClosed.TEXT;
-      case TunnelTermination.PeerRevoked(String certificate) ->
-          "peer certificate revoked: " + certificate;
-      case TunnelTermination.GoAway(long code, String debug) ->
-          "connection going away: "
-              + Http2ErrorNames.name(code)
-              + (debug.isEmpty() ? "" : " (" + debug + ")");
-    };
   }
 
   @Override

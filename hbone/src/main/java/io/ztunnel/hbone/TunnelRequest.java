@@ -215,9 +215,8 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
           case TunnelTermination.Reset(long code) -> new HboneFailure.StreamReset(code);
           case TunnelTermination.GoAway(long code, String debug) ->
               new HboneFailure.WentAway(code, debug);
-          case TunnelTermination.ConnectionLost(String reason) -> on.failureOfLoss(reason);
-          case TunnelTermination.PeerClosed _ ->
-              on.failureOfLoss(TunnelTermination.PeerClosed.TEXT);
+          case TunnelTermination.ConnectionLost _, TunnelTermination.PeerClosed _ ->
+              on.failureOfLoss(cause.message());
           case TunnelTermination.PeerRevoked(String certificate) ->
               new HboneFailure.PeerRevoked(key.address(), certificate);
         });

@@ -2,14 +2,27 @@ package io.ztunnel.hbone;
 
 /** Why a tunnel ended other than by END_STREAM on both halves. */
 public sealed interface TunnelTermination {
+  /** What happened, in the words of the log. */
+  String message();
+
   /** The peer sent RST_STREAM with this code. */
-  record Reset(long errorCode) implements TunnelTermination {}
+  record Reset(long errorCode) implements TunnelTermination {
+    @Override
+    public String message() {
+      return Http2Words.reset(errorCode);
+    }
+  }
 
   /**
    * The connection under the tunnel is gone: TCP closed or reset, PING unanswered, TLS or protocol
    * error, local force-close. The text says which.
    */
-  record ConnectionLost(String reason) implements TunnelTermination {}
+  record ConnectionLost(String reason) implements TunnelTermination {
+    @Override
+    public String message() {
+      return reason;
+    }
+  }
 
   /**
    * The peer closed the connection under the tunnel in order, with the {@code close_notify} of TLS,
@@ -17,13 +30,25 @@ public sealed interface TunnelTermination {
    * connections are for one tunnel each.
    */
   record PeerClosed() implements TunnelTermination {
-    /** What happened, in the words of the log. */
-    public static final String TEXT = "TLS closed by peer";
+    @Override
+    public String message() {
+      return "TLS closed by peer";
+    }
   }
 
   /** A certificate of the peer's chain was revoked, and its connection ended for that. */
-  record PeerRevoked(String certificate) implements TunnelTermination {}
+  record PeerRevoked(String certificate) implements TunnelTermination {
+    @Override
+    public String message() {
+      return "peer certificate revoked: " + certificate;
+    }
+  }
 
   /** The peer said GOAWAY and does not process this stream. */
-  record GoAway(long errorCode, String debug) implements TunnelTermination {}
+  record GoAway(long errorCode, String debug) implements TunnelTermination {
+    @Override
+    public String message() {
+      return Http2Words.goAway(errorCode, debug);
+    }
+  }
 }

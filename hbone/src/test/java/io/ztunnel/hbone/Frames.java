@@ -128,7 +128,7 @@ final class Frames {
       case FrameType.DATA -> "DATA " + streamId + " " + length + end;
       case FrameType.HEADERS -> "HEADERS " + streamId + " " + fields(frame) + end;
       case FrameType.RST_STREAM ->
-          "RST_STREAM " + streamId + " " + Http2ErrorNames.name(frame.readUnsignedInt());
+          "RST_STREAM " + streamId + " " + Http2Words.error(frame.readUnsignedInt());
       case FrameType.SETTINGS -> {
         if ((flags & FrameType.ACK) != 0) {
           yield "SETTINGS ACK";
@@ -141,7 +141,7 @@ final class Frames {
       }
       case FrameType.PING -> "PING " + frame.readLong() + (flags == 1 ? " ACK" : "");
       case FrameType.GOAWAY ->
-          "GOAWAY " + frame.readInt() + " " + Http2ErrorNames.name(frame.readUnsignedInt());
+          "GOAWAY " + frame.readInt() + " " + Http2Words.error(frame.readUnsignedInt());
       case FrameType.WINDOW_UPDATE -> "WINDOW_UPDATE " + streamId + " " + frame.readInt();
       default -> "TYPE " + type + " " + streamId + " " + length;
     };

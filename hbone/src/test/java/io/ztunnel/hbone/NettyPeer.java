@@ -128,8 +128,7 @@ final class NettyPeer extends ChannelInboundHandlerAdapter {
           answer.give(this, headers);
         }
         case Http2DataFrame data -> onData(data);
-        case Http2ResetFrame reset ->
-            events.add("reset " + Http2ErrorNames.name(reset.errorCode()));
+        case Http2ResetFrame reset -> events.add("reset " + Http2Words.error(reset.errorCode()));
         case Http2GoAwayFrame goAway -> events.add("goaway " + goAway.lastStreamId());
         case Http2PingFrame ping -> events.add("ping " + ping.ack());
         default -> {}

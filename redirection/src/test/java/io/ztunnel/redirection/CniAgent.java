@@ -78,9 +78,7 @@ public final class CniAgent implements AutoCloseable {
     }
 
     public String delete(String uid) throws IOException {
-      return exchange(
-          WorkloadRequest.newBuilder().setDel(DelWorkload.newBuilder().setUid(uid)).build(),
-          List.of());
+      return exchange(deleted(uid), List.of());
     }
 
     public String snapshotSent() throws IOException {
@@ -147,6 +145,11 @@ public final class CniAgent implements AutoCloseable {
                           .setNamespace(namespace)
                           .setServiceAccount(serviceAccount)))
           .build();
+    }
+
+    /** What deletes a pod. */
+    public static WorkloadRequest deleted(String uid) {
+      return WorkloadRequest.newBuilder().setDel(DelWorkload.newBuilder().setUid(uid)).build();
     }
   }
 }

@@ -115,8 +115,7 @@ public final class Failures {
       case HboneFailure.WentAway away ->
           new ConnectionFailure.Http2Failed(Http2Failure.GOAWAY, away.message());
       case HboneFailure.StreamReset reset ->
-          new ConnectionFailure.Http2Failed(
-              Http2Failure.RESET, "stream error received: " + Http2Errors.name(reset.errorCode()));
+          new ConnectionFailure.Http2Failed(Http2Failure.RESET, reset.message());
       case HboneFailure.Rejected(int status, String _) ->
           new ConnectionFailure.TunnelRejected(
               status, HttpResponseStatus.valueOf(status).reasonPhrase());
@@ -324,20 +323,18 @@ public final class Failures {
 
   /** Why a request came to nothing whose client did not wait for the answer. */
   static ConnectionFailure ofAbandoned(Awaited awaited, TunnelTermination cause) {
+    return cause instanceof TunnelTermination.PeerRevoked(String certificate)
+        ? new ConnectionFailure.Revoked(certificate)
+        : new ConnectionFailure.ClientWentAway(awaited, textOf(cause));
+  }
+
+  /** Why a tunnel is over, in the words of the log. */
+  static String textOf(TunnelTermination cause) {
     return switch (cause) {
-      case TunnelTermination.PeerRevoked(String certificate) ->
-          new ConnectionFailure.Revoked(certificate);
-      case TunnelTermination.Reset(long code) ->
-          new ConnectionFailure.ClientWentAway(
-              awaited, "stream error received: " + Http2Errors.name(code));
-      case TunnelTermination.GoAway(long code, String _) ->
-          new ConnectionFailure.ClientWentAway(
-              awaited, "connection going away: " + Http2Errors.name(code));
-      case TunnelTermination.PeerClosed _ ->
-          new ConnectionFailure.ClientWentAway(
-              awaited, "tunnel lost: " + TunnelTermination.PeerClosed.TEXT);
-      case TunnelTermination.ConnectionLost(String reason) ->
-          new ConnectionFailure.ClientWentAway(awaited, "tunnel lost: " + reason);
+      case TunnelTermination.ConnectionLost _, TunnelTermination.PeerClosed _ ->
+          "tunnel lost: " + cause.message();
+      case TunnelTermination.Reset _, TunnelTermination.GoAway _, TunnelTermination.PeerRevoked _ ->
+          cause.message();
     };
   }
 

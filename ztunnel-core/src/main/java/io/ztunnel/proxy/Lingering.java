@@ -22,8 +22,7 @@ final class Lingering {
   private final long bytes;
   private final Consumer<String> onHopeless;
   private final Silence silence;
-  private long delivered;
-  private long deliveredNanos;
+  private final Delivery delivery;
   private Future<?> nextLook;
 
   private Lingering(
@@ -34,8 +33,7 @@ final class Lingering {
     this.bytes = bytes;
     this.onHopeless = onHopeless;
     this.silence = new Silence(limits.probing());
-    this.delivered = leg.deliveredBytes();
-    this.deliveredNanos = loop.ticker().nanoTime();
+    this.delivery = new Delivery(leg, loop.ticker());
     this.nextLook = lookLater();
   }
 
@@ -64,22 +62,14 @@ final class Lingering {
   }
 
   private void look() {
+    delivery.look();
     if (silence.tells(leg.unanswered())) {
       onHopeless.accept(silence.text());
-    } else if (isStuck() && limits.held().isLingeringScarce()) {
+    } else if (delivery.isStuck(limits.probing().untilFound())
+        && limits.held().isLingeringScarce()) {
       onHopeless.accept("nothing taken for " + limits.probing().untilFound().toSeconds() + "s");
     } else {
       nextLook = lookLater();
     }
-  }
-
-  private boolean isStuck() {
-    long now = leg.deliveredBytes();
-    long nowNanos = loop.ticker().nanoTime();
-    if (now != delivered) {
-      delivered = now;
-      deliveredNanos = nowNanos;
-    }
-    return nowNanos - deliveredNanos >= limits.probing().untilFound().toNanos();
   }
 }

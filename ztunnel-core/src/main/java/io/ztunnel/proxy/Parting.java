@@ -21,8 +21,7 @@ final class Parting {
   private final EventLoop loop;
   private final RelayLimits limits;
   private final Leg leg;
-  private long delivered;
-  private long deliveredNanos;
+  private final Delivery delivery;
   private long heardNanos;
   private Future<?> nextLook;
 
@@ -30,9 +29,8 @@ final class Parting {
     this.loop = loop;
     this.limits = limits;
     this.leg = leg;
-    this.delivered = leg.deliveredBytes();
-    this.deliveredNanos = loop.ticker().nanoTime();
-    this.heardNanos = deliveredNanos;
+    this.delivery = new Delivery(leg, loop.ticker());
+    this.heardNanos = loop.ticker().nanoTime();
     this.nextLook = lookLater();
   }
 
@@ -56,14 +54,11 @@ final class Parting {
   }
 
   private void look() {
-    long now = leg.deliveredBytes();
     long nowNanos = loop.ticker().nanoTime();
-    if (now != delivered) {
-      delivered = now;
-      deliveredNanos = nowNanos;
+    if (delivery.look()) {
       heardNanos = nowNanos;
     }
-    boolean isStuck = nowNanos - deliveredNanos >= limits.probing().untilFound().toNanos();
+    boolean isStuck = delivery.isStuck(limits.probing().untilFound());
     boolean isSilent = nowNanos - heardNanos >= SILENT_NANOS;
     if (isStuck || isSilent || leg.isEndDelivered()) {
       leg.closeAfterWrites();

@@ -345,18 +345,13 @@ final class Relay {
     RelayEnd end =
         switch (cause) {
           case TunnelTermination.Reset(long code) when isOrderly(code) -> RelayEnd.DONE;
-          case TunnelTermination.Reset(long code) ->
-              new RelayEnd.Broken(
-                  direction(leg), "io error: stream error received: " + Http2Errors.name(code));
-          case TunnelTermination.GoAway(long code, String debug) ->
-              new RelayEnd.Broken(
-                  direction(leg),
-                  "io error: connection going away: " + Http2Errors.name(code) + " " + debug);
           case TunnelTermination.PeerClosed _ when leg == downstream -> RelayEnd.DONE;
-          case TunnelTermination.PeerClosed _ -> lost(leg, TunnelTermination.PeerClosed.TEXT);
           case TunnelTermination.PeerRevoked(String certificate) ->
               new RelayEnd.Revoked(certificate);
-          case TunnelTermination.ConnectionLost(String reason) -> lost(leg, reason);
+          case TunnelTermination.Reset _, TunnelTermination.GoAway _ -> broken(leg, cause);
+          // If the peer had ended its half, that is whole: what was still to be sent is lost.
+          case TunnelTermination.PeerClosed _, TunnelTermination.ConnectionLost _ ->
+              broken(leg.inputEnded ? other(leg) : leg, cause);
         };
     if (hasSaidAll(leg, cause) && !other.closed) {
       outcome = end;
@@ -390,10 +385,8 @@ final class Relay {
     };
   }
 
-  /** If the peer had ended its half, that is whole, and only what was still to be sent is lost. */
-  private RelayEnd lost(Leg leg, String reason) {
-    return new RelayEnd.Broken(
-        direction(leg.inputEnded ? other(leg) : leg), "io error: tunnel lost: " + reason);
+  private RelayEnd broken(Leg from, TunnelTermination cause) {
+    return new RelayEnd.Broken(direction(from), "io error: " + Failures.textOf(cause));
   }
 
   private static boolean isOrderly(long code) {

@@ -13,7 +13,6 @@ import io.ztunnel.bench.lab.Requirements;
 import io.ztunnel.redirection.CniAgent;
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.Peer;
-import io.ztunnel.redirection.proto.DelWorkload;
 import io.ztunnel.redirection.proto.WorkloadRequest;
 import java.io.IOException;
 import java.net.Socket;
@@ -71,10 +70,6 @@ class HostileAgentIT {
     return CniAgent.Session.added(uid, name, FaultMesh.NAMESPACE, name);
   }
 
-  private static WorkloadRequest delete(String uid) {
-    return WorkloadRequest.newBuilder().setDel(DelWorkload.newBuilder().setUid(uid)).build();
-  }
-
   /** A new conversation, with the pods that the near daemon has to have. */
   private void startAnew() throws IOException {
     Daemon near = mesh.near();
@@ -95,7 +90,10 @@ class HostileAgentIT {
         Arguments.of("an add", add, List.of(), "No control message"),
         Arguments.of("an add", add, List.of(NETWORK, OTHER_NAMESPACE), "2 file descriptors"),
         Arguments.of(
-            "a delete", delete("odd").toByteArray(), List.of(NETWORK), "Unexpected control"));
+            "a delete",
+            CniAgent.Session.deleted("odd").toByteArray(),
+            List.of(NETWORK),
+            "Unexpected control"));
   }
 
   @ParameterizedTest(name = "{0} with {2}")
@@ -123,7 +121,7 @@ class HostileAgentIT {
     assertTrue(answer.contains("cannot enter network namespace"), answer);
     mesh.assertOthersGoOn();
     assertTrue(near.metrics().contains("workload_manager_pending_proxy_count 1\n"), "it waits");
-    assertEquals("", session.exchange(delete("odd"), List.of()));
+    assertEquals("", session.delete("odd"));
   }
 
   @Test
@@ -144,7 +142,7 @@ class HostileAgentIT {
     try (Socket late = Peer.connect(mesh.client(), first.ipv4(), ECHO_PORT)) {
       assertThrows(SocketException.class, () -> late.getInputStream().read());
     }
-    assertEquals("", far.session().exchange(delete("moving"), List.of()));
+    assertEquals("", far.session().delete("moving"));
     far.add(first, FaultMesh.NAMESPACE, first.name());
     far.add(second, FaultMesh.NAMESPACE, second.name());
     assertEchoes(mesh.client(), first);
@@ -154,7 +152,7 @@ class HostileAgentIT {
   void unknownPodCanBeDeleted() throws IOException {
     CniAgent.Session session = mesh.near().session();
     for (int i = 0; i < 100; i++) {
-      assertEquals("", session.exchange(delete("nobody-" + i), List.of()));
+      assertEquals("", session.delete("nobody-" + i));
     }
   }
 
@@ -181,7 +179,7 @@ class HostileAgentIT {
           IOException.class,
           () -> {
             while (true) {
-              session.send(delete("nobody"), List.of());
+              session.send(CniAgent.Session.deleted("nobody"), List.of());
             }
           });
       String _ = awaitLine(mesh.near(), mark, "connection to the CNI agent ended: send");
