@@ -50,6 +50,9 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
     /** There is no connection. Called instead of {@link #onUsable}. */
     void onDialFailed(ClientConnection connection, HboneFailure failure);
 
+    /** The peer has said which workload it is. Called at most once, after {@link #onUsable}. */
+    default void onIdentified(ClientConnection connection, String workloadUid) {}
+
     /** The connection may have room for another tunnel. */
     void onRoom(ClientConnection connection);
 
@@ -103,6 +106,7 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
   private @Nullable Way way;
   private @Nullable ClientDial dial;
   private @Nullable TlsPeer peer;
+  private @Nullable String workloadUid;
   private @Nullable PeerTrust trust;
   private @Nullable OuterTunnelEndedException outerEnd;
   private @Nullable Future<?> idleTimer;
@@ -224,6 +228,21 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
   /** Has other connections take the CONNECTs that are not answered. */
   void moveUnanswered() {
     List.copyOf(unanswered).forEach(TunnelRequest::move);
+  }
+
+  /** Who is at the other end, as that says in its answers; null as long as it has not said so. */
+  @Nullable String workloadUid() {
+    return workloadUid;
+  }
+
+  /** A CONNECT was answered by 200. */
+  void onAnswer(Http2Headers headers) {
+    if (workloadUid == null) {
+      workloadUid = FieldNames.get(headers, FieldNames.WORKLOAD_UID);
+      if (workloadUid != null) {
+        owner.onIdentified(this, workloadUid);
+      }
+    }
   }
 
   /** The CONNECT has its answer, or is given up. */
@@ -529,17 +548,11 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
   private static Http2Headers headers(ConnectRequest request) {
     Http2Headers headers =
         new DefaultHttp2Headers(false, 8).method("CONNECT").authority(request.authority());
-    set(headers, FieldNames.BAGGAGE, request.baggage());
-    set(headers, FieldNames.FORWARDED, request.forwarded());
-    set(headers, FieldNames.TRACEPARENT, request.traceparent());
-    set(headers, FieldNames.FORWARDED_NETWORK, request.forwardedNetwork());
-    set(headers, FieldNames.ISTIO_SOURCE, request.istioSource());
+    FieldNames.set(headers, FieldNames.BAGGAGE, request.baggage());
+    FieldNames.set(headers, FieldNames.FORWARDED, request.forwarded());
+    FieldNames.set(headers, FieldNames.TRACEPARENT, request.traceparent());
+    FieldNames.set(headers, FieldNames.FORWARDED_NETWORK, request.forwardedNetwork());
+    FieldNames.set(headers, FieldNames.ISTIO_SOURCE, request.istioSource());
     return headers;
-  }
-
-  private static void set(Http2Headers headers, CharSequence name, @Nullable String value) {
-    if (value != null) {
-      headers.set(name, value);
-    }
   }
 }

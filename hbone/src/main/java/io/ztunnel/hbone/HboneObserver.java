@@ -1,7 +1,6 @@
 package io.ztunnel.hbone;
 
 import java.net.InetSocketAddress;
-import java.security.cert.X509Certificate;
 
 /** Is told what happens on connections. Called on their event loops; must not block or throw. */
 public interface HboneObserver {
@@ -42,12 +41,13 @@ public interface HboneObserver {
   default void onRoundTrip(PeerKey peer, long nanos) {}
 
   /**
-   * A connection within a tunnel to a gateway can be used.
+   * A connection within a tunnel to a gateway can be used. When its peer says who it is, this is
+   * told again, and then the end of what was told before.
    *
-   * @param backend its leaf certificate
+   * @param backend whom it has reached: its leaf certificate, or the UID of the workload
    */
-  default void onInnerOpened(PeerKey gateway, X509Certificate backend) {}
+  default void onInnerOpened(PeerKey gateway, Object backend) {}
 
   /** That connection is over. */
-  default void onInnerClosed(PeerKey gateway, X509Certificate backend) {}
+  default void onInnerClosed(PeerKey gateway, Object backend) {}
 }

@@ -2,7 +2,6 @@ package io.ztunnel.hbone;
 
 import io.netty.channel.EventLoop;
 import java.util.function.Consumer;
-import org.jspecify.annotations.Nullable;
 
 /**
  * One request on a server connection, waiting for its answer. Confined to its event loop. A peer
@@ -30,11 +29,11 @@ public interface InboundConnect {
   /**
    * Answers 200 and opens the tunnel.
    *
-   * @param baggage the {@code baggage} of the answer, or null for none
+   * @param answer what else is said
    * @param listener receives what the peer sends, from this call on
    * @return the tunnel; already over if the peer has gone, in which case the listener hears of it
    */
-  Tunnel accept(@Nullable String baggage, TunnelListener listener);
+  Tunnel accept(ConnectAnswer answer, TunnelListener listener);
 
   /**
    * Answers with an error status and ends the stream: {@code :status} only, END_STREAM,

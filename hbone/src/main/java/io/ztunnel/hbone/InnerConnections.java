@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * Connections within outer tunnels to one peer, shared by inner tunnels. Behind the authority of a
  * peer are many backends, of which its gateway gives each connection one; so there are several, and
- * tunnels go to them in turn, those with the fewest first. They are made in the background as long
+ * tunnels are spread over them ({@link TunnelPlacement}). They are made in the background as long
  * as there are fewer than wanted, and each is replaced after a time by a new one, for which the
  * gateway chooses anew: tunnels stay spread as the gateway spreads connections. A backend that goes
  * takes its connection with it, and no other; one that dies without a word is noticed by the
@@ -41,11 +41,6 @@ final class InnerConnections implements ClientConnection.Owner {
   /** How often backends that owe an answer are looked after. */
   private static final long WATCH_MILLIS = 200;
 
-  /** The best of those that have room is the least. */
-  private static final Comparator<ClientConnection> BY_FITNESS =
-      Comparator.comparing(ClientConnection::isPeerSilent)
-          .thenComparingInt(ClientConnection::streams);
-
   /** Who provides the ways through the gateway, and hears of the end. */
   interface Home {
     /** How a connection is made by an outer tunnel that is asked for in this way. */
@@ -65,7 +60,39 @@ final class InnerConnections implements ClientConnection.Owner {
   }
 
   /** A connection in use. */
-  private record Member(ClientConnection connection, long bornNanos) {}
+  private static final class Member implements TunnelPlacement.Candidate {
+    private final ClientConnection connection;
+    private final long bornNanos;
+    private long lastTurn;
+
+    Member(ClientConnection connection, long bornNanos) {
+      this.connection = connection;
+      this.bornNanos = bornNanos;
+    }
+
+    ClientConnection connection() {
+      return connection;
+    }
+
+    long bornNanos() {
+      return bornNanos;
+    }
+
+    @Override
+    public int tunnels() {
+      return connection.streams();
+    }
+
+    @Override
+    public @Nullable String backend() {
+      return connection.workloadUid();
+    }
+
+    @Override
+    public long lastTurn() {
+      return lastTurn;
+    }
+  }
 
   /**
    * A connection in the making.
@@ -88,9 +115,10 @@ final class InnerConnections implements ClientConnection.Owner {
   private final PeerKey key;
   private final HboneSettings settings;
   private final HboneObserver observer;
+  private final InnerReports reports;
   private final Home home;
 
-  /** Those that take tunnels, the least recently used first. */
+  /** Those that take tunnels, the oldest first. */
   private final List<Member> usable = new ArrayList<>();
 
   private final Map<ClientConnection, Dial> dials = new HashMap<>();
@@ -107,6 +135,7 @@ final class InnerConnections implements ClientConnection.Owner {
   private @Nullable Future<?> roomTimer;
   private @Nullable Future<?> watchTimer;
   private int triesForRoom;
+  private long turns;
   private boolean closing;
   private boolean failedLately;
   private long failedAtNanos;
@@ -118,6 +147,7 @@ final class InnerConnections implements ClientConnection.Owner {
     this.key = peer.key();
     this.settings = settings;
     this.observer = observer;
+    this.reports = new InnerReports(observer, peer.gateway());
     this.home = home;
   }
 
@@ -127,7 +157,7 @@ final class InnerConnections implements ClientConnection.Owner {
 
   /** Puts a request on a connection, or in line for one. */
   void assign(TunnelRequest request, ConnectRequest outer) {
-    @Nullable Member chosen = choose();
+    @Nullable TunnelPlacement<Member> chosen = choose();
     if (chosen == null) {
       waiting.add(new Waiting(request, outer));
       if (toCome() == 0) {
@@ -146,22 +176,24 @@ final class InnerConnections implements ClientConnection.Owner {
     return dials.size() - doomed.size();
   }
 
-  /** The one with the fewest tunnels that has room; of several the least recently used. */
-  private @Nullable Member choose() {
-    @Nullable Member best = null;
+  /** Where the next tunnel goes; who leaves a PING unanswered is for want of others. */
+  private @Nullable TunnelPlacement<Member> choose() {
+    List<Member> withRoom = new ArrayList<>(usable.size());
+    List<Member> answering = new ArrayList<>(usable.size());
     for (Member each : usable) {
-      if (each.connection().hasRoom()
-          && (best == null || BY_FITNESS.compare(each.connection(), best.connection()) < 0)) {
-        best = each;
+      if (each.connection().hasRoom()) {
+        withRoom.add(each);
+        if (!each.connection().isPeerSilent()) {
+          answering.add(each);
+        }
       }
     }
-    return best;
+    return TunnelPlacement.among(answering.isEmpty() ? withRoom : answering);
   }
 
-  private void use(Member member, TunnelRequest request) {
-    usable.remove(member);
-    usable.add(member);
-    member.connection().open(request);
+  private void use(TunnelPlacement<Member> chosen, TunnelRequest request) {
+    chosen.turn().lastTurn = ++turns;
+    chosen.carrier().connection().open(request);
     watch();
   }
 
@@ -300,7 +332,7 @@ final class InnerConnections implements ClientConnection.Owner {
     int toCome = share == Share.ALL ? 0 : toCome();
     int left = (waiting.size() + toCome) / (toCome + 1);
     while (left > 0) {
-      @Nullable Member chosen = choose();
+      @Nullable TunnelPlacement<Member> chosen = choose();
       @Nullable Waiting next = chosen == null ? null : waiting.poll();
       if (chosen == null || next == null) {
         break;
@@ -368,7 +400,7 @@ final class InnerConnections implements ClientConnection.Owner {
     boolean leaves = doomed.remove(connection);
     failedLately = false;
     usable.add(new Member(connection, loop.ticker().nanoTime()));
-    observer.onInnerOpened(peer.gateway(), connection.peer().chain().getFirst());
+    reports.opened(connection);
     @Nullable ClientConnection before = dial == null ? null : dial.replaces();
     if (before != null) {
       before.stopUsing();
@@ -395,6 +427,11 @@ final class InnerConnections implements ClientConnection.Owner {
   }
 
   @Override
+  public void onIdentified(ClientConnection connection, String workloadUid) {
+    reports.identified(connection, workloadUid);
+  }
+
+  @Override
   public void onRoom(ClientConnection connection) {
     if (!waiting.isEmpty()) {
       serve(Share.OWN);
@@ -416,7 +453,7 @@ final class InnerConnections implements ClientConnection.Owner {
   public void onOver(ClientConnection connection) {
     retired.remove(connection);
     settings.nested().limit().closed();
-    observer.onInnerClosed(peer.gateway(), connection.peer().chain().getFirst());
+    reports.closed(connection);
     if (!closing && !waiting.isEmpty()) {
       serve(Share.OWN);
     }

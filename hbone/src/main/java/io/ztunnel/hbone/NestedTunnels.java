@@ -218,11 +218,13 @@ final class NestedTunnels implements InnerConnections.Home {
 
   /** For a connection of its own. */
   private final class Own extends Line implements ClientConnection.Owner {
+    private final InnerReports reports;
     private @Nullable TunnelRequest waiting;
     private @Nullable ClientConnection dialled;
 
     Own(NestedPeer peer, ConnectRequest outer) {
       super(peer, outer);
+      reports = new InnerReports(observer, peer.gateway());
     }
 
     /** Dials, again when the request was not processed. */
@@ -257,7 +259,7 @@ final class NestedTunnels implements InnerConnections.Home {
 
     @Override
     public void onUsable(ClientConnection connection) {
-      observer.onInnerOpened(peer.gateway(), connection.peer().chain().getFirst());
+      reports.opened(connection);
       @Nullable TunnelRequest request = waiting;
       waiting = null;
       if (request != null && request.isWaiting()) {
@@ -278,6 +280,11 @@ final class NestedTunnels implements InnerConnections.Home {
     }
 
     @Override
+    public void onIdentified(ClientConnection connection, String workloadUid) {
+      reports.identified(connection, workloadUid);
+    }
+
+    @Override
     public void onRoom(ClientConnection connection) {}
 
     @Override
@@ -290,7 +297,7 @@ final class NestedTunnels implements InnerConnections.Home {
     public void onOver(ClientConnection connection) {
       connections.remove(connection);
       limit.closed();
-      observer.onInnerClosed(peer.gateway(), connection.peer().chain().getFirst());
+      reports.closed(connection);
     }
   }
 

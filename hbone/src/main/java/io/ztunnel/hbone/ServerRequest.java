@@ -14,9 +14,6 @@ import org.jspecify.annotations.Nullable;
  * <p>Confined to its connection's event loop.
  */
 final class ServerRequest implements InboundConnect, TunnelStream.Opening {
-  /** Longer ones are passed over as a whole: they are kept with the tunnel. Baggage has its own. */
-  private static final int MAX_FIELD_LENGTH = 1024;
-
   private final Http2Connection connection;
   private final String method;
   private final ConnectRequest request;
@@ -92,7 +89,7 @@ final class ServerRequest implements InboundConnect, TunnelStream.Opening {
   }
 
   @Override
-  public Tunnel accept(@Nullable String baggage, TunnelListener listener) {
+  public Tunnel accept(ConnectAnswer answer, TunnelListener listener) {
     assert connection.loop().inEventLoop();
     TunnelStream carrier = answer();
     TunnelTermination cause = gone;
@@ -101,9 +98,8 @@ final class ServerRequest implements InboundConnect, TunnelStream.Opening {
       return carrier;
     }
     Http2Headers headers = new DefaultHttp2Headers(false, 4).status("200");
-    if (baggage != null) {
-      headers.set(FieldNames.BAGGAGE, baggage);
-    }
+    FieldNames.set(headers, FieldNames.BAGGAGE, answer.baggage());
+    FieldNames.set(headers, FieldNames.WORKLOAD_UID, answer.workloadUid());
     connection.writer().headers(carrier.id(), headers, false);
     carrier.markOpened();
     carrier.open(listener);
@@ -178,13 +174,9 @@ final class ServerRequest implements InboundConnect, TunnelStream.Opening {
     return new ConnectRequest(
         authority == null ? "" : authority.toString(),
         Baggage.text(headers),
-        text(headers.get(FieldNames.FORWARDED)),
-        text(headers.get(FieldNames.TRACEPARENT)),
-        text(headers.get(FieldNames.FORWARDED_NETWORK)),
-        text(headers.get(FieldNames.ISTIO_SOURCE)));
-  }
-
-  private static @Nullable String text(@Nullable CharSequence value) {
-    return value == null || value.length() > MAX_FIELD_LENGTH ? null : value.toString();
+        FieldNames.get(headers, FieldNames.FORWARDED),
+        FieldNames.get(headers, FieldNames.TRACEPARENT),
+        FieldNames.get(headers, FieldNames.FORWARDED_NETWORK),
+        FieldNames.get(headers, FieldNames.ISTIO_SOURCE));
   }
 }

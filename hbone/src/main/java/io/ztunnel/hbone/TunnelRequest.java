@@ -177,6 +177,7 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
       return;
     }
     @Nullable String baggage = Baggage.text(headers);
+    on.onAnswer(headers);
     finish();
     stream.markOpened();
     TunnelListener listener = opening.onOpened(stream, on.peer(), baggage);

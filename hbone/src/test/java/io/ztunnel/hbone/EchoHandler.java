@@ -13,6 +13,9 @@ class EchoHandler implements ConnectHandler {
   final List<RecordingListener> tunnels = new ArrayList<>();
   @Nullable TlsPeer peer;
 
+  /** Who it says to be. */
+  @Nullable String workloadUid;
+
   @Override
   public void onEstablished(TlsPeer of) {
     peer = of;
@@ -23,7 +26,7 @@ class EchoHandler implements ConnectHandler {
   public void onConnect(InboundConnect connect) {
     connects.add(connect);
     Echo echo = new Echo();
-    echo.tunnel = connect.accept("k8s.namespace.name=echo", echo);
+    echo.tunnel = connect.accept(new ConnectAnswer("k8s.namespace.name=echo", workloadUid), echo);
     tunnels.add(echo);
   }
 

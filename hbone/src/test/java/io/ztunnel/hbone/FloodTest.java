@@ -200,7 +200,7 @@ class FloodTest {
         for (int i = 0; i < 3_000; i++) {
           script.send(script.peer.connect(id));
           RecordingListener listener = new RecordingListener();
-          listener.tunnel = script.connects.getLast().accept(null, listener);
+          listener.tunnel = script.connects.getLast().accept(ConnectAnswer.PLAIN, listener);
           script.connects.clear();
           script.send(Frames.data(id, 10, false), Frames.data(id, 100, false));
           listener.tunnel().write(Unpooled.wrappedBuffer(new byte[50]));

@@ -234,7 +234,7 @@ class FlowControlTest {
               given.add(data);
             }
           };
-      Tunnel tunnel = script.connects.getFirst().accept(null, listener);
+      Tunnel tunnel = script.connects.getFirst().accept(ConnectAnswer.PLAIN, listener);
       script.send(Frames.data(1, 300_000, false));
       int large = given.size();
       for (int i = 0; i < 10_000; i++) {

@@ -15,6 +15,7 @@ import io.netty.util.concurrent.Promise;
 import io.netty.util.concurrent.PromiseNotifier;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -46,6 +47,7 @@ class InnerConnectionsTest {
     private final List<HboneServerConnection> open = new ArrayList<>();
     private final List<Channel> channels = new ArrayList<>();
     private Duration answerDelay = Duration.ZERO;
+    private @Nullable String workloadUid;
     private boolean dead;
 
     int tunnels() {
@@ -63,6 +65,7 @@ class InnerConnectionsTest {
                       () -> super.onConnect(connect), answerDelay.toNanos(), TimeUnit.NANOSECONDS);
             }
           };
+      handler.workloadUid = workloadUid;
       connections.add(handler);
       HboneServerConnection connection =
           HboneServer.serve(
@@ -248,6 +251,92 @@ class InnerConnectionsTest {
           }
         });
     all.forEach(this::exchange);
+  }
+
+  /** What the connections of the backends carry. */
+  private List<Integer> tunnelsByConnection() {
+    return backends.stream()
+        .flatMap(backend -> backend.connections.stream())
+        .map(each -> (int) each.tunnels.stream().filter(tunnel -> !tunnel.isOver()).count())
+        .toList();
+  }
+
+  /** Has each of six connections learn by a first tunnel which of three backends it has reached. */
+  private void identifySix(HbonePool pool) {
+    for (int i = 0; i < backends.size(); i++) {
+      backends.get(i).workloadUid = "cluster//Pod/shop/echo-" + i;
+    }
+    List<EchoHandler> unused = new ArrayList<>();
+    for (int i = 0; i < 100 && (i < 12 || !unused.isEmpty()); i++) {
+      exchange(open(pool));
+      mesh.run(
+          () -> {
+            unused.clear();
+            backends.forEach(backend -> unused.addAll(backend.connections));
+            unused.removeIf(each -> !each.connects.isEmpty());
+          });
+    }
+    assertEquals(List.of(), unused);
+    mesh.run(() -> assertEquals(List.of(0, 0, 0, 0, 0, 0), tunnelsByConnection()));
+  }
+
+  @Test
+  void tunnelsToOneBackendAreTogetherOnOneOfItsConnections() {
+    HbonePool pool = pool(6, LONG);
+    identifySix(pool);
+    List<Opened> all = begin(12, pool);
+    awaitAnswers(all);
+    mesh.run(
+        () -> {
+          assertEquals(List.of(0, 4, 0, 4, 0, 4), tunnelsByConnection());
+        });
+    all.forEach(this::exchange);
+  }
+
+  @Test
+  void aConnectionToABackendTakesOverWhenAnotherIsLost() {
+    HbonePool pool = pool(6, LONG);
+    identifySix(pool);
+    List<Opened> all = begin(12, pool);
+    awaitAnswers(all);
+    mesh.run(() -> backends.getFirst().open.getLast().close("gone"));
+    mesh.await(
+        "its tunnels end", () -> all.stream().filter(each -> each.listener.isOver()).count() == 4);
+    List<Opened> more = begin(3, pool);
+    awaitAnswers(more);
+    all.stream().filter(each -> !each.listener.isOver()).forEach(this::exchange);
+    more.forEach(this::exchange);
+  }
+
+  @Test
+  void theObserverIsToldWhomAConnectionHasReached() {
+    List<String> events = new ArrayList<>();
+    HboneObserver observer =
+        new HboneObserver() {
+          @Override
+          public void onInnerOpened(PeerKey through, Object backend) {
+            events.add("+" + name(backend));
+          }
+
+          @Override
+          public void onInnerClosed(PeerKey through, Object backend) {
+            events.add("-" + name(backend));
+          }
+
+          private String name(Object backend) {
+            return backend instanceof X509Certificate ? "certificate" : backend.toString();
+          }
+        };
+    HbonePool pool =
+        mesh.pool(
+            mesh.connector(clientTls),
+            TestSettings.nested(HboneSettings.defaults(), 1, LONG),
+            observer);
+    backends.getFirst().workloadUid = "uid";
+    exchange(open(pool));
+    exchange(open(pool));
+    mesh.run(pool::close);
+    mesh.run(() -> assertEquals(List.of("+certificate", "+uid", "-certificate", "-uid"), events));
   }
 
   @Test

@@ -46,7 +46,7 @@ class KeptPayloadTest {
       script.open(1);
       script.send(script.peer.connect(3));
       Keeper keeper = new Keeper();
-      script.connects.getLast().accept(null, keeper);
+      script.connects.getLast().accept(ConnectAnswer.PLAIN, keeper);
       script.channel.runPendingTasks();
       for (int i = 0; i < READS; i++) {
         // At the front of a read, and as the rest of one.
@@ -66,7 +66,7 @@ class KeptPayloadTest {
     try (ServerScript script = ServerScript.started()) {
       script.send(script.peer.connect(1));
       Keeper keeper = new Keeper();
-      script.connects.getLast().accept(null, keeper);
+      script.connects.getLast().accept(ConnectAnswer.PLAIN, keeper);
       script.channel.runPendingTasks();
       script.send(read(Frames.data(1, 16 << 10, false), Frames.data(1, 200 << 10, false)));
       assertEquals(2, keeper.given.size());
@@ -89,7 +89,7 @@ class KeptPayloadTest {
       }
       assertLittleIsKept();
       RecordingListener listener = new RecordingListener();
-      script.connects.getLast().accept(null, listener);
+      script.connects.getLast().accept(ConnectAnswer.PLAIN, listener);
       script.channel.runPendingTasks();
       assertEquals((long) READS * part, listener.received);
     }

@@ -243,7 +243,9 @@ class NestedTunnelsTest {
             new EchoHandler() {
               @Override
               public void onConnect(InboundConnect connect) {
-                connect.accept(null, new RecordingListener()).reset(TunnelReset.CONNECT_ERROR);
+                connect
+                    .accept(ConnectAnswer.PLAIN, new RecordingListener())
+                    .reset(TunnelReset.CONNECT_ERROR);
               }
             });
     HboneFailure failure = open(peer(Loopback.SERVER)).failure();
@@ -262,7 +264,7 @@ class NestedTunnelsTest {
               @Override
               public void onConnect(InboundConnect connect) {
                 accepted.add(connect);
-                Tunnel _ = connect.accept(null, new RecordingListener());
+                Tunnel _ = connect.accept(ConnectAnswer.PLAIN, new RecordingListener());
               }
             });
     Opened opened = begin(peer(Loopback.SERVER));

@@ -35,8 +35,20 @@ class ServerProtocolTest {
     try (ServerScript script = ServerScript.started()) {
       script.send(script.peer.connect(1));
       assertEquals("10.0.0.1:80", script.connects.getFirst().request().authority());
-      script.connects.getFirst().accept("a=b", new RecordingListener());
+      script.connects.getFirst().accept(new ConnectAnswer("a=b", null), new RecordingListener());
       script.expect("HEADERS 1 :status=200 baggage=a=b");
+    }
+  }
+
+  @Test
+  void aRequestIsAcceptedWithTheWorkloadThatItReached() {
+    try (ServerScript script = ServerScript.started()) {
+      script.send(script.peer.connect(1));
+      script
+          .connects
+          .getFirst()
+          .accept(new ConnectAnswer(null, "k//Pod/shop/echo-1"), new RecordingListener());
+      script.expect("HEADERS 1 :status=200 x-ztunnel-workload-uid=k//Pod/shop/echo-1");
     }
   }
 
@@ -157,7 +169,7 @@ class ServerProtocolTest {
         while (all.isReadable()) {
           script.send(all.readBytes(Math.min(step, all.readableBytes())));
           if (script.last() != null && listener.tunnel == null) {
-            listener.tunnel = script.connects.getFirst().accept(null, listener);
+            listener.tunnel = script.connects.getFirst().accept(ConnectAnswer.PLAIN, listener);
           }
         }
         script.channel.runPendingTasks();
@@ -202,7 +214,7 @@ class ServerProtocolTest {
     try (ServerScript script = ServerScript.started()) {
       script.sendHeaders(1, Frames.connectHeaders(), true);
       RecordingListener listener = new RecordingListener();
-      listener.tunnel = script.connects.getFirst().accept(null, listener);
+      listener.tunnel = script.connects.getFirst().accept(ConnectAnswer.PLAIN, listener);
       assertEquals(List.of(), listener.events, "not from inside accept");
       script.channel.runPendingTasks();
       assertEquals(List.of("end"), listener.events);
@@ -233,7 +245,7 @@ class ServerProtocolTest {
     try (ServerScript script = ServerScript.started()) {
       script.send(script.peer.connect(1), Frames.data(1, 3000, false), Frames.data(1, 10, true));
       RecordingListener listener = new RecordingListener();
-      listener.tunnel = script.connects.getFirst().accept(null, listener);
+      listener.tunnel = script.connects.getFirst().accept(ConnectAnswer.PLAIN, listener);
       assertEquals(0, listener.received, "not from inside accept");
       script.channel.runPendingTasks();
       assertEquals(3010, listener.received);
@@ -286,7 +298,7 @@ class ServerProtocolTest {
       script.send(Frames.reset(1, 8));
       assertEquals("abandoned", script.events.getLast());
       RecordingListener listener = new RecordingListener();
-      Tunnel tunnel = connect.accept(null, listener);
+      Tunnel tunnel = connect.accept(ConnectAnswer.PLAIN, listener);
       tunnel.write(Unpooled.wrappedBuffer(new byte[5]));
       assertFalse(tunnel.isWritable());
       script.channel.runPendingTasks();
@@ -342,7 +354,7 @@ class ServerProtocolTest {
               tunnel().reset(TunnelReset.CANCEL);
             }
           };
-      listener.tunnel = script.connects.getFirst().accept(null, listener);
+      listener.tunnel = script.connects.getFirst().accept(ConnectAnswer.PLAIN, listener);
       script.received();
       script.send(Frames.data(1, 20_000, false), Frames.data(1, 20_000, true));
       script.expect("RST_STREAM 1 CANCEL");
@@ -483,7 +495,7 @@ class ServerProtocolTest {
               script.connection.close("by a callback");
             }
           };
-      listener.tunnel = script.connects.getLast().accept(null, listener);
+      listener.tunnel = script.connects.getLast().accept(ConnectAnswer.PLAIN, listener);
       script.send(Frames.data(3, 5000, true), Frames.data(1, 5, true));
       assertEquals(List.of("ConnectionLost[reason=by a callback]"), listener.events);
       assertEquals(listener.events, other.events);
@@ -604,7 +616,7 @@ class ServerProtocolTest {
               throw new IllegalStateException("deliberate");
             }
           };
-      script.connects.getFirst().accept(null, listener);
+      script.connects.getFirst().accept(ConnectAnswer.PLAIN, listener);
       RecordingListener other = script.open(3);
       assertThrows(IllegalStateException.class, () -> script.connection.close("now"));
       assertFalse(script.channel.isOpen());

@@ -77,7 +77,7 @@ final class ServerScript extends FrameScript implements ConnectHandler {
   RecordingListener open(int streamId) {
     send(peer.connect(streamId));
     RecordingListener listener = new RecordingListener();
-    listener.tunnel = connects.getLast().accept(null, listener);
+    listener.tunnel = connects.getLast().accept(ConnectAnswer.PLAIN, listener);
     channel.runPendingTasks();
     received();
     return listener;

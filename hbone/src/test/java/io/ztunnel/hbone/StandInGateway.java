@@ -62,7 +62,7 @@ public final class StandInGateway implements ConnectHandler {
             (Future<Channel> done) -> {
               if (done.isSuccess()) {
                 passage.channel = done.getNow();
-                passage.tunnel = connect.accept(null, passage);
+                passage.tunnel = connect.accept(ConnectAnswer.PLAIN, passage);
                 passage.channel().config().setAutoRead(true);
               } else {
                 connect.reject(503);

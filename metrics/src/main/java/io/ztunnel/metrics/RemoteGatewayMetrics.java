@@ -47,7 +47,7 @@ public final class RemoteGatewayMetrics {
         registry.declare(
             gauge(
                 "ztunnel_remote_gateway_backends",
-                "Different peers, by certificate, that these connections have reached (unstable)"));
+                "Different backends that these connections have reached (unstable)"));
     roundTrip =
         registry.declare(
             new MetricFamily(
@@ -84,19 +84,23 @@ public final class RemoteGatewayMetrics {
     }
   }
 
-  /** A connection within a tunnel to the gateway stands, to who has this certificate. */
-  public void innerOpened(InetSocketAddress gateway, Object certificate) {
+  /**
+   * A connection within a tunnel to the gateway stands.
+   *
+   * @param backend equal to that of other connections to the same one
+   */
+  public void innerOpened(InetSocketAddress gateway, Object backend) {
     @Nullable Gateway known = gateways.get(gateway);
     if (known != null) {
-      known.reached.merge(certificate, 1, Integer::sum);
+      known.reached.merge(backend, 1, Integer::sum);
     }
   }
 
   /** Such a connection is over. It does not count if it was there before the gateway was known. */
-  public void innerClosed(InetSocketAddress gateway, Object certificate) {
+  public void innerClosed(InetSocketAddress gateway, Object backend) {
     @Nullable Gateway known = gateways.get(gateway);
     if (known != null) {
-      known.reached.computeIfPresent(certificate, (_, count) -> count == 1 ? null : count - 1);
+      known.reached.computeIfPresent(backend, (_, count) -> count == 1 ? null : count - 1);
     }
   }
 
@@ -143,7 +147,7 @@ public final class RemoteGatewayMetrics {
   private final class Gateway {
     private final LabelSet labels;
 
-    /** The open connections of each certificate. */
+    /** The open connections to each backend. */
     private final Map<Object, Integer> reached = new ConcurrentHashMap<>();
 
     /** Written by whoever uses it, read by scrapes. */

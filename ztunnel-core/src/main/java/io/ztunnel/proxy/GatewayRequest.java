@@ -2,6 +2,7 @@ package io.ztunnel.proxy;
 
 import io.netty.channel.EventLoop;
 import io.ztunnel.hbone.Authority;
+import io.ztunnel.hbone.ConnectAnswer;
 import io.ztunnel.hbone.ConnectRequest;
 import io.ztunnel.hbone.InboundConnect;
 import io.ztunnel.hbone.SpiffeId;
@@ -179,7 +180,7 @@ final class GatewayRequest implements LiveConnection, GatewayAttempts.Owner {
         new RelayReport(
             proxy().context().telemetry().opened(facts(target), beganNanos, loop), this::onEnded);
     TunnelLeg downstream = new TunnelLeg();
-    downstream.attach(connect.accept(null, downstream));
+    downstream.attach(connect.accept(ConnectAnswer.PLAIN, downstream));
     Relay relay =
         Relay.forwarded(loop, downstream, upstream, proxy().settings().relayLimits(), report);
     state = new State.Relaying(relay, report);

@@ -2,11 +2,11 @@ package io.ztunnel.proxy;
 
 import io.netty.channel.EventLoop;
 import io.ztunnel.hbone.Authority;
+import io.ztunnel.hbone.ConnectAnswer;
 import io.ztunnel.hbone.ConnectRequest;
 import io.ztunnel.hbone.Forwarded;
 import io.ztunnel.hbone.InboundConnect;
 import io.ztunnel.hbone.SpiffeId;
-import io.ztunnel.hbone.Tunnel;
 import io.ztunnel.hbone.TunnelReset;
 import io.ztunnel.hbone.TunnelTermination;
 import io.ztunnel.mesh.MeshView;
@@ -280,11 +280,7 @@ final class InboundRequest implements LiveConnection {
       InboundRoute route, ConnectionObserver observer, Permit permit, TcpLeg upstream) {
     RelayReport report = new RelayReport(observer, this::onEnded);
     TunnelLeg downstream = new TunnelLeg();
-    Tunnel tunnel =
-        connect.accept(
-            proxy().settings().exchangeBaggage() ? Headers.baggage(route.local()) : null,
-            downstream);
-    downstream.attach(tunnel);
+    downstream.attach(connect.accept(answer(route.local()), downstream));
     if (route.announced() != null) {
       upstream.write(
           new ProxyProtocolHeader(session.peerAddress(), route.announced(), identity)
@@ -295,6 +291,13 @@ final class InboundRequest implements LiveConnection {
         Relay.inbound(permit, loop, downstream, upstream, proxy().settings().relayLimits(), report);
     state = new State.Relaying(relay, report);
     relay.start();
+  }
+
+  /** Says whom the peer has reached; which pod, only where a gateway has chosen it. */
+  private ConnectAnswer answer(Workload reached) {
+    return proxy().settings().exchangeBaggage()
+        ? new ConnectAnswer(Headers.baggage(reached), isFromGateway() ? reached.uid() : null)
+        : ConnectAnswer.PLAIN;
   }
 
   private void refuse(ConnectionFailure cause) {

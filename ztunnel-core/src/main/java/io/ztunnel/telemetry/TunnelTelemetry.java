@@ -8,7 +8,6 @@ import io.ztunnel.log.LogLevel;
 import io.ztunnel.metrics.RemoteGatewayMetrics;
 import io.ztunnel.metrics.TunnelMetrics;
 import java.net.InetSocketAddress;
-import java.security.cert.X509Certificate;
 
 /** Counts the connections and tunnels that the HBONE module reports. Any thread. */
 public final class TunnelTelemetry implements HboneObserver {
@@ -87,12 +86,12 @@ public final class TunnelTelemetry implements HboneObserver {
   }
 
   @Override
-  public void onInnerOpened(PeerKey gateway, X509Certificate backend) {
+  public void onInnerOpened(PeerKey gateway, Object backend) {
     gateways.innerOpened(gateway.address(), backend);
   }
 
   @Override
-  public void onInnerClosed(PeerKey gateway, X509Certificate backend) {
+  public void onInnerClosed(PeerKey gateway, Object backend) {
     gateways.innerClosed(gateway.address(), backend);
   }
 }

@@ -92,6 +92,9 @@ class AcrossNetworksIT {
     for (int i = 0; i < services.size(); i++) {
       eastern.service(services.get(i), "10.97.0." + (i + 1), PORTS);
     }
+    Lab.Pod twin = node2.addPod("twin");
+    eastern.workload(
+        eastern.pod(twin).with("serviceAccount", second.name()).serving("global", PORTS));
     eastern.gateway(eastern, daemonPod);
     eastern.policy(
         Entry.policy(
@@ -100,12 +103,13 @@ class AcrossNetworksIT {
             "Deny",
             "{principals: [!Exact cluster.local/ns/shop/sa/banned]}"));
 
-    for (Lab.Pod pod : List.of(server, second)) {
+    for (Lab.Pod pod : List.of(server, second, twin)) {
       scene.app(pod, PORT, App.ECHO_TWICE);
       scene.app(pod, PORT + 1, App.ECHO_AT_THE_END);
     }
     west = western.daemon(node1, Map.of(), client, banned);
     east = eastern.daemon(node2, Map.of(), server, second);
+    east.add(twin, "shop", second.name());
     daemonAsGateway = eastern.gatewayDaemon(daemonPod, Map.of("GATEWAY_EXPORTS", "shop/global*"));
     gateway = new Gateway(scene.lab(), gatewayPod, server, second);
     scene.closeLater(gateway);
@@ -301,6 +305,21 @@ class AcrossNetworksIT {
       int share = log.access("dst.workload=\"" + name + "\"").size();
       assertTrue(share >= 15, () -> name + " has " + share + " of 60");
     }
+  }
+
+  @Test
+  void podsOfOneAccountAreToldApart() throws Exception {
+    String gatewayAddress = daemonPod.ipv4().getHostAddress() + ":15008";
+    Await.until(
+        "three backends are known by two identities",
+        () -> {
+          assertEquals("hihi", PodSockets.exchange(client, ip(GLOBAL), 80, "hi"));
+          return Counters.sum(
+                  Counters.read(west),
+                  "ztunnel_remote_gateway_backends",
+                  "gateway=\"" + gatewayAddress + "\"")
+              == 3;
+        });
   }
 
   @Test
