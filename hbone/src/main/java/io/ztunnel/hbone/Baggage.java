@@ -7,7 +7,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * What one side of a tunnel says about its workload in the {@code baggage} field (Istio). An empty
- * component is unknown, and is left out when written. Immutable.
+ * component is unknown, and is left out when written; so is one that the field cannot say.
+ * Immutable.
  *
  * @param workloadType in lower case: deployment, cronjob, pod or job; parsing keeps which it was
  * @param serviceName canonical service
@@ -61,11 +62,8 @@ public record Baggage(
    *     it is to be trusted
    */
   public static Optional<Baggage> parse(String text) {
-    for (int i = 0; i < text.length(); i++) {
-      char c = text.charAt(i);
-      if ((c < ' ' || c > '~') && c != '\t') {
-        return Optional.empty();
-      }
+    if (!FieldNames.isVisible(text)) {
+      return Optional.empty();
     }
     Fields fields = new Fields();
     for (String entry : text.split(",", -1)) {
@@ -91,7 +89,7 @@ public record Baggage(
   }
 
   private static void append(StringBuilder out, String key, String value) {
-    if (!value.isEmpty()) {
+    if (!value.isEmpty() && value.indexOf(',') < 0 && FieldNames.isVisible(value)) {
       if (!out.isEmpty()) {
         out.append(',');
       }

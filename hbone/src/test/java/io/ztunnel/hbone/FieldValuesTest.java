@@ -49,6 +49,14 @@ class FieldValuesTest {
   }
 
   /** They become labels of metrics, of which a peer must not make large ones. */
+  @ParameterizedTest
+  @ValueSource(strings = {"a,k8s.namespace.name=b", "two\nlines", "Z\u00fcrich", "\u0000"})
+  void valuesThatBaggageCannotSayAreLeftOut(String region) {
+    assertEquals(
+        "k8s.cluster.name=c,cloud.availability_zone=z",
+        new Baggage("c", "", "", "", "", "", region, "z").toString());
+  }
+
   @Test
   void valuesOfBaggageThatAreLongerThanANameMayBeAreLeftOut() {
     String name = "n".repeat(253);

@@ -10,6 +10,8 @@ import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class RoundTripTest {
   private final Loopback mesh = new Loopback();
@@ -66,6 +68,21 @@ class RoundTripTest {
           assertEquals("k8s.namespace.name=echo", opened.baggage);
           assertEquals(List.of(Loopback.SERVER), opened.peer().uriSans());
           assertEquals(List.of(Loopback.CLIENT), server.peer().uriSans());
+        });
+  }
+
+  /** A workload may be named in any way by a local file; its connections work all the same. */
+  @ParameterizedTest
+  @ValueSource(strings = {"two\nlines", "\u0000", "f\u00fcnf", "\u4e94", "\u007f"})
+  void whatNoFieldCanSayIsNotSaid(String text) {
+    server.workloadUid = text;
+    Opened opened = open(new ConnectRequest("example.com:8080", text, text, null, text));
+    mesh.run(
+        () -> {
+          assertEquals(
+              new ConnectRequest("example.com:8080", null, null, null, null),
+              server.connects.getFirst().request());
+          assertEquals("k8s.namespace.name=echo", opened.baggage);
         });
   }
 
