@@ -193,7 +193,7 @@ class ArchitectureTest {
   void onlyLibcTalksToTheSystemDirectly() {
     noClasses()
         .that()
-        .haveNameNotMatching("io\\.ztunnel\\.redirection\\.Libc(\\$.*)?")
+        .haveNameNotMatching("io\\.ztunnel\\.redirection\\.Libc(Function)?(\\$.*)?")
         .should()
         .dependOnClassesThat()
         .resideInAPackage("java.lang.foreign..")

@@ -3,13 +3,11 @@ package io.ztunnel.redirection;
 import java.io.IOException;
 import java.lang.foreign.AddressLayout;
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout.PathElement;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.StructLayout;
 import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -20,9 +18,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * The system calls that neither the JDK nor Netty offer. Stateless; callable from any thread.
  *
- * <p>The only class of this module that uses the foreign function API. Layouts and constants are
- * those of 64-bit Linux and the same on x86-64 and AArch64; {@code statx} stands in for {@code
- * fstat}, whose structure is not.
+ * <p>The only user of {@link LibcFunction}. Layouts and constants are those of 64-bit Linux and the
+ * same on x86-64 and AArch64; {@code statx} stands in for {@code fstat}, whose structure is not.
  */
 @SuppressWarnings("restricted") // native access is what this class is for
 final class Libc {
@@ -70,41 +67,24 @@ final class Libc {
   private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
   private static final AddressLayout POINTER = ValueLayout.ADDRESS;
 
-  private static final Linker LINKER = Linker.nativeLinker();
   private static final StructLayout CALL_STATE = Linker.Option.captureStateLayout();
   private static final VarHandle ERRNO =
       CALL_STATE.varHandle(PathElement.groupElement("errno")).withInvokeExactBehavior();
 
-  private static final MethodHandle OPEN =
-      link("open", FunctionDescriptor.of(INT, POINTER, INT), Linker.Option.firstVariadicArg(2));
-  private static final MethodHandle CLOSE = link("close", FunctionDescriptor.of(INT, INT));
-  private static final MethodHandle SETNS = link("setns", FunctionDescriptor.of(INT, INT, INT));
-  private static final MethodHandle STATX =
-      link("statx", FunctionDescriptor.of(INT, INT, POINTER, INT, INT, POINTER));
-  private static final MethodHandle SOCKET =
-      link("socket", FunctionDescriptor.of(INT, INT, INT, INT));
-  private static final MethodHandle CONNECT =
-      link("connect", FunctionDescriptor.of(INT, INT, POINTER, INT));
-  private static final MethodHandle SHUTDOWN =
-      link("shutdown", FunctionDescriptor.of(INT, INT, INT));
-  private static final MethodHandle SEND =
-      link("send", FunctionDescriptor.of(LONG, INT, POINTER, LONG, INT));
-  private static final MethodHandle RECVMSG =
-      link("recvmsg", FunctionDescriptor.of(LONG, INT, POINTER, INT));
-  private static final MethodHandle SETSOCKOPT =
-      link("setsockopt", FunctionDescriptor.of(INT, INT, INT, INT, POINTER, INT));
-  private static final MethodHandle GETRLIMIT =
-      link("getrlimit", FunctionDescriptor.of(INT, INT, POINTER));
-  private static final MethodHandle SETRLIMIT =
-      link("setrlimit", FunctionDescriptor.of(INT, INT, POINTER));
-  private static final MethodHandle SYSCALL =
-      link(
-          "syscall",
-          FunctionDescriptor.of(LONG, LONG, INT, POINTER, INT),
-          Linker.Option.firstVariadicArg(1));
-  private static final MethodHandle STRERROR =
-      LINKER.downcallHandle(
-          LINKER.defaultLookup().findOrThrow("strerror"), FunctionDescriptor.of(POINTER, INT));
+  private static final LibcFunction OPEN = LibcFunction.named("open");
+  private static final LibcFunction CLOSE = LibcFunction.named("close");
+  private static final LibcFunction SETNS = LibcFunction.named("setns");
+  private static final LibcFunction STATX = LibcFunction.named("statx");
+  private static final LibcFunction SOCKET = LibcFunction.named("socket");
+  private static final LibcFunction CONNECT = LibcFunction.named("connect");
+  private static final LibcFunction SHUTDOWN = LibcFunction.named("shutdown");
+  private static final LibcFunction SEND = LibcFunction.named("send");
+  private static final LibcFunction RECVMSG = LibcFunction.named("recvmsg");
+  private static final LibcFunction SETSOCKOPT = LibcFunction.named("setsockopt");
+  private static final LibcFunction GETRLIMIT = LibcFunction.named("getrlimit");
+  private static final LibcFunction SETRLIMIT = LibcFunction.named("setrlimit");
+  private static final LibcFunction SYSCALL = LibcFunction.named("syscall");
+  private static final LibcFunction STRERROR = LibcFunction.named("strerror");
 
   private Libc() {}
 
@@ -115,17 +95,16 @@ final class Libc {
   record Limit(long soft, long hard) {}
 
   static int open(String path) throws IOException {
-    return (int)
-        call(
-            "open " + path,
-            (arena, state) ->
-                (int) OPEN.invokeExact(state, arena.allocateFrom(path), O_RDONLY | O_CLOEXEC));
+    return call(
+        "open " + path,
+        (arena, state) ->
+            OPEN.call(state, arena.allocateFrom(path).address(), O_RDONLY | O_CLOEXEC));
   }
 
   /** Closes a descriptor; Linux releases it whatever the call returns, so nothing is reported. */
   static void close(int fd) {
     try (Arena arena = Arena.ofConfined()) {
-      int _ = (int) CLOSE.invokeExact(arena.allocate(CALL_STATE), fd);
+      long _ = CLOSE.call(arena.allocate(CALL_STATE), fd);
     } catch (Throwable e) {
       throw new LinkageError("close", e);
     }
@@ -133,7 +112,7 @@ final class Libc {
 
   /** Moves the calling thread, and it alone, into a network namespace. */
   static void enterNetworkNamespace(int fd) throws IOException {
-    call("setns", (_, state) -> (int) SETNS.invokeExact(state, fd, CLONE_NEWNET));
+    call("setns", (_, state) -> SETNS.call(state, fd, CLONE_NEWNET));
   }
 
   static NetworkNamespace.Identity identity(int fd) throws IOException {
@@ -142,9 +121,13 @@ final class Libc {
       call(
           "statx of descriptor " + fd,
           (arena, state) ->
-              (int)
-                  STATX.invokeExact(
-                      state, fd, arena.allocateFrom(""), AT_EMPTY_PATH, STATX_INO, statx));
+              STATX.call(
+                  state,
+                  fd,
+                  arena.allocateFrom("").address(),
+                  AT_EMPTY_PATH,
+                  STATX_INO,
+                  statx.address()));
       long device =
           (Integer.toUnsignedLong(statx.get(INT, 136)) << 32)
               | Integer.toUnsignedLong(statx.get(INT, 140));
@@ -153,10 +136,7 @@ final class Libc {
   }
 
   static int socket(int family, int type) throws IOException {
-    return (int)
-        call(
-            "socket",
-            (_, state) -> (int) SOCKET.invokeExact(state, family, type | SOCK_CLOEXEC, 0));
+    return call("socket", (_, state) -> SOCKET.call(state, family, type | SOCK_CLOEXEC, 0));
   }
 
   static void connect(int fd, String unixPath) throws IOException {
@@ -164,23 +144,23 @@ final class Libc {
       MemorySegment address = unixAddress(addresses, unixPath);
       call(
           "connect to " + unixPath,
-          (_, state) -> (int) CONNECT.invokeExact(state, fd, address, (int) address.byteSize()));
+          (_, state) -> CONNECT.call(state, fd, address.address(), address.byteSize()));
     }
   }
 
   /** Receives nothing more: a thread that waits for something wakes, and the peer cannot send. */
   static void shutdownInput(int fd) throws IOException {
-    call("shutdown", (_, state) -> (int) SHUTDOWN.invokeExact(state, fd, SHUT_RD));
+    call("shutdown", (_, state) -> SHUTDOWN.call(state, fd, SHUT_RD));
   }
 
   /** Sends one packet. */
   static void send(int fd, byte[] packet) throws IOException {
-    long sent =
+    int sent =
         call(
             "send",
             (arena, state) -> {
               MemorySegment data = arena.allocateFrom(ValueLayout.JAVA_BYTE, packet);
-              return (long) SEND.invokeExact(state, fd, data, data.byteSize(), MSG_NOSIGNAL);
+              return SEND.call(state, fd, data.address(), data.byteSize(), MSG_NOSIGNAL);
             });
     if (sent != packet.length) {
       throw new IOException("send: " + sent + " bytes of " + packet.length + " went out");
@@ -196,10 +176,9 @@ final class Libc {
       MemorySegment data = buffers.allocate(maxBytes);
       MemorySegment control = buffers.allocate(controlRoom(maxDescriptors), Long.BYTES);
       MemorySegment header = messageHeader(buffers, data, control);
-      long length =
+      int length =
           call(
-              "recvmsg",
-              (_, state) -> (long) RECVMSG.invokeExact(state, fd, header, MSG_CMSG_CLOEXEC));
+              "recvmsg", (_, state) -> RECVMSG.call(state, fd, header.address(), MSG_CMSG_CLOEXEC));
       List<Integer> descriptors = descriptors(control.asSlice(0, header.get(LONG, 40)));
       if (length == 0 && descriptors.isEmpty()) {
         return null;
@@ -228,14 +207,13 @@ final class Libc {
       throws IOException {
     call(
         "setsockopt " + level + "/" + option,
-        (_, state) ->
-            (int) SETSOCKOPT.invokeExact(state, fd, level, option, value, (int) value.byteSize()));
+        (_, state) -> SETSOCKOPT.call(state, fd, level, option, value.address(), value.byteSize()));
   }
 
   static Limit descriptorLimit() throws IOException {
     try (Arena values = Arena.ofConfined()) {
       MemorySegment limit = values.allocate(16, Long.BYTES);
-      call("getrlimit", (_, state) -> (int) GETRLIMIT.invokeExact(state, RLIMIT_NOFILE, limit));
+      call("getrlimit", (_, state) -> GETRLIMIT.call(state, RLIMIT_NOFILE, limit.address()));
       return new Limit(limit.get(LONG, 0), limit.get(LONG, 8));
     }
   }
@@ -243,7 +221,7 @@ final class Libc {
   static void setDescriptorLimit(Limit value) throws IOException {
     try (Arena values = Arena.ofConfined()) {
       MemorySegment limit = values.allocateFrom(LONG, value.soft(), value.hard());
-      call("setrlimit", (_, state) -> (int) SETRLIMIT.invokeExact(state, RLIMIT_NOFILE, limit));
+      call("setrlimit", (_, state) -> SETRLIMIT.call(state, RLIMIT_NOFILE, limit.address()));
     }
   }
 
@@ -258,13 +236,11 @@ final class Libc {
       attributes.set(POINTER, 8, values.allocateFrom(LONG, PASS));
       attributes.set(POINTER, 16, values.allocateFrom("Apache-2.0"));
       attributes.set(INT, 68, BPF_SK_REUSEPORT_SELECT_OR_MIGRATE);
-      return (int)
-          call(
-              "bpf",
-              (_, state) ->
-                  (long)
-                      SYSCALL.invokeExact(
-                          state, bpfNumber(), BPF_PROG_LOAD, attributes, SIZE_OF_BPF_ATTR));
+      return call(
+          "bpf",
+          (_, state) ->
+              SYSCALL.call(
+                  state, bpfNumber(), BPF_PROG_LOAD, attributes.address(), SIZE_OF_BPF_ATTR));
     }
   }
 
@@ -275,9 +251,9 @@ final class Libc {
 
   /** The kernel's words for an error number. */
   static String errorText(int errno) {
-    try {
-      MemorySegment text = (MemorySegment) STRERROR.invokeExact(errno);
-      return text.reinterpret(Long.MAX_VALUE).getString(0);
+    try (Arena arena = Arena.ofConfined()) {
+      long text = STRERROR.call(arena.allocate(CALL_STATE), errno);
+      return MemorySegment.ofAddress(text).reinterpret(Long.MAX_VALUE).getString(0);
     } catch (Throwable e) {
       throw new LinkageError("strerror", e);
     }
@@ -289,13 +265,16 @@ final class Libc {
     long invoke(Arena arena, MemorySegment state) throws Throwable;
   }
 
-  /** Makes the call, again if a signal cut it short, and turns a negative result into an error. */
-  static long call(String name, Call call) throws IOException {
+  /**
+   * Makes the call, again if a signal cut it short, and turns a negative result into an error. No
+   * result is larger than an {@code int}: descriptors, and lengths of packets.
+   */
+  static int call(String name, Call call) throws IOException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(CALL_STATE);
-      long result;
+      int result;
       do {
-        result = call.invoke(arena, state);
+        result = (int) call.invoke(arena, state);
       } while (result < 0 && errno(state) == EINTR);
       if (result < 0) {
         throw new SystemCallException(name, errno(state), errorText(errno(state)));
@@ -310,14 +289,6 @@ final class Libc {
 
   private static int errno(MemorySegment state) {
     return (int) ERRNO.get(state, 0L);
-  }
-
-  /** A function whose error number is kept in the first argument. */
-  static MethodHandle link(String name, FunctionDescriptor descriptor, Linker.Option... more) {
-    Linker.Option[] options = new Linker.Option[more.length + 1];
-    options[0] = Linker.Option.captureCallState("errno");
-    System.arraycopy(more, 0, options, 1, more.length);
-    return LINKER.downcallHandle(LINKER.defaultLookup().findOrThrow(name), descriptor, options);
   }
 
   static MemorySegment unixAddress(Arena arena, String path) throws IOException {

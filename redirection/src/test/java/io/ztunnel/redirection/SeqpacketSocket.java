@@ -2,12 +2,9 @@ package io.ztunnel.redirection;
 
 import java.io.EOFException;
 import java.io.IOException;
-import java.lang.foreign.AddressLayout;
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -24,15 +21,10 @@ final class SeqpacketSocket implements AutoCloseable {
 
   private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
   private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
-  private static final AddressLayout POINTER = ValueLayout.ADDRESS;
-  private static final MethodHandle BIND =
-      Libc.link("bind", FunctionDescriptor.of(INT, INT, POINTER, INT));
-  private static final MethodHandle LISTEN =
-      Libc.link("listen", FunctionDescriptor.of(INT, INT, INT));
-  private static final MethodHandle ACCEPT =
-      Libc.link("accept4", FunctionDescriptor.of(INT, INT, POINTER, POINTER, INT));
-  private static final MethodHandle SENDMSG =
-      Libc.link("sendmsg", FunctionDescriptor.of(LONG, INT, POINTER, INT));
+  private static final LibcFunction BIND = LibcFunction.named("bind");
+  private static final LibcFunction LISTEN = LibcFunction.named("listen");
+  private static final LibcFunction ACCEPT = LibcFunction.named("accept4");
+  private static final LibcFunction SENDMSG = LibcFunction.named("sendmsg");
 
   private final int fd;
   private boolean closed;
@@ -47,8 +39,8 @@ final class SeqpacketSocket implements AutoCloseable {
       MemorySegment address = Libc.unixAddress(arena, path.toString());
       Libc.call(
           "bind " + path,
-          (_, state) -> (int) BIND.invokeExact(state, fd, address, (int) address.byteSize()));
-      Libc.call("listen", (_, state) -> (int) LISTEN.invokeExact(state, fd, BACKLOG));
+          (_, state) -> BIND.call(state, fd, address.address(), address.byteSize()));
+      Libc.call("listen", (_, state) -> LISTEN.call(state, fd, BACKLOG));
       return new SeqpacketSocket(fd);
     } catch (IOException | RuntimeException e) {
       Libc.close(fd);
@@ -58,12 +50,8 @@ final class SeqpacketSocket implements AutoCloseable {
 
   SeqpacketSocket accept(Duration deadline) throws IOException {
     Libc.setTimeout(fd, Libc.SO_RCVTIMEO, deadline.toMillis());
-    MemorySegment none = MemorySegment.NULL;
     int accepted =
-        (int)
-            Libc.call(
-                "accept",
-                (_, state) -> (int) ACCEPT.invokeExact(state, fd, none, none, Libc.SOCK_CLOEXEC));
+        Libc.call("accept", (_, state) -> ACCEPT.call(state, fd, 0, 0, Libc.SOCK_CLOEXEC));
     Libc.setTimeout(accepted, Libc.SO_SNDTIMEO, SEND_DEADLINE.toMillis());
     return new SeqpacketSocket(accepted);
   }
@@ -78,8 +66,7 @@ final class SeqpacketSocket implements AutoCloseable {
       MemorySegment data = arena.allocateFrom(ValueLayout.JAVA_BYTE, packet);
       MemorySegment header = Libc.messageHeader(arena, data, rights(arena, descriptors));
       Libc.call(
-          "sendmsg",
-          (_, state) -> (long) SENDMSG.invokeExact(state, fd, header, Libc.MSG_NOSIGNAL));
+          "sendmsg", (_, state) -> SENDMSG.call(state, fd, header.address(), Libc.MSG_NOSIGNAL));
     } finally {
       descriptors.forEach(Libc::close);
     }
