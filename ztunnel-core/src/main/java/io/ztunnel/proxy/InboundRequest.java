@@ -314,7 +314,7 @@ final class InboundRequest implements LiveConnection {
   /** The peer gave up before it was answered. */
   private void onAbandoned(TunnelTermination cause) {
     switch (state) {
-      case State.Examining _ -> state = new State.Ended();
+      case State.Examining _ -> refuse(Failures.ofAbandoned(Awaited.CONTROL_PLANE, cause));
       case State.Dialling(ConnectionObserver observer, UpstreamDial dial) -> {
         onEnded();
         dial.cancel();

@@ -733,7 +733,9 @@ public sealed interface ConnectionFailure {
     /** Of this node's pod. */
     APPLICATION("application"),
     /** That a gateway passes tunnels on to. */
-    ENDPOINT("endpoint");
+    ENDPOINT("endpoint"),
+    /** Of which workloads are asked that are not known yet. */
+    CONTROL_PLANE("control plane");
 
     private final String text;
 

@@ -255,6 +255,25 @@ class LiveChangeTest {
   }
 
   @Test
+  void aClientThatLeavesWhileItIsLookedUpIsTold() throws Exception {
+    String counted =
+        "ztunnel_connection_failures_total{reporter=\"destination\",reason=\"client_went_away\"} 1";
+    lookups.slow = client.ipv4();
+    try (Socket cut = Peer.connect(client, server.ipv4(), PORT, TIMEOUT)) {
+      Runnable answer =
+          Objects.requireNonNull(lookups.held.poll(TIMEOUT.toSeconds(), TimeUnit.SECONDS));
+
+      drain(clientProxy);
+
+      Await.until(counted, () -> node.metricsPage().contains(counted));
+      answer.run();
+      isOver(cut);
+    }
+    drain(serverProxy);
+    assertTrue(node.metricsPage().contains(counted), "told once");
+  }
+
+  @Test
   void aNewPolicyCutsPlainConnections() throws Exception {
     try (Conversation allowed = begin(outside, application);
         Conversation denied = begin(outside, otherApplication)) {

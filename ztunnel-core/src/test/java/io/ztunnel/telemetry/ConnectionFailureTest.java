@@ -297,6 +297,12 @@ class ConnectionFailureTest {
             503,
             "client went away before the endpoint answered"),
         row(
+            new ConnectionFailure.ClientWentAway(Awaited.CONTROL_PLANE, ""),
+            "client_went_away",
+            "CONNECT",
+            503,
+            "client went away before the control plane answered"),
+        row(
             new ConnectionFailure.PolicyDenied("explicitly denied by: shop/no", "rule 1"),
             "policy_denied",
             "DENY",
