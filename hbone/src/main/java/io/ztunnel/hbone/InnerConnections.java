@@ -124,7 +124,7 @@ final class InnerConnections implements ClientConnection.Owner {
   private final Map<ClientConnection, Dial> dials = new HashMap<>();
 
   /** Those that take no more tunnels and have some. */
-  private final List<ClientConnection> retired = new ArrayList<>();
+  private final List<Member> retired = new ArrayList<>();
 
   private final ArrayDeque<Waiting> waiting = new ArrayDeque<>();
 
@@ -188,7 +188,7 @@ final class InnerConnections implements ClientConnection.Owner {
         }
       }
     }
-    return TunnelPlacement.among(answering.isEmpty() ? withRoom : answering);
+    return TunnelPlacement.among(answering.isEmpty() ? withRoom : answering, retired);
   }
 
   private void use(TunnelPlacement<Member> chosen, TunnelRequest request) {
@@ -207,7 +207,8 @@ final class InnerConnections implements ClientConnection.Owner {
   private void look() {
     watchTimer = null;
     List<ClientConnection> owing =
-        Stream.concat(usable.stream().map(Member::connection), retired.stream())
+        Stream.concat(usable.stream(), retired.stream())
+            .map(Member::connection)
             .filter(ClientConnection::owesAnswer)
             .toList();
     for (ClientConnection each : owing) {
@@ -378,13 +379,13 @@ final class InnerConnections implements ClientConnection.Owner {
     closing = true;
     List.copyOf(dials.keySet()).forEach(connection -> connection.close("pool closed"));
     List.copyOf(usable).forEach(member -> member.connection().close("pool closed"));
-    List.copyOf(retired).forEach(connection -> connection.close("pool closed"));
+    List.copyOf(retired).forEach(member -> member.connection().close("pool closed"));
     failWaiting(new HboneFailure.PoolClosed());
   }
 
   void closeRevoked() {
     List.copyOf(usable).forEach(member -> member.connection().closeIfRevoked());
-    List.copyOf(retired).forEach(ClientConnection::closeIfRevoked);
+    List.copyOf(retired).forEach(member -> member.connection().closeIfRevoked());
   }
 
   /** Nobody waits for a request any more; the connection in the making serves others. */
@@ -440,8 +441,14 @@ final class InnerConnections implements ClientConnection.Owner {
 
   @Override
   public void onRetired(ClientConnection connection) {
-    usable.removeIf(member -> member.connection().equals(connection));
-    retired.add(connection);
+    usable.stream()
+        .filter(member -> member.connection().equals(connection))
+        .findFirst()
+        .ifPresent(
+            member -> {
+              usable.remove(member);
+              retired.add(member);
+            });
   }
 
   @Override
@@ -451,7 +458,7 @@ final class InnerConnections implements ClientConnection.Owner {
 
   @Override
   public void onOver(ClientConnection connection) {
-    retired.remove(connection);
+    retired.removeIf(member -> member.connection().equals(connection));
     settings.nested().limit().closed();
     reports.closed(connection);
     if (!closing && !waiting.isEmpty()) {

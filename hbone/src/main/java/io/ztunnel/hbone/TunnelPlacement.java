@@ -20,14 +20,17 @@ record TunnelPlacement<C extends TunnelPlacement.Candidate>(C turn, C carrier) {
   /** A connection is filled up to this before the next one to the same backend is. */
   static final int TOGETHER = 16;
 
-  /** A connection that can take a tunnel. */
-  interface Candidate {
+  /** A connection. */
+  interface Carrier {
     /** Tunnels on it. */
     int tunnels();
 
     /** Whom it has reached; null: not known, which is taken for somebody who has no other one. */
     @Nullable String backend();
+  }
 
+  /** A connection that can take a tunnel. */
+  interface Candidate extends Carrier {
     /** Grows with each turn it had: of equals the one with the least is next. */
     long lastTurn();
   }
@@ -39,10 +42,14 @@ record TunnelPlacement<C extends TunnelPlacement.Candidate>(C turn, C carrier) {
 
     void add(Candidate connection) {
       connections++;
+      addTunnels(connection);
+    }
+
+    void addTunnels(Carrier connection) {
       tunnels += connection.tunnels();
     }
 
-    /** By the tunnels for each connection. */
+    /** By the tunnels for each connection that can take some. */
     int compareTo(Load other) {
       return Long.compare(tunnels * other.connections, other.tunnels * connections);
     }
@@ -52,12 +59,20 @@ record TunnelPlacement<C extends TunnelPlacement.Candidate>(C turn, C carrier) {
    * Chooses.
    *
    * @param candidates in the order of their birth
-   * @return null if there are none
+   * @param others that can take none, but load their backends
+   * @return null if there are no candidates
    */
-  static <C extends Candidate> @Nullable TunnelPlacement<C> among(List<C> candidates) {
+  static <C extends Candidate> @Nullable TunnelPlacement<C> among(
+      List<C> candidates, Iterable<? extends Carrier> others) {
     Map<Object, Load> loads = new HashMap<>();
     for (C each : candidates) {
       loads.computeIfAbsent(whom(each), _ -> new Load()).add(each);
+    }
+    for (Carrier each : others) {
+      @Nullable Load load = loads.get(whom(each));
+      if (load != null) {
+        load.addTunnels(each);
+      }
     }
     @Nullable C turn = null;
     for (C each : candidates) {
@@ -77,7 +92,7 @@ record TunnelPlacement<C extends TunnelPlacement.Candidate>(C turn, C carrier) {
     return new TunnelPlacement<>(turn, carrier);
   }
 
-  private static Object whom(Candidate connection) {
+  private static Object whom(Carrier connection) {
     @Nullable String backend = connection.backend();
     return backend == null ? connection : backend;
   }

@@ -253,21 +253,31 @@ class InnerConnectionsTest {
     all.forEach(this::exchange);
   }
 
+  private static int carried(EchoHandler connection) {
+    return (int) connection.tunnels.stream().filter(tunnel -> !tunnel.isOver()).count();
+  }
+
   /** What the connections of the backends carry. */
   private List<Integer> tunnelsByConnection() {
     return backends.stream()
         .flatMap(backend -> backend.connections.stream())
-        .map(each -> (int) each.tunnels.stream().filter(tunnel -> !tunnel.isOver()).count())
+        .map(InnerConnectionsTest::carried)
         .toList();
   }
 
-  /** Has each of six connections learn by a first tunnel which of three backends it has reached. */
-  private void identifySix(HbonePool pool) {
+  private List<Integer> tunnelsByBackend() {
+    return backends.stream()
+        .map(backend -> backend.connections.stream().mapToInt(InnerConnectionsTest::carried).sum())
+        .toList();
+  }
+
+  /** Has each of so many connections learn by a first tunnel which backend it has reached. */
+  private void identify(int connections, HbonePool pool) {
     for (int i = 0; i < backends.size(); i++) {
       backends.get(i).workloadUid = "cluster//Pod/shop/echo-" + i;
     }
     List<EchoHandler> unused = new ArrayList<>();
-    for (int i = 0; i < 100 && (i < 12 || !unused.isEmpty()); i++) {
+    for (int i = 0; i < 100 && (i < 2 * connections || !unused.isEmpty()); i++) {
       exchange(open(pool));
       mesh.run(
           () -> {
@@ -277,13 +287,13 @@ class InnerConnectionsTest {
           });
     }
     assertEquals(List.of(), unused);
-    mesh.run(() -> assertEquals(List.of(0, 0, 0, 0, 0, 0), tunnelsByConnection()));
   }
 
   @Test
   void tunnelsToOneBackendAreTogetherOnOneOfItsConnections() {
     HbonePool pool = pool(6, LONG);
-    identifySix(pool);
+    identify(6, pool);
+    mesh.run(() -> assertEquals(List.of(0, 0, 0, 0, 0, 0), tunnelsByConnection()));
     List<Opened> all = begin(12, pool);
     awaitAnswers(all);
     mesh.run(
@@ -294,9 +304,30 @@ class InnerConnectionsTest {
   }
 
   @Test
+  void tunnelsThatStayOnRetiredConnectionsCountForTheirBackend() {
+    HbonePool pool = pool(3, LONG);
+    identify(3, pool);
+    List<Opened> first = begin(6, pool);
+    awaitAnswers(first);
+    mesh.run(() -> assertEquals(List.of(2, 2, 2), tunnelsByConnection()));
+    mesh.run(() -> pool.retire(_ -> true));
+    exchange(first.get(1));
+    exchange(first.get(4));
+    mesh.run(
+        () ->
+            assertEquals(
+                List.of(0, 2, 2), tunnelsByBackend().stream().sorted().toList(), "of one backend"));
+
+    identify(3, pool);
+    awaitAnswers(begin(2, pool));
+    mesh.run(() -> assertEquals(List.of(2, 2, 2), tunnelsByBackend()));
+  }
+
+  @Test
   void aConnectionToABackendTakesOverWhenAnotherIsLost() {
     HbonePool pool = pool(6, LONG);
-    identifySix(pool);
+    identify(6, pool);
+    mesh.run(() -> assertEquals(List.of(0, 0, 0, 0, 0, 0), tunnelsByConnection()));
     List<Opened> all = begin(12, pool);
     awaitAnswers(all);
     mesh.run(() -> backends.getFirst().open.getLast().close("gone"));

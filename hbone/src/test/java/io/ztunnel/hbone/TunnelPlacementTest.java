@@ -123,14 +123,24 @@ class TunnelPlacementTest {
   @MethodSource("rows")
   void goesTo(Row row) {
     TunnelPlacement<Connection> placement =
-        Objects.requireNonNull(TunnelPlacement.among(row.connections()));
+        Objects.requireNonNull(TunnelPlacement.among(row.connections(), List.of()));
     assertEquals(row.turn(), placement.turn().name, "turn");
     assertEquals(row.carrier(), placement.carrier().name, "carrier");
   }
 
   @Test
   void nowhereIfThereIsNone() {
-    assertNull(TunnelPlacement.among(List.<Connection>of()));
+    assertNull(TunnelPlacement.among(List.<Connection>of(), List.of(connection("a", "x", 1, 1))));
+  }
+
+  @Test
+  void whatABackendStillHasOnConnectionsThatTakeNoMoreCounts() {
+    List<Connection> candidates = List.of(connection("a", "x", 0, 1), connection("b", "y", 2, 2));
+    List<Connection> others =
+        List.of(
+            connection("c", "x", 2, 0), connection("d", "x", 1, 0), connection("e", null, 9, 0));
+    assertEquals(
+        "b", Objects.requireNonNull(TunnelPlacement.among(candidates, others)).turn().name);
   }
 
   /** As the gateway has spread connections: three, three and two. */
@@ -142,7 +152,7 @@ class TunnelPlacementTest {
 
   private static Connection place(List<Connection> connections, long turn) {
     TunnelPlacement<Connection> placement =
-        Objects.requireNonNull(TunnelPlacement.among(connections));
+        Objects.requireNonNull(TunnelPlacement.among(connections, List.of()));
     placement.turn().lastTurn = turn;
     return placement.carrier();
   }
