@@ -214,7 +214,7 @@ final class InnerConnections implements ClientConnection.Owner {
     for (ClientConnection each : owing) {
       each.probePeer();
       if (each.isPeerDead()) {
-        each.stopUsing();
+        leaveBackend(each);
         // They may be no better, which is known before a CONNECT has to move again.
         List.copyOf(usable).forEach(member -> member.connection().probePeer());
         each.moveUnanswered();
@@ -222,6 +222,15 @@ final class InnerConnections implements ClientConnection.Owner {
     }
     if (!owing.isEmpty()) {
       watch();
+    }
+  }
+
+  /** Puts no more tunnels on a connection, nor on others to whom it has reached. */
+  private void leaveBackend(ClientConnection dead) {
+    dead.stopUsing();
+    @Nullable String backend = dead.workloadUid();
+    if (backend != null) {
+      leave(other -> backend.equals(other.workloadUid()));
     }
   }
 

@@ -83,6 +83,12 @@ class InnerConnectionsTest {
       dead = true;
       channels.forEach(channel -> channel.config().setAutoRead(false));
     }
+
+    /** It was only a pause: what has come meanwhile is read. */
+    void wake() {
+      dead = false;
+      channels.forEach(channel -> channel.config().setAutoRead(true));
+    }
   }
 
   private final TestPki pki = TestPki.root("root");
@@ -409,6 +415,22 @@ class InnerConnectionsTest {
     awaitAnswers(all);
     all.forEach(this::exchange);
     mesh.run(() -> assertEquals(0, open.stream().filter(each -> each.listener.isOver()).count()));
+  }
+
+  @Test
+  void aBackendThatIsFoundDeadIsLeftOnAllItsConnections() {
+    HbonePool pool = pool(6, LONG);
+    identify(6, pool);
+    Backend dead = backends.getFirst();
+    EchoHandler idle = dead.connections.getFirst();
+    int before = idle.connects.size();
+    mesh.run(dead::die);
+    awaitAnswers(begin(6, pool));
+    mesh.run(dead::wake);
+    for (int i = 0; i < 12; i++) {
+      exchange(open(pool));
+    }
+    mesh.run(() -> assertEquals(before, idle.connects.size()));
   }
 
   @Test
