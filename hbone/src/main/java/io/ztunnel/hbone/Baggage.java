@@ -48,7 +48,7 @@ public record Baggage(
 
   /** What a request or an answer says in all its lines of the field; null: nothing, or too much. */
   static @Nullable String text(Http2Headers headers) {
-    List<CharSequence> lines = headers.getAll(FieldNames.BAGGAGE);
+    List<CharSequence> lines = headers.getAll(ConnectFields.BAGGAGE);
     String text = String.join(",", lines);
     return lines.isEmpty() || text.length() > MAX_LENGTH ? null : text;
   }
@@ -62,7 +62,7 @@ public record Baggage(
    *     it is to be trusted
    */
   public static Optional<Baggage> parse(String text) {
-    if (!FieldNames.isVisible(text)) {
+    if (!ConnectFields.isVisible(text)) {
       return Optional.empty();
     }
     Fields fields = new Fields();
@@ -89,7 +89,7 @@ public record Baggage(
   }
 
   private static void append(StringBuilder out, String key, String value) {
-    if (!value.isEmpty() && value.indexOf(',') < 0 && FieldNames.isVisible(value)) {
+    if (!value.isEmpty() && value.indexOf(',') < 0 && ConnectFields.isVisible(value)) {
       if (!out.isEmpty()) {
         out.append(',');
       }

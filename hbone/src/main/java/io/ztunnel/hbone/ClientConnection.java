@@ -238,7 +238,7 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
   /** A CONNECT was answered by 200. */
   void onAnswer(Http2Headers headers) {
     if (workloadUid == null) {
-      workloadUid = FieldNames.get(headers, FieldNames.WORKLOAD_UID);
+      workloadUid = ConnectFields.get(headers, ConnectFields.WORKLOAD_UID);
       if (workloadUid != null) {
         owner.onIdentified(this, workloadUid);
       }
@@ -548,11 +548,11 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
   private static Http2Headers headers(ConnectRequest request) {
     Http2Headers headers =
         new DefaultHttp2Headers(false, 8).method("CONNECT").authority(request.authority());
-    FieldNames.set(headers, FieldNames.BAGGAGE, request.baggage());
-    FieldNames.set(headers, FieldNames.FORWARDED, request.forwarded());
-    FieldNames.set(headers, FieldNames.TRACEPARENT, request.traceparent());
-    FieldNames.set(headers, FieldNames.FORWARDED_NETWORK, request.forwardedNetwork());
-    FieldNames.set(headers, FieldNames.ISTIO_SOURCE, request.istioSource());
+    ConnectFields.set(headers, ConnectFields.BAGGAGE, request.baggage());
+    ConnectFields.set(headers, ConnectFields.FORWARDED, request.forwarded());
+    ConnectFields.set(headers, ConnectFields.TRACEPARENT, request.traceparent());
+    ConnectFields.set(headers, ConnectFields.FORWARDED_NETWORK, request.forwardedNetwork());
+    ConnectFields.set(headers, ConnectFields.ISTIO_SOURCE, request.istioSource());
     return headers;
   }
 }

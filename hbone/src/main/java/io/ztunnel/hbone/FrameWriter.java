@@ -50,7 +50,7 @@ final class FrameWriter {
   /** Values that differ on every request would only push the useful ones out of the table. */
   private final DefaultHttp2HeadersEncoder encoder =
       new DefaultHttp2HeadersEncoder(
-          (name, value) -> FieldNames.isDifferentEveryTime(name),
+          (name, value) -> ConnectFields.isDifferentEveryTime(name),
           /* ignoreMaxHeaderListSize= */ true);
 
   private int maxFrameBytes = 16_384;

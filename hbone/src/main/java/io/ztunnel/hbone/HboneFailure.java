@@ -51,7 +51,7 @@ public sealed interface HboneFailure {
   record PeerRevoked(InetSocketAddress address, String certificate) implements HboneFailure {
     @Override
     public String message() {
-      return "peer certificate revoked: " + certificate;
+      return RevokedPeerException.message(certificate);
     }
   }
 

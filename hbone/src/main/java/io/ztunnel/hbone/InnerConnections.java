@@ -450,14 +450,10 @@ final class InnerConnections implements ClientConnection.Owner {
 
   @Override
   public void onRetired(ClientConnection connection) {
-    usable.stream()
-        .filter(member -> member.connection().equals(connection))
-        .findFirst()
-        .ifPresent(
-            member -> {
-              usable.remove(member);
-              retired.add(member);
-            });
+    List<Member> leaving =
+        usable.stream().filter(member -> member.connection().equals(connection)).toList();
+    usable.removeAll(leaving);
+    retired.addAll(leaving);
   }
 
   @Override

@@ -15,7 +15,7 @@ final class RevokedPeerException extends CertificateException {
 
   RevokedPeerException(X509Certificate revoked) {
     super(
-        "peer certificate revoked: " + describe(revoked),
+        message(describe(revoked)),
         // The JDK's engine finds the alert that fits by this.
         new CertPathValidatorException(
             "revoked", null, null, -1, CertPathValidatorException.BasicReason.REVOKED));
@@ -25,6 +25,15 @@ final class RevokedPeerException extends CertificateException {
   /** Which one: {@code serial 17 of CN=upper}. */
   String certificate() {
     return certificate;
+  }
+
+  /**
+   * What is told of it.
+   *
+   * @param certificate which one, as {@link #certificate} has it
+   */
+  static String message(String certificate) {
+    return "peer certificate revoked: " + certificate;
   }
 
   static String describe(X509Certificate certificate) {

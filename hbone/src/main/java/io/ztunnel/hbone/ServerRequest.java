@@ -98,8 +98,8 @@ final class ServerRequest implements InboundConnect, TunnelStream.Opening {
       return carrier;
     }
     Http2Headers headers = new DefaultHttp2Headers(false, 4).status("200");
-    FieldNames.set(headers, FieldNames.BAGGAGE, answer.baggage());
-    FieldNames.set(headers, FieldNames.WORKLOAD_UID, answer.workloadUid());
+    ConnectFields.set(headers, ConnectFields.BAGGAGE, answer.baggage());
+    ConnectFields.set(headers, ConnectFields.WORKLOAD_UID, answer.workloadUid());
     connection.writer().headers(carrier.id(), headers, false);
     carrier.markOpened();
     carrier.open(listener);
@@ -174,9 +174,9 @@ final class ServerRequest implements InboundConnect, TunnelStream.Opening {
     return new ConnectRequest(
         authority == null ? "" : authority.toString(),
         Baggage.text(headers),
-        FieldNames.get(headers, FieldNames.FORWARDED),
-        FieldNames.get(headers, FieldNames.TRACEPARENT),
-        FieldNames.get(headers, FieldNames.FORWARDED_NETWORK),
-        FieldNames.get(headers, FieldNames.ISTIO_SOURCE));
+        ConnectFields.get(headers, ConnectFields.FORWARDED),
+        ConnectFields.get(headers, ConnectFields.TRACEPARENT),
+        ConnectFields.get(headers, ConnectFields.FORWARDED_NETWORK),
+        ConnectFields.get(headers, ConnectFields.ISTIO_SOURCE));
   }
 }

@@ -40,7 +40,7 @@ public sealed interface TunnelTermination {
   record PeerRevoked(String certificate) implements TunnelTermination {
     @Override
     public String message() {
-      return "peer certificate revoked: " + certificate;
+      return RevokedPeerException.message(certificate);
     }
   }
 

@@ -48,7 +48,6 @@ class FieldValuesTest {
     assertEquals(Optional.empty(), Baggage.parse(text));
   }
 
-  /** They become labels of metrics, of which a peer must not make large ones. */
   @ParameterizedTest
   @ValueSource(strings = {"a,k8s.namespace.name=b", "two\nlines", "Z\u00fcrich", "\u0000"})
   void valuesThatBaggageCannotSayAreLeftOut(String region) {
@@ -57,6 +56,7 @@ class FieldValuesTest {
         new Baggage("c", "", "", "", "", "", region, "z").toString());
   }
 
+  /** They become labels of metrics, of which a peer must not make large ones. */
   @Test
   void valuesOfBaggageThatAreLongerThanANameMayBeAreLeftOut() {
     String name = "n".repeat(253);

@@ -141,11 +141,7 @@ class InnerConnectionsTest {
 
   @AfterEach
   void stop() {
-    mesh.run(
-        () ->
-            backends.stream()
-                .flatMap(backend -> backend.channels.stream())
-                .forEach(channel -> channel.config().setAutoRead(true)));
+    mesh.run(() -> backends.forEach(Backend::wake));
     mesh.close();
   }
 
@@ -295,17 +291,20 @@ class InnerConnectionsTest {
     assertEquals(List.of(), unused);
   }
 
-  @Test
-  void tunnelsToOneBackendAreTogetherOnOneOfItsConnections() {
-    HbonePool pool = pool(6, LONG);
+  /** Four tunnels to each backend, whose two connections of six the pool knows. */
+  private List<Opened> openFourToEach(HbonePool pool) {
     identify(6, pool);
     mesh.run(() -> assertEquals(List.of(0, 0, 0, 0, 0, 0), tunnelsByConnection()));
     List<Opened> all = begin(12, pool);
     awaitAnswers(all);
-    mesh.run(
-        () -> {
-          assertEquals(List.of(0, 4, 0, 4, 0, 4), tunnelsByConnection());
-        });
+    return all;
+  }
+
+  @Test
+  void tunnelsToOneBackendAreTogetherOnOneOfItsConnections() {
+    HbonePool pool = pool(6, LONG);
+    List<Opened> all = openFourToEach(pool);
+    mesh.run(() -> assertEquals(List.of(0, 4, 0, 4, 0, 4), tunnelsByConnection()));
     all.forEach(this::exchange);
   }
 
@@ -332,10 +331,7 @@ class InnerConnectionsTest {
   @Test
   void aConnectionToABackendTakesOverWhenAnotherIsLost() {
     HbonePool pool = pool(6, LONG);
-    identify(6, pool);
-    mesh.run(() -> assertEquals(List.of(0, 0, 0, 0, 0, 0), tunnelsByConnection()));
-    List<Opened> all = begin(12, pool);
-    awaitAnswers(all);
+    List<Opened> all = openFourToEach(pool);
     mesh.run(() -> backends.getFirst().open.getLast().close("gone"));
     mesh.await(
         "its tunnels end", () -> all.stream().filter(each -> each.listener.isOver()).count() == 4);

@@ -5,7 +5,7 @@ import io.netty.util.AsciiString;
 import org.jspecify.annotations.Nullable;
 
 /** Fields of a CONNECT in an ambient mesh, and of its answer. */
-final class FieldNames {
+final class ConnectFields {
   static final AsciiString BAGGAGE = AsciiString.cached("baggage");
   static final AsciiString FORWARDED = AsciiString.cached("forwarded");
   static final AsciiString TRACEPARENT = AsciiString.cached("traceparent");
@@ -18,7 +18,7 @@ final class FieldNames {
   /** Longer ones are passed over as a whole: they are kept with the tunnel. Baggage has its own. */
   private static final int MAX_LENGTH = 1024;
 
-  private FieldNames() {}
+  private ConnectFields() {}
 
   /** Whether each request has another value, which is then not worth remembering. */
   static boolean isDifferentEveryTime(CharSequence name) {
