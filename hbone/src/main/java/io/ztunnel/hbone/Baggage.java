@@ -89,7 +89,7 @@ public record Baggage(
   }
 
   private static void append(StringBuilder out, String key, String value) {
-    if (!value.isEmpty() && value.indexOf(',') < 0 && ConnectFields.isVisible(value)) {
+    if (!value.isEmpty() && value.indexOf(',') < 0 && ConnectFields.isValue(value)) {
       if (!out.isEmpty()) {
         out.append(',');
       }

@@ -33,9 +33,16 @@ final class ConnectFields {
 
   /** Sets a field unless there is no value, or one that no field can have (RFC 9113, 8.2.1). */
   static void set(Http2Headers headers, CharSequence name, @Nullable String value) {
-    if (value != null && isVisible(value) && value.equals(value.strip())) {
+    if (value != null && isValue(value)) {
       headers.set(name, value);
     }
+  }
+
+  /**
+   * Whether a field can have this value: it is visible, and neither begins nor ends with a blank.
+   */
+  static boolean isValue(String value) {
+    return isVisible(value) && value.equals(value.strip());
   }
 
   /** Whether there is only visible ASCII in it, and blanks. */
