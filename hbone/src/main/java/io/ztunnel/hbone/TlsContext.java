@@ -9,7 +9,6 @@ import io.netty.handler.ssl.ApplicationProtocolConfig.Protocol;
 import io.netty.handler.ssl.ApplicationProtocolConfig.SelectedListenerFailureBehavior;
 import io.netty.handler.ssl.ApplicationProtocolConfig.SelectorFailureBehavior;
 import io.netty.handler.ssl.ClientAuth;
-import io.netty.handler.ssl.OpenSslCachingX509KeyManagerFactory;
 import io.netty.handler.ssl.OpenSslContextOption;
 import io.netty.handler.ssl.OpenSslSessionContext;
 import io.netty.handler.ssl.ReferenceCountedOpenSslEngine;
@@ -141,7 +140,11 @@ final class TlsContext implements AutoCloseable {
       case BORINGSSL ->
           builder
               .sslProvider(SslProvider.OPENSSL_REFCNT)
-              .keyManager(new OpenSslCachingX509KeyManagerFactory(key.factory()))
+              // Not by OpenSslCachingX509KeyManagerFactory, whose second cache loses a reference if
+              // two
+              // handshakes are the first; the one that is always there knows the key by its
+              // identity.
+              .keyManager(key.factory())
               .option(OpenSslContextOption.USE_TASKS, false)
               .option(OpenSslContextOption.GROUPS, settings.pqcOnly() ? PQC_GROUPS : GROUPS);
       case JDK ->
