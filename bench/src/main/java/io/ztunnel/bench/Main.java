@@ -5,6 +5,7 @@ import io.ztunnel.bench.lab.Demo;
 import io.ztunnel.bench.lab.MulticlusterDemo;
 import io.ztunnel.bench.load.LoadBench;
 import io.ztunnel.bench.scale.ScaleBench;
+import io.ztunnel.bench.soak.SoakBench;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Path;
@@ -38,20 +39,24 @@ public final class Main {
     switch (command) {
       case "demo" -> {
         if (!options.isEmpty() && options.getFirst().equals("multicluster")) {
-          MulticlusterDemo.run(launcher, out, afterwards(options.subList(1, options.size())));
+          MulticlusterDemo.run(launcher, out, afterwards(after(options)));
         } else {
           Demo.run(launcher, out, afterwards(options));
         }
       }
       case "bench" -> {
-        if (!options.isEmpty() && options.getFirst().equals("scale")) {
-          ScaleBench.run(launcher, options.subList(1, options.size()), out, System.err);
-        } else {
-          LoadBench.run(launcher, options, out, System.err);
+        switch (options.isEmpty() ? "" : options.getFirst()) {
+          case "scale" -> ScaleBench.run(launcher, after(options), out, System.err);
+          case "soak" -> SoakBench.run(launcher, after(options), out, System.err);
+          default -> LoadBench.run(launcher, options, out, System.err);
         }
       }
       default -> throw new IllegalArgumentException("unknown (expected: demo or bench)");
     }
+  }
+
+  private static List<String> after(List<String> options) {
+    return options.subList(1, options.size());
   }
 
   private static Afterwards afterwards(List<String> options) {

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
@@ -154,7 +155,7 @@ public final class Lab implements AutoCloseable {
         addr add 10.241.0.%1$d/16 dev up0
         addr add fd00:10:241::%1$x/64 dev up0 nodad
         link set up0 up
-        link add cni0 type bridge
+        link add cni0 address 0a:58:0a:f0:%1$02x:01 type bridge
         addr add 10.240.%1$d.1/24 dev cni0
         addr add fd00:10:240:%1$x::1/64 dev cni0 nodad
         link set cni0 up
@@ -225,8 +226,16 @@ public final class Lab implements AutoCloseable {
 
   /** A machine of the cluster. */
   public final class Node implements Place {
+    /** Those below are the node's. */
+    private static final int FIRST_POD = 10;
+
     private final int index;
     private final String namespace;
+
+    /** Numbers that pods have now; the address of one that is deleted goes to the next pod. */
+    private final BitSet taken = new BitSet();
+
+    /** Pods so far. */
     private int pods;
 
     private Node(int index) {
@@ -260,7 +269,9 @@ public final class Lab implements AutoCloseable {
       synchronized (Lab.this) {
         Set<Without> lacks = EnumSet.noneOf(Without.class);
         lacks.addAll(List.of(without));
-        Pod pod = new Pod(this, name, ++pods, lacks.contains(Without.IPV6));
+        int number = taken.nextClearBit(FIRST_POD);
+        taken.set(number);
+        Pod pod = new Pod(this, name, "p" + ++pods, number, lacks.contains(Without.IPV6));
         pod.create(lacks.contains(Without.REDIRECTION));
         return pod;
       }
@@ -279,12 +290,12 @@ public final class Lab implements AutoCloseable {
     private final int number;
     private final boolean ipv4Only;
 
-    private Pod(Node node, String name, int number, boolean ipv4Only) {
+    private Pod(Node node, String name, String nodeLink, int number, boolean ipv4Only) {
       this.node = node;
       this.name = name;
       this.namespace = node.namespace + "-" + name;
-      this.nodeLink = "p" + number;
-      this.number = number + 9;
+      this.nodeLink = nodeLink;
+      this.number = number;
       this.ipv4Only = ipv4Only;
     }
 
@@ -399,6 +410,7 @@ public final class Lab implements AutoCloseable {
         ip(node.namespace, "link del " + nodeLink + "\n");
         deleteNamespace(namespace);
         namespaces.remove(namespace);
+        node.taken.clear(number);
       }
     }
   }

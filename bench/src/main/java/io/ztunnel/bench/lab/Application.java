@@ -1,4 +1,4 @@
-package io.ztunnel.bench.faults;
+package io.ztunnel.bench.lab;
 
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.Peer;
@@ -14,10 +14,10 @@ import java.util.concurrent.ConcurrentHashMap;
  * A server in a pod. Each connection is served on a thread of its own; {@link #close} ends the
  * listener and every connection. Called by any thread.
  */
-final class Application implements AutoCloseable {
+public final class Application implements AutoCloseable {
   /** What it does with a connection, which is closed afterwards. */
   @FunctionalInterface
-  interface Service {
+  public interface Service {
     void serve(Socket connection) throws IOException, InterruptedException;
 
     /** Sends everything back. */
@@ -36,7 +36,7 @@ final class Application implements AutoCloseable {
   }
 
   /** Listens when this returns. */
-  static Application start(Lab.Place place, int port, Service service) throws IOException {
+  public static Application start(Lab.Place place, int port, Service service) throws IOException {
     ServerSocket listener = Peer.listen(place, port);
     listener.setSoTimeout(0);
     Application application = new Application(listener, service);
@@ -45,7 +45,7 @@ final class Application implements AutoCloseable {
   }
 
   /** The connections that it serves now. */
-  int connections() {
+  public int connections() {
     return connections.size();
   }
 
@@ -74,13 +74,13 @@ final class Application implements AutoCloseable {
   }
 
   /** Closes so that the other end sees a reset. */
-  static void reset(Socket connection) throws IOException {
+  public static void reset(Socket connection) throws IOException {
     connection.setSoLinger(true, 0);
     connection.close();
   }
 
   /** Takes no new connections. */
-  void refuse() throws IOException {
+  public void refuse() throws IOException {
     listener.close();
   }
 

@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,6 +31,10 @@ public final class Daemon implements Closeable {
   private static final Duration STOP_DEADLINE = Duration.ofSeconds(20);
   private static final Duration HTTP_DEADLINE = Duration.ofSeconds(10);
   private static final Duration POLL = Duration.ofMillis(5);
+
+  /** Lines that nothing a peer, an application or the mesh does may cause. */
+  private static final Pattern ALARMING =
+      Pattern.compile("LEAK:|Exception|^\\s+at |AssertionError|uncaught|unexpected|\\bfatal\\b");
 
   /** After it, another look tells more: whether the daemon still runs, for one. */
   private static final Duration READINESS_DEADLINE = Duration.ofSeconds(1);
@@ -401,6 +406,11 @@ public final class Daemon implements Closeable {
   /** What the daemon has written so far. */
   public List<String> logLines() throws IOException {
     return Files.readAllLines(log);
+  }
+
+  /** Those of them that a daemon which is well does not write, whatever happens to it. */
+  public List<String> alarmingLines() throws IOException {
+    return logLines().stream().filter(ALARMING.asPredicate()).toList();
   }
 
   /** The file that it writes to. */

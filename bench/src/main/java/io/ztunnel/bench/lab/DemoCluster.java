@@ -90,9 +90,13 @@ final class DemoCluster implements AutoCloseable {
 
   /** That of a pod's node. */
   Daemon daemon(Lab.Pod pod) {
-    Daemon daemon = daemons.get(pod.node());
+    return daemon(pod.node());
+  }
+
+  Daemon daemon(Lab.Node node) {
+    Daemon daemon = daemons.get(node);
     if (daemon == null) {
-      throw new IllegalStateException(Daemon.nodeName(pod.node()) + " has no daemon yet");
+      throw new IllegalStateException(Daemon.nodeName(node) + " has no daemon yet");
     }
     return daemon;
   }

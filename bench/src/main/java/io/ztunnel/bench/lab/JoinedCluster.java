@@ -11,21 +11,23 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
  * One of two clusters that are joined: two nodes, the gateway into its network, and its part of the
  * global services, of which its control plane tells its daemons what istiod would. For one thread.
  */
-final class JoinedCluster implements AutoCloseable {
-  static final int SERVICE_PORT = 80;
-  static final int WEB_PORT = 8080;
+public final class JoinedCluster implements AutoCloseable {
+  public static final int SERVICE_PORT = 80;
+  public static final int WEB_PORT = 8080;
   private static final int HBONE_PORT = 15008;
 
   private final String name;
   private final Lab.Node first;
   private final Lab.Node second;
   private final Lab.Pod gatewayPod;
+  private final Map<String, String> gatewayEnvironment;
   private final DemoCluster daemons;
 
   /** Pods, each with the service that it serves, or an empty text. */
@@ -38,17 +40,29 @@ final class JoinedCluster implements AutoCloseable {
 
   private @Nullable Daemon gateway;
 
-  JoinedCluster(Lab lab, Path launcher, Story story, String name) throws IOException {
+  /**
+   * A cluster without pods.
+   *
+   * @param story where it is told what starts
+   * @param environment variables of all its daemons
+   */
+  public JoinedCluster(
+      Lab lab, Path launcher, Story story, String name, Map<String, String> environment)
+      throws IOException {
     this.name = name;
     this.first = lab.addNode();
     this.second = lab.addNode();
     this.gatewayPod = first.addPod("gateway-" + name, Lab.Without.REDIRECTION);
-    this.daemons =
-        new DemoCluster(
-            lab, lab.addNode(), launcher, story, Map.of("NETWORK", network(), "CLUSTER_ID", name));
+    Map<String, String> variables = new TreeMap<>(Map.of("NETWORK", network(), "CLUSTER_ID", name));
+    variables.putAll(environment);
+    this.daemons = new DemoCluster(lab, lab.addNode(), launcher, story, variables);
+    // Tunnels stay open for long, and the access log tells of their end: here of their beginning,
+    // too.
+    this.gatewayEnvironment = new TreeMap<>(Map.of("RUST_LOG", "info,access=debug"));
+    gatewayEnvironment.putAll(environment);
   }
 
-  String name() {
+  public String name() {
     return name;
   }
 
@@ -56,11 +70,11 @@ final class JoinedCluster implements AutoCloseable {
     return "net-" + name;
   }
 
-  Lab.Node first() {
+  public Lab.Node first() {
     return first;
   }
 
-  Lab.Node second() {
+  public Lab.Node second() {
     return second;
   }
 
@@ -69,7 +83,7 @@ final class JoinedCluster implements AutoCloseable {
   }
 
   /** Of nodes and gateway. */
-  List<Daemon> allDaemons() {
+  public List<Daemon> allDaemons() {
     List<Daemon> all = new ArrayList<>(daemons.daemons());
     all.add(gateway());
     return all;
@@ -92,7 +106,7 @@ final class JoinedCluster implements AutoCloseable {
   }
 
   /** Keeps the pods of this cluster and of another one apart. */
-  void closeBorder(JoinedCluster other) throws IOException {
+  public void closeBorder(JoinedCluster other) throws IOException {
     for (Lab.Node node : List.of(first, second)) {
       Border.close(node, List.of(other.first, other.second));
     }
@@ -100,11 +114,12 @@ final class JoinedCluster implements AutoCloseable {
   }
 
   /** Has this address for a global service. */
-  void addService(String service, InetAddress vip) {
+  public void addService(String service, InetAddress vip) {
     services.put(service, vip);
   }
 
-  InetAddress vip(String service) {
+  /** The address of a service here. */
+  public InetAddress vip(String service) {
     InetAddress vip = services.get(service);
     if (vip == null) {
       throw new IllegalArgumentException(service + " (expected: one of " + services + ")");
@@ -113,31 +128,62 @@ final class JoinedCluster implements AutoCloseable {
   }
 
   /** A new pod, that serves nothing. */
-  Lab.Pod addPod(Lab.Node node, String podName) throws IOException {
+  public Lab.Pod addPod(Lab.Node node, String podName) throws IOException {
     Lab.Pod pod = node.addPod(podName);
     pods.put(pod, "");
     return pod;
   }
 
   /** A pod begins to serve a service, or ends to, and both control planes are to be told. */
-  void setServing(Lab.Pod pod, String service) {
+  public void setServing(Lab.Pod pod, String service) {
     pods.put(pod, service);
   }
 
-  void startDaemons() throws IOException {
+  /** Starts the daemons of both nodes, with the pods that are there, and the gateway. */
+  public void startDaemons() throws IOException {
     for (Lab.Node node : List.of(first, second)) {
       daemons.startDaemon(pods.keySet().stream().filter(pod -> pod.node() == node).toList());
     }
-    // Tunnels stay open for long, and the access log tells of their end: here of their beginning,
-    // too.
-    gateway = daemons.startGateway(gatewayPod, Map.of("RUST_LOG", "info,access=debug"));
+    gateway = daemons.startGateway(gatewayPod, gatewayEnvironment);
+  }
+
+  /** Has the agent announce a pod that has come after its node's daemon. */
+  public void announce(Lab.Pod pod) throws IOException {
+    daemons.daemon(pod).add(pod, WireMesh.NAMESPACE, pod.name());
+  }
+
+  /** Has the agent take a pod back. */
+  public void takeBack(Lab.Pod pod) throws IOException {
+    daemons.daemon(pod).delete(pod);
+  }
+
+  /** Forgets a pod, of which both control planes are to be told. */
+  public void removePod(Lab.Pod pod) {
+    pods.remove(pod);
+  }
+
+  /** Restarts the agent of a node, which announces all its pods again. */
+  public void restartAgent(Lab.Node node) throws IOException {
+    Daemon daemon = daemons.daemon(node);
+    daemon.reconnectAgent();
+    for (Lab.Pod pod : pods.keySet()) {
+      if (pod.node() == node) {
+        announce(pod);
+      }
+    }
+    daemon.finishSnapshot();
+  }
+
+  /** What the daemons are told by. */
+  public FakeControlPlane controlPlane() {
+    return daemons.controlPlane().server();
   }
 
   /**
    * Sends the daemons what has changed in this cluster and in the other one; in effect when this
    * returns.
    */
-  void tell(JoinedCluster other) {
+  public void tell(JoinedCluster other) {
     Map<String, FakeControlPlane.Entry> now = new LinkedHashMap<>();
     for (FakeControlPlane.Entry entry : resources(other)) {
       now.put(entry.name(), entry);

@@ -71,8 +71,8 @@ public final class MulticlusterDemo implements AutoCloseable {
     this.story = new Story(out);
     this.lab = Lab.create("multi");
     try {
-      this.west = new JoinedCluster(lab, launcher, story, "west");
-      this.east = new JoinedCluster(lab, launcher, story, "east");
+      this.west = new JoinedCluster(lab, launcher, story, "west", Map.of());
+      this.east = new JoinedCluster(lab, launcher, story, "east", Map.of());
       this.web = west.addPod(west.first(), "web");
       this.crawler = west.addPod(west.first(), "crawler");
       this.cartWest = west.addPod(west.second(), "cart-west");

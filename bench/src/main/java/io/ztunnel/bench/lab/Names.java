@@ -1,9 +1,10 @@
-package io.ztunnel.bench.scenarios;
+package io.ztunnel.bench.lab;
 
 import static java.nio.charset.StandardCharsets.US_ASCII;
 
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.NetworkNamespace;
+import io.ztunnel.redirection.Peer;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
@@ -13,21 +14,23 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.ByteBuffer;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
 /** DNS messages (RFC 1035), and a client that asks from a place in the lab. Stateless. */
-final class Names {
-  static final int A = 1;
-  static final int AAAA = 28;
+public final class Names {
+  public static final int A = 1;
+  public static final int AAAA = 28;
+  private static final Duration DEADLINE = Duration.ofSeconds(10);
   private static final int HEADER_BYTES = 12;
   private static final int CNAME = 5;
 
   private Names() {}
 
   /** How a question travels. */
-  enum Way {
+  public enum Way {
     UDP,
     TCP
   }
@@ -38,10 +41,10 @@ final class Names {
    * @param code the response code
    * @param records the addresses, aliases as {@code -> name}
    */
-  record Answer(int code, boolean authoritative, List<String> records) {}
+  public record Answer(int code, boolean authoritative, List<String> records) {}
 
   /** A question as a server sees it. Immutable. */
-  static final class Question {
+  public static final class Question {
     private final byte[] message;
     private final String name;
     private final int type;
@@ -54,15 +57,15 @@ final class Names {
       this.end = end;
     }
 
-    String name() {
+    public String name() {
       return name;
     }
 
-    int type() {
+    public int type() {
       return type;
     }
 
-    static Question read(byte[] message) {
+    public static Question read(byte[] message) {
       ByteBuffer buffer = ByteBuffer.wrap(message).position(HEADER_BYTES);
       String name = Names.name(buffer);
       int type = buffer.getShort();
@@ -71,7 +74,7 @@ final class Names {
     }
 
     /** The message that answers it. */
-    byte[] answer(int code, List<InetAddress> addresses) {
+    public byte[] answer(int code, List<InetAddress> addresses) {
       ByteBuffer answer = ByteBuffer.allocate(4096);
       answer.put(message, 0, end);
       answer.putShort(2, (short) (0x8180 | code));
@@ -86,7 +89,7 @@ final class Names {
     }
 
     /** The message that says that the answer is longer than a datagram. */
-    byte[] truncated() {
+    public byte[] truncated() {
       byte[] answer = answer(0, List.of());
       answer[2] |= 2;
       return answer;
@@ -113,7 +116,7 @@ final class Names {
     return name.toString();
   }
 
-  static Answer ask(Lab.Place place, InetAddress server, Way way, String name, int type)
+  public static Answer ask(Lab.Place place, InetAddress server, Way way, String name, int type)
       throws IOException {
     byte[] question = question(name, type);
     byte[] answer =
@@ -139,7 +142,7 @@ final class Names {
       throws IOException {
     try (NetworkNamespace namespace = place.open();
         DatagramSocket socket = namespace.call(() -> new DatagramSocket())) {
-      socket.setSoTimeout(Math.toIntExact(PodSockets.DEADLINE.toMillis()));
+      socket.setSoTimeout(Math.toIntExact(DEADLINE.toMillis()));
       socket.connect(new InetSocketAddress(server, 53));
       socket.send(new DatagramPacket(question, question.length));
       DatagramPacket answer = new DatagramPacket(new byte[4096], 4096);
@@ -150,7 +153,7 @@ final class Names {
 
   private static byte[] tcp(Lab.Place place, InetAddress server, byte[] question)
       throws IOException {
-    try (Socket socket = PodSockets.connect(place, server, 53)) {
+    try (Socket socket = Peer.connect(place, server, 53, DEADLINE)) {
       DataOutputStream out = new DataOutputStream(socket.getOutputStream());
       ByteBuffer framed = ByteBuffer.allocate(2 + question.length);
       out.write(framed.putShort((short) question.length).put(question).array());

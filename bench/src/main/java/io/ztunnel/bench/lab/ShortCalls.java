@@ -1,7 +1,7 @@
-package io.ztunnel.bench.scenarios;
+package io.ztunnel.bench.lab;
 
-import io.ztunnel.bench.lab.Pause;
 import io.ztunnel.redirection.Lab;
+import io.ztunnel.redirection.Peer;
 import java.io.ByteArrayOutputStream;
 import java.io.Closeable;
 import java.io.DataInputStream;
@@ -32,8 +32,10 @@ import org.jspecify.annotations.Nullable;
  * stream that came in order was the right one. Its clients are threads of their own, which end with
  * {@link #close}; what became of the calls may be asked by any thread.
  */
-final class ShortCalls implements Closeable {
-  static final int CLIENTS = 16;
+public final class ShortCalls implements Closeable {
+  /** Limit of every connect and read. */
+  private static final Duration DEADLINE = Duration.ofSeconds(10);
+
   private static final int BLOCK_BYTES = 1 << 20;
   private static final int TRAILER_BYTES = 2 * Long.BYTES;
   private static final int LARGEST_PIECE = 40_000;
@@ -106,9 +108,9 @@ final class ShortCalls implements Closeable {
    * @param begunNanos when it was begun, of {@link System#nanoTime}
    * @param endedNanos when it failed
    */
-  record Failure(String what, long begunNanos, long endedNanos) {
+  public record Failure(String what, long begunNanos, long endedNanos) {
     /** Whether it was under way at some time between these two. */
-    boolean overlaps(long fromNanos, long toNanos) {
+    public boolean overlaps(long fromNanos, long toNanos) {
       return begunNanos - toNanos <= 0 && endedNanos - fromNanos >= 0;
     }
   }
@@ -116,7 +118,8 @@ final class ShortCalls implements Closeable {
   private final Lab.Place client;
   private final InetAddress service;
   private final int port;
-  private final long seed = System.nanoTime();
+  private final int atOnce;
+  private final long seed;
   private final byte[] block = new byte[BLOCK_BYTES];
   private final AtomicInteger begun = new AtomicInteger();
   private final Set<Integer> doneByClients = ConcurrentHashMap.newKeySet();
@@ -127,18 +130,25 @@ final class ShortCalls implements Closeable {
   private final List<Thread> clients = new ArrayList<>();
   private volatile boolean over;
 
-  ShortCalls(Lab.Place client, InetAddress service, int port) {
+  /**
+   * Calls that are not begun yet.
+   *
+   * @param atOnce how many clients there are
+   * @param seed what the calls are drawn from
+   */
+  public ShortCalls(Lab.Place client, InetAddress service, int port, int atOnce, long seed) {
     this.client = client;
     this.service = service;
     this.port = port;
-    System.out.println("seed " + seed);
+    this.atOnce = atOnce;
+    this.seed = seed;
     new Random(seed).nextBytes(block);
   }
 
   /** Begins; goes on until {@link #close}. */
-  void begin() {
+  public void begin() {
     over = false;
-    for (int i = 0; i < CLIENTS; i++) {
+    for (int i = 0; i < atOnce; i++) {
       clients.add(Thread.ofPlatform().daemon().name("calls-" + i).start(this::callAndCall));
     }
   }
@@ -167,7 +177,7 @@ final class ShortCalls implements Closeable {
 
   private void call(Plan plan) {
     long begin = System.nanoTime();
-    try (Socket socket = PodSockets.connect(client, service, port)) {
+    try (Socket socket = Peer.connect(client, service, port, DEADLINE)) {
       plan.writeTo(socket.getOutputStream());
       switch (plan.manner()) {
         case CLIENT_ENDS_FIRST -> {
@@ -189,8 +199,8 @@ final class ShortCalls implements Closeable {
   }
 
   /** The server's part. */
-  void serve(Socket socket) throws IOException {
-    socket.setSoTimeout((int) PodSockets.DEADLINE.toMillis());
+  public void serve(Socket socket) throws IOException {
+    socket.setSoTimeout((int) DEADLINE.toMillis());
     Plan plan = Plan.readFrom(socket.getInputStream());
     try {
       switch (plan.manner()) {
@@ -286,26 +296,28 @@ final class ShortCalls implements Closeable {
     return ByteBuffer.allocate(TRAILER_BYTES).putLong(bytes).putLong(sum.getValue()).array();
   }
 
-  int begun() {
+  /** Those that their clients have begun. */
+  public int begun() {
     return begun.get();
   }
 
   /** Those that both ends have brought to their ends. */
-  int done() {
+  public int done() {
     return (int) doneByClients.stream().filter(doneByServers::contains).count();
   }
 
-  List<Failure> failures() {
+  /** Those that came to nothing, for their clients. */
+  public List<Failure> failures() {
     return List.copyOf(failures);
   }
 
   /** Streams that ended in order and were not what was sent. */
-  List<String> wrong() {
+  public List<String> wrong() {
     return List.copyOf(wrong);
   }
 
   /** Calls that were well for their client and failed at the server. */
-  List<String> lostAtServers() {
+  public List<String> lostAtServers() {
     return doneByClients.stream()
         .filter(failedAtServers::containsKey)
         .map(failedAtServers::get)
@@ -313,7 +325,7 @@ final class ShortCalls implements Closeable {
   }
 
   /** Calls that were well for their client and are under way at the server, or never got there. */
-  long notYetDone() {
+  public long notYetDone() {
     return doneByClients.stream()
         .filter(id -> !doneByServers.contains(id) && !failedAtServers.containsKey(id))
         .count();

@@ -4,11 +4,11 @@ import java.io.PrintStream;
 import java.util.List;
 
 /** The demo's text: numbered chapters, commands, and what came of them. Confined to its thread. */
-final class Story {
+public final class Story {
   private final PrintStream out;
   private int chapter;
 
-  Story(PrintStream out) {
+  public Story(PrintStream out) {
     this.out = out;
   }
 

@@ -1,7 +1,5 @@
-package io.ztunnel.bench.faults;
+package io.ztunnel.bench.lab;
 
-import io.ztunnel.bench.lab.Daemon;
-import io.ztunnel.bench.lab.Pause;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -97,7 +95,7 @@ public record Vitals(SortedMap<String, Long> counts) {
         .allMatch(entry -> entry.getValue() == 0);
   }
 
-  /** Waits for a moment without any traffic. */
+  /** Waits for a moment without any traffic; fails if none comes in time. */
   public static Vitals awaitIdle(Daemon daemon, Duration deadline) throws IOException {
     long end = System.nanoTime() + deadline.toNanos();
     while (true) {
@@ -106,14 +104,15 @@ public record Vitals(SortedMap<String, Long> counts) {
         return now;
       }
       if (System.nanoTime() > end) {
-        throw new AssertionError(daemon.name() + " does not become idle: " + now.counts);
+        throw new IOException(daemon.name() + " does not become idle: " + now.counts);
       }
       Pause.of(POLL);
     }
   }
 
-  /** Waits until there is no more of anything than before. */
-  static void awaitNothingLeft(Daemon daemon, Vitals before, Duration deadline) throws IOException {
+  /** Waits until there is no more of anything than before; fails if that does not come in time. */
+  public static void awaitNothingLeft(Daemon daemon, Vitals before, Duration deadline)
+      throws IOException {
     long end = System.nanoTime() + deadline.toNanos();
     while (true) {
       SortedMap<String, String> grown = of(daemon).grownSince(before);
@@ -121,7 +120,7 @@ public record Vitals(SortedMap<String, Long> counts) {
         return;
       }
       if (System.nanoTime() > end) {
-        throw new AssertionError(daemon.name() + " has left behind: " + grown);
+        throw new IOException(daemon.name() + " has left behind: " + grown);
       }
       Pause.of(POLL);
     }

@@ -58,11 +58,17 @@ public final class WireMesh {
   }
 
   /** The identity of a pod, as policies have it. */
-  static String principal(Lab.Pod pod) {
+  public static String principal(Lab.Pod pod) {
     return "cluster.local/ns/%s/sa/%s".formatted(NAMESPACE, pod.name());
   }
 
-  static String hostname(String service) {
+  /** The name under which a control plane knows a policy. */
+  public static String qualified(String policy) {
+    return NAMESPACE + '/' + policy;
+  }
+
+  /** The name of a service of this namespace. */
+  public static String hostname(String service) {
     return MeshFile.hostname(service, NAMESPACE);
   }
 
@@ -105,7 +111,7 @@ public final class WireMesh {
     byte[] clause = message(out -> out.writeByteArray(2, matching));
     byte[] rule = message(out -> out.writeByteArray(1, clause));
     return FakeControlPlane.Entry.of(
-        NAMESPACE + '/' + name,
+        qualified(name),
         message(
             out -> {
               out.writeString(1, name);

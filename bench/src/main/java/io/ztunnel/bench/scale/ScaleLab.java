@@ -1,6 +1,7 @@
 package io.ztunnel.bench.scale;
 
 import io.ztunnel.bench.lab.Daemon;
+import io.ztunnel.bench.lab.LiveObjects;
 import io.ztunnel.bench.lab.MeshFile;
 import io.ztunnel.bench.lab.Pause;
 import io.ztunnel.bench.lab.ProcessUsage;
@@ -27,7 +28,6 @@ final class ScaleLab implements AutoCloseable {
   private static final int ECHO_PORT = 7007;
   private static final int CONNECTIONS_PER_SECOND = 100;
   private static final int CHANGES_PER_SECOND = 2_000;
-  private static final Duration JCMD_DEADLINE = Duration.ofMinutes(1);
 
   private final Lab lab;
   private final Path launcher;
@@ -101,7 +101,7 @@ final class ScaleLab implements AutoCloseable {
   long emptyHeapBytes() throws IOException {
     try (ControlPlaneProcess control = startControlPlane(0, 0, 0);
         Daemon daemon = startDaemon(control.listen(0))) {
-      return heapBytes(daemon);
+      return LiveObjects.of(daemon).bytes();
     }
   }
 
@@ -133,7 +133,7 @@ final class ScaleLab implements AutoCloseable {
               settled,
               startPeak,
               ProcessUsage.peakResidentBytes(daemon.pid()),
-              heapBytes(daemon),
+              LiveObjects.of(daemon).bytes(),
               probes.meshedLatencies,
               probes.directLatencies);
         }
@@ -276,24 +276,6 @@ final class ScaleLab implements AutoCloseable {
       daemon.close();
       throw e;
     }
-  }
-
-  /** What a full collection leaves. */
-  private long heapBytes(Daemon daemon) throws IOException {
-    Lab.Output output =
-        node.exec(
-            JCMD_DEADLINE,
-            Path.of(System.getProperty("java.home"), "bin", "jcmd").toString(),
-            String.valueOf(daemon.pid()),
-            "GC.class_histogram");
-    return output
-        .out()
-        .lines()
-        .filter(line -> line.startsWith("Total"))
-        .map(line -> line.strip().split(" +", 3)[2])
-        .mapToLong(Long::parseLong)
-        .findFirst()
-        .orElseThrow(() -> new IOException("jcmd: " + output.out() + output.err()));
   }
 
   @Override

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.ztunnel.bench.lab.Application;
 import io.ztunnel.bench.lab.Pause;
 import io.ztunnel.bench.lab.Requirements;
 import io.ztunnel.redirection.Lab;

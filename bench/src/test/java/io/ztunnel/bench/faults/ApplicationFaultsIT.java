@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.ztunnel.bench.lab.Application;
 import io.ztunnel.bench.lab.Requirements;
 import io.ztunnel.redirection.Peer;
 import java.io.IOException;

@@ -3,9 +3,12 @@ package io.ztunnel.bench.faults;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.ztunnel.bench.lab.Application;
 import io.ztunnel.bench.lab.Daemon;
+import io.ztunnel.bench.lab.LiveObjects;
 import io.ztunnel.bench.lab.MeshFile;
 import io.ztunnel.bench.lab.Pause;
+import io.ztunnel.bench.lab.Vitals;
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.Peer;
 import java.io.IOException;
@@ -20,7 +23,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
-import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -47,10 +49,6 @@ final class FaultMesh implements AutoCloseable {
 
   /** A connection that ends waits 20 s for a peer that says nothing any more. */
   private static final Duration RECOVERY = Duration.ofSeconds(30);
-
-  /** Lines that nothing a peer or an application does may cause. */
-  private static final Pattern ALARMING =
-      Pattern.compile("LEAK:|Exception|^\\s+at |AssertionError|uncaught|unexpected|\\bfatal\\b");
 
   private final Lab lab;
   private final Lab.Pod client;
@@ -324,23 +322,6 @@ final class FaultMesh implements AutoCloseable {
     boolean holds() throws IOException;
   }
 
-  /** Collects garbage in a daemon, so that it notices buffers that nobody released. */
-  private void collectGarbage(Daemon daemon) throws IOException {
-    Lab.Output output =
-        daemon
-            .node()
-            .exec(
-                DEADLINE,
-                Path.of(System.getProperty("java.home"), "bin", "jcmd").toString(),
-                Long.toString(daemon.pid()),
-                "GC.run");
-    assertEquals(0, output.exitStatus(), output::err);
-  }
-
-  private static List<String> alarming(Daemon daemon) throws IOException {
-    return daemon.logLines().stream().filter(line -> ALARMING.matcher(line).find()).toList();
-  }
-
   /** Ends both daemons, after a last look for lost buffers and lines that alarm. */
   @Override
   public void close() throws IOException {
@@ -358,11 +339,11 @@ final class FaultMesh implements AutoCloseable {
   }
 
   private void inspect() throws IOException {
-    collectGarbage(near);
-    collectGarbage(far);
+    LiveObjects _ = LiveObjects.of(near); // collects garbage
+    LiveObjects _ = LiveObjects.of(far);
     assertOthersGoOn(); // lost buffers show at the next allocation
-    assertEquals(List.of(), alarming(near), near.name());
-    assertEquals(List.of(), alarming(far), far.name());
+    assertEquals(List.of(), near.alarmingLines(), near.name());
+    assertEquals(List.of(), far.alarmingLines(), far.name());
   }
 
   /** Beside the test's report, for whoever looks for the cause of a failure. */

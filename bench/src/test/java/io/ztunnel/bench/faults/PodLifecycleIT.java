@@ -6,6 +6,7 @@ import static io.ztunnel.bench.faults.FaultMesh.awaitLine;
 import static io.ztunnel.bench.faults.FaultMesh.mark;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.ztunnel.bench.lab.Application;
 import io.ztunnel.bench.lab.Daemon;
 import io.ztunnel.bench.lab.Requirements;
 import io.ztunnel.redirection.Lab;

@@ -4,6 +4,7 @@ import static io.ztunnel.bench.faults.FaultMesh.assertEchoes;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.ztunnel.bench.lab.Application;
 import io.ztunnel.bench.lab.Pause;
 import io.ztunnel.bench.lab.Requirements;
 import java.io.IOException;

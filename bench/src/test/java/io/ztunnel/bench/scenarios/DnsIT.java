@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.ztunnel.bench.lab.Daemon;
+import io.ztunnel.bench.lab.Names;
 import io.ztunnel.bench.lab.Requirements;
 import io.ztunnel.redirection.Lab;
 import java.io.IOException;

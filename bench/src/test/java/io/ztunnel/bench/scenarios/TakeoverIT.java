@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.ztunnel.bench.lab.Daemon;
+import io.ztunnel.bench.lab.Names;
 import io.ztunnel.bench.lab.Pause;
 import io.ztunnel.redirection.Lab;
 import java.io.IOException;

@@ -1,5 +1,6 @@
 package io.ztunnel.bench.scenarios;
 
+import io.ztunnel.bench.lab.Names;
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.NetworkNamespace;
 import java.io.Closeable;

@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.grpc.Status;
 import io.ztunnel.bench.lab.Daemon;
 import io.ztunnel.bench.lab.LabControlPlane;
+import io.ztunnel.bench.lab.Names;
 import io.ztunnel.bench.lab.WireMesh;
 import io.ztunnel.bench.lab.WireWorkload;
 import io.ztunnel.hbone.TestPki;

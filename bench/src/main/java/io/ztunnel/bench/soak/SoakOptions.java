@@ -1,0 +1,76 @@
+package io.ztunnel.bench.soak;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * What to do to the daemons.
+ *
+ * @param turmoil how long they are used between two rests
+ * @param turns how often; growth is told since half of them
+ * @param seed what everything is drawn from
+ */
+record SoakOptions(Duration turmoil, int turns, long seed, Optional<Path> json) {
+  private static final Duration TURMOIL = Duration.ofMinutes(2);
+  private static final int MINUTES = 30;
+  private static final int MAX_MINUTES = 10_000;
+
+  /** The first is the warm-up. */
+  private static final int LEAST_TURNS = 3;
+
+  /**
+   * Reads the command line.
+   *
+   * @throws IllegalArgumentException with the argument that is wrong and what was expected
+   */
+  static SoakOptions parse(List<String> arguments) {
+    int minutes = MINUTES;
+    long seed = System.nanoTime();
+    Optional<Path> json = Optional.empty();
+    Iterator<String> rest = arguments.iterator();
+    while (rest.hasNext()) {
+      String option = rest.next();
+      switch (option) {
+        case "--minutes" -> minutes = minutes(value(option, rest));
+        case "--seed" -> seed = seed(value(option, rest));
+        case "--json" -> json = Optional.of(Path.of(value(option, rest)));
+        default ->
+            throw new IllegalArgumentException(
+                option + " (expected: --minutes N, --seed N or --json FILE)");
+      }
+    }
+    Duration all = Duration.ofMinutes(minutes);
+    int turns = Math.max(LEAST_TURNS, (int) all.dividedBy(TURMOIL));
+    return new SoakOptions(all.dividedBy(turns), turns, seed, json);
+  }
+
+  private static String value(String option, Iterator<String> rest) {
+    if (!rest.hasNext()) {
+      throw new IllegalArgumentException(option + ": nothing follows (expected: a value)");
+    }
+    return rest.next();
+  }
+
+  private static int minutes(String text) {
+    if (text.matches("\\d{1,5}")) {
+      int minutes = Integer.parseInt(text);
+      if (minutes >= 1 && minutes <= MAX_MINUTES) {
+        return minutes;
+      }
+    }
+    throw new IllegalArgumentException(
+        "--minutes: %s (expected: 1 to %d)".formatted(text, MAX_MINUTES));
+  }
+
+  private static long seed(String text) {
+    try {
+      return Long.parseLong(text);
+    } catch (NumberFormatException e) {
+      throw new IllegalArgumentException(
+          "--seed: %s (expected: a number as an earlier run has printed it)".formatted(text), e);
+    }
+  }
+}
