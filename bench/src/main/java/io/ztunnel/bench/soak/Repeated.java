@@ -2,8 +2,10 @@ package io.ztunnel.bench.soak;
 
 import java.io.IOException;
 import java.time.Duration;
+import java.util.List;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Does something over and over on a thread of its own, drawn from a seed. {@link #close} lets the
@@ -43,6 +45,25 @@ final class Repeated implements AutoCloseable {
       }
     } catch (IOException | RuntimeException | AssertionError e) {
       failure.set(e);
+    }
+  }
+
+  /** Ends all of them, whatever one says. */
+  static void closeAll(List<Repeated> all) throws IOException {
+    @Nullable IOException failed = null;
+    for (Repeated each : all) {
+      try {
+        each.close();
+      } catch (IOException e) {
+        if (failed == null) {
+          failed = e;
+        } else {
+          failed.addSuppressed(e);
+        }
+      }
+    }
+    if (failed != null) {
+      throw failed;
     }
   }
 

@@ -138,14 +138,12 @@ final class SoakLab implements AutoCloseable {
     try {
       Pause.of(time);
     } finally {
-      for (Repeated each : repeated) {
-        each.close();
-      }
-      for (Route route : routes) {
-        route.end();
-      }
-      changes.settle();
+      Repeated.closeAll(repeated);
     }
+    for (Route route : routes) {
+      route.end();
+    }
+    changes.settle();
   }
 
   /** As Prometheus and an operator do. */
