@@ -140,10 +140,7 @@ final class TlsContext implements AutoCloseable {
       case BORINGSSL ->
           builder
               .sslProvider(SslProvider.OPENSSL_REFCNT)
-              // Not by OpenSslCachingX509KeyManagerFactory, whose second cache loses a reference if
-              // two
-              // handshakes are the first; the one that is always there knows the key by its
-              // identity.
+              // Netty's caching factory would lose a reference if two handshakes are the first.
               .keyManager(key.factory())
               .option(OpenSslContextOption.USE_TASKS, false)
               .option(OpenSslContextOption.GROUPS, settings.pqcOnly() ? PQC_GROUPS : GROUPS);

@@ -1,5 +1,6 @@
 package io.ztunnel.bench.load;
 
+import io.ztunnel.bench.lab.OptionValue;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -52,12 +53,12 @@ record Options(
       String option = rest.next();
       switch (option) {
         case "--quick" -> quick = true;
-        case "--rounds" -> rounds = number(option, value(option, rest));
-        case "--path" -> path = path(value(option, rest));
-        case "--only" -> only = Optional.of(value(option, rest));
-        case "--json" -> json = Optional.of(Path.of(value(option, rest)));
-        case "--against" -> against = Optional.of(Path.of(value(option, rest)));
-        case "--beside" -> beside = Optional.of(directory(option, value(option, rest)));
+        case "--rounds" -> rounds = number(option, OptionValue.next(option, rest));
+        case "--path" -> path = path(OptionValue.next(option, rest));
+        case "--only" -> only = Optional.of(OptionValue.next(option, rest));
+        case "--json" -> json = Optional.of(Path.of(OptionValue.next(option, rest)));
+        case "--against" -> against = Optional.of(Path.of(OptionValue.next(option, rest)));
+        case "--beside" -> beside = Optional.of(directory(option, OptionValue.next(option, rest)));
         default ->
             throw new IllegalArgumentException(
                 option
@@ -83,13 +84,6 @@ record Options(
       all.add(Arrangement.BESIDE);
     }
     return List.copyOf(all);
-  }
-
-  private static String value(String option, Iterator<String> rest) {
-    if (!rest.hasNext()) {
-      throw new IllegalArgumentException(option + ": nothing follows (expected: a value)");
-    }
-    return rest.next();
   }
 
   private static int number(String option, String text) {

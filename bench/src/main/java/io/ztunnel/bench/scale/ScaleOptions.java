@@ -1,5 +1,6 @@
 package io.ztunnel.bench.scale;
 
+import io.ztunnel.bench.lab.OptionValue;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -45,14 +46,14 @@ record ScaleOptions(
       String option = rest.next();
       switch (option) {
         case "--quick" -> quick = true;
-        case "--rounds" -> rounds = number(option, value(option, rest), MAX_ROUNDS);
+        case "--rounds" -> rounds = number(option, OptionValue.next(option, rest), MAX_ROUNDS);
         case "--sizes" -> {
           sizes = new ArrayList<>();
-          for (String size : value(option, rest).split(",", -1)) {
+          for (String size : OptionValue.next(option, rest).split(",", -1)) {
             sizes.add(number(option, size, MAX_WORKLOADS));
           }
         }
-        case "--json" -> json = Optional.of(Path.of(value(option, rest)));
+        case "--json" -> json = Optional.of(Path.of(OptionValue.next(option, rest)));
         default ->
             throw new IllegalArgumentException(
                 option
@@ -68,13 +69,6 @@ record ScaleOptions(
         QUIET,
         AFTERMATH,
         json);
-  }
-
-  private static String value(String option, Iterator<String> rest) {
-    if (!rest.hasNext()) {
-      throw new IllegalArgumentException(option + ": nothing follows (expected: a value)");
-    }
-    return rest.next();
   }
 
   private static int number(String option, String text, int most) {

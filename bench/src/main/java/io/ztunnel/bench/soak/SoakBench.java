@@ -75,12 +75,13 @@ public final class SoakBench {
     printCalls(lab, out);
     printRests(out);
     printClasses(out);
-    printLines("alarming lines", lab.alarmingLines(), out);
+    List<String> alarming = lab.alarmingLines();
+    printLines("alarming lines", alarming, out);
     for (Route route : lab.routes()) {
       printLines("wrong, " + route.title(), route.wrong(), out);
       printLines("failed, " + route.title(), route.failed(), out);
     }
-    List<Figure> figures = figures(lab);
+    List<Figure> figures = figures(lab, alarming.size());
     out.print(MarkdownReport.render(figures, Map.of()));
     return figures;
   }
@@ -91,8 +92,8 @@ public final class SoakBench {
         turn,
         options.turns(),
         lab.routes().stream().mapToLong(Route::calls).sum(),
-        lab.routes().stream().mapToInt(route -> route.failed().size()).sum(),
-        lab.routes().stream().mapToInt(route -> route.wrong().size()).sum(),
+        failed(lab),
+        wrong(lab),
         lab.rudeCalls(),
         lab.changes().pods());
     rests
@@ -106,6 +107,14 @@ public final class SoakBench {
                     rest.threads(),
                     kibibytes(rest.objects().bytes()),
                     kibibytes(rest.residentBytes()) / 1024));
+  }
+
+  private static int failed(SoakLab lab) {
+    return lab.routes().stream().mapToInt(route -> route.failed().size()).sum();
+  }
+
+  private static int wrong(SoakLab lab) {
+    return lab.routes().stream().mapToInt(route -> route.wrong().size()).sum();
   }
 
   private static void printCalls(SoakLab lab, PrintStream out) {
@@ -186,18 +195,12 @@ public final class SoakBench {
     }
   }
 
-  private List<Figure> figures(SoakLab lab) throws IOException {
+  private List<Figure> figures(SoakLab lab, int alarming) {
     Map<String, Rest> last = rests.getLast();
     return List.of(
-        count(
-            "lost or changed bytes",
-            "calls",
-            lab.routes().stream().mapToInt(route -> route.wrong().size()).sum()),
-        count(
-            "failures",
-            "calls",
-            lab.routes().stream().mapToInt(route -> route.failed().size()).sum()),
-        count("in the logs that should not be", "lines", lab.alarmingLines().size()),
+        count("lost or changed bytes", "calls", wrong(lab)),
+        count("failures", "calls", failed(lab)),
+        count("in the logs that should not be", "lines", alarming),
         count(
             "more descriptors of a kind than after half",
             "daemons",

@@ -1,5 +1,6 @@
 package io.ztunnel.bench.soak;
 
+import io.ztunnel.bench.lab.OptionValue;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Iterator;
@@ -34,9 +35,9 @@ record SoakOptions(Duration turmoil, int turns, long seed, Optional<Path> json) 
     while (rest.hasNext()) {
       String option = rest.next();
       switch (option) {
-        case "--minutes" -> minutes = minutes(value(option, rest));
-        case "--seed" -> seed = seed(value(option, rest));
-        case "--json" -> json = Optional.of(Path.of(value(option, rest)));
+        case "--minutes" -> minutes = minutes(OptionValue.next(option, rest));
+        case "--seed" -> seed = seed(OptionValue.next(option, rest));
+        case "--json" -> json = Optional.of(Path.of(OptionValue.next(option, rest)));
         default ->
             throw new IllegalArgumentException(
                 option + " (expected: --minutes N, --seed N or --json FILE)");
@@ -45,13 +46,6 @@ record SoakOptions(Duration turmoil, int turns, long seed, Optional<Path> json) 
     Duration all = Duration.ofMinutes(minutes);
     int turns = Math.max(LEAST_TURNS, (int) all.dividedBy(TURMOIL));
     return new SoakOptions(all.dividedBy(turns), turns, seed, json);
-  }
-
-  private static String value(String option, Iterator<String> rest) {
-    if (!rest.hasNext()) {
-      throw new IllegalArgumentException(option + ": nothing follows (expected: a value)");
-    }
-    return rest.next();
   }
 
   private static int minutes(String text) {
