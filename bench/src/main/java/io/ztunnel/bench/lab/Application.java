@@ -3,10 +3,12 @@ package io.ztunnel.bench.lab;
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.Peer;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.SocketException;
+import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -15,6 +17,12 @@ import java.util.concurrent.ConcurrentHashMap;
  * listener and every connection. Called by any thread.
  */
 public final class Application implements AutoCloseable {
+  /** Connections that may wait to be accepted; a client of one more is slowed down. */
+  private static final int BACKLOG = 1_024;
+
+  /** How long the listener may take to end. */
+  private static final Duration END = Duration.ofSeconds(5);
+
   /** What it does with a connection, which is closed afterwards. */
   @FunctionalInterface
   public interface Service {
@@ -29,18 +37,18 @@ public final class Application implements AutoCloseable {
   private final ServerSocket listener;
   private final Service service;
   private final Set<Socket> connections = ConcurrentHashMap.newKeySet();
+  private final Thread accepting;
 
   private Application(ServerSocket listener, Service service) {
     this.listener = listener;
     this.service = service;
+    this.accepting = Thread.ofVirtual().unstarted(this::accept);
   }
 
   /** Listens when this returns. */
   public static Application start(Lab.Place place, int port, Service service) throws IOException {
-    ServerSocket listener = Peer.listen(place, port);
-    listener.setSoTimeout(0);
-    Application application = new Application(listener, service);
-    Thread.ofVirtual().start(application::accept);
+    Application application = new Application(Peer.listen(place, port, BACKLOG), service);
+    application.accepting.start();
     return application;
   }
 
@@ -50,14 +58,14 @@ public final class Application implements AutoCloseable {
   }
 
   private void accept() {
-    try {
-      while (true) {
+    while (!listener.isClosed()) {
+      try {
         Socket connection = listener.accept();
         connections.add(connection);
         Thread.ofVirtual().start(() -> serve(connection));
+      } catch (IOException e) {
+        // closed, or one client that went away while it was accepted
       }
-    } catch (IOException e) {
-      // closed
     }
   }
 
@@ -79,15 +87,24 @@ public final class Application implements AutoCloseable {
     connection.close();
   }
 
-  /** Takes no new connections. */
+  /** Takes no new connections: the kernel refuses them when this returns. */
   public void refuse() throws IOException {
     listener.close();
+    // The socket listens until the thread that waits in accept has let it go.
+    try {
+      if (!accepting.join(END)) {
+        throw new IOException("%s still listens after %s".formatted(this, END));
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new InterruptedIOException("interrupted while %s ends".formatted(this));
+    }
   }
 
   /** The port is free at once: no connection of this server lingers. */
   @Override
   public void close() throws IOException {
-    listener.close();
+    refuse();
     for (Socket connection : connections) {
       try {
         reset(connection);

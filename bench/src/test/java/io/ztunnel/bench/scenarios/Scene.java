@@ -1,5 +1,6 @@
 package io.ztunnel.bench.scenarios;
 
+import io.ztunnel.bench.lab.Application;
 import io.ztunnel.bench.lab.Daemon;
 import io.ztunnel.bench.lab.MeshFile;
 import io.ztunnel.bench.lab.Requirements;
@@ -105,8 +106,8 @@ final class Scene implements Closeable {
   }
 
   /** Starts an application. */
-  App app(Lab.Place place, int port, App.Talk talk) throws IOException {
-    App app = App.start(place, port, talk);
+  App app(Lab.Place place, int port, Application.Service service) throws IOException {
+    App app = App.start(place, port, service);
     closeLater(app);
     return app;
   }

@@ -2,6 +2,7 @@ package io.ztunnel.bench.scenarios;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import io.ztunnel.bench.lab.Application;
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.xds.ControlPlanePki;
 import java.io.IOException;
@@ -58,10 +59,10 @@ final class TlsEnds {
   }
 
   /** A server that speaks TLS before it talks. */
-  App.Talk serving(App.Talk talk) {
+  Application.Service serving(Application.Service service) {
     return client -> {
       try (SSLSocket socket = (SSLSocket) sockets().createSocket(client, null, true)) {
-        talk.with(socket);
+        service.serve(socket);
       }
     };
   }
