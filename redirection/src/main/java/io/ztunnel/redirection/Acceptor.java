@@ -7,6 +7,7 @@ import io.netty.channel.ChannelHandlerAdapter;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.EventLoopGroup;
+import java.io.IOException;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -52,6 +53,13 @@ final class Acceptor extends ChannelInboundHandlerAdapter {
   public void channelRead(ChannelHandlerContext ctx, Object message) {
     Channel child = (Channel) message;
     child.config().setAutoRead(false);
+    try {
+      SocketFactory.prepare(child);
+    } catch (IOException e) {
+      LOG.error("accepted connection given up: {}", IoFailure.reason(e));
+      child.unsafe().closeForcibly();
+      return;
+    }
     if (!inherited) {
       options.accepted(child, keepalive);
     }

@@ -11,7 +11,6 @@ import io.netty.channel.epoll.EpollIoHandle;
 import io.netty.channel.epoll.EpollIoHandler;
 import io.netty.channel.epoll.EpollIoOps;
 import io.netty.channel.unix.FileDescriptor;
-import io.netty.util.concurrent.ThreadAwareExecutor;
 import java.io.UncheckedIOException;
 import java.util.ArrayDeque;
 import org.jspecify.annotations.Nullable;
@@ -41,12 +40,10 @@ import org.slf4j.LoggerFactory;
  * batch of events says of a socket that was closed while the batch was dealt with, Netty would tell
  * one that was opened meanwhile: it would take itself for connected.
  */
-final class ArmedEpollHandler implements IoHandler {
+final class ArmedEpollHandler extends IoHandlerWrapper {
   private static final Logger LOG = LoggerFactory.getLogger("ztunnel::socket");
 
   private static final EpollIoOps ONE_ERROR_AT_MOST = EpollIoOps.valueOf(1 << 30); // EPOLLONESHOT
-
-  private final IoHandler epoll;
 
   /** What the kernel has not been told yet; those that are cancelled meanwhile included. */
   private final ArrayDeque<Registration> changed = new ArrayDeque<>();
@@ -55,27 +52,11 @@ final class ArmedEpollHandler implements IoHandler {
   private long batch;
 
   ArmedEpollHandler(IoHandler epoll) {
-    this.epoll = epoll;
+    super(epoll);
   }
 
   static IoHandlerFactory newFactory() {
-    IoHandlerFactory factory = EpollIoHandler.newFactory();
-    return new IoHandlerFactory() {
-      @Override
-      public IoHandler newHandler(ThreadAwareExecutor executor) {
-        return new ArmedEpollHandler(factory.newHandler(executor));
-      }
-
-      @Override
-      public boolean isChangingThreadSupported() {
-        return factory.isChangingThreadSupported();
-      }
-    };
-  }
-
-  @Override
-  public void initialize() {
-    epoll.initialize();
+    return wrapping(EpollIoHandler.newFactory(), (epoll, _) -> new ArmedEpollHandler(epoll));
   }
 
   @Override
@@ -84,33 +65,13 @@ final class ArmedEpollHandler implements IoHandler {
       next.tell();
     }
     batch++;
-    return epoll.run(context);
-  }
-
-  @Override
-  public void prepareToDestroy() {
-    epoll.prepareToDestroy();
-  }
-
-  @Override
-  public void destroy() {
-    epoll.destroy();
+    return super.run(context);
   }
 
   @Override
   public IoRegistration register(IoHandle handle) throws Exception {
     Newcomer newcomer = new Newcomer((EpollIoHandle) handle, batch);
-    return new Registration(newcomer, epoll.register(newcomer));
-  }
-
-  @Override
-  public void wakeup() {
-    epoll.wakeup();
-  }
-
-  @Override
-  public boolean isCompatible(Class<? extends IoHandle> handleType) {
-    return epoll.isCompatible(handleType);
+    return new Registration(newcomer, registerInside(newcomer));
   }
 
   /** A socket that hears nothing of the batch of events in which it was registered. */
@@ -147,11 +108,7 @@ final class ArmedEpollHandler implements IoHandler {
 
     @Override
     public void close() {
-      try {
-        handle.close();
-      } catch (Exception e) {
-        LOG.error("cannot close: {}", e.getMessage());
-      }
+      IoHandlerWrapper.close(handle);
     }
   }
 

@@ -41,6 +41,7 @@ final class Libc {
   private static final int AT_EMPTY_PATH = 0x1000;
   private static final int STATX_INO = 0x100;
   private static final int SHUT_RD = 0;
+  private static final int FIONBIO = 0x5421;
   private static final int RLIMIT_NOFILE = 7;
   private static final int BPF_PROG_LOAD = 5;
   private static final int BPF_PROG_TYPE_SK_REUSEPORT = 21;
@@ -81,6 +82,7 @@ final class Libc {
   private static final LibcFunction SEND = LibcFunction.named("send");
   private static final LibcFunction RECVMSG = LibcFunction.named("recvmsg");
   private static final LibcFunction SETSOCKOPT = LibcFunction.named("setsockopt");
+  private static final LibcFunction IOCTL = LibcFunction.named("ioctl");
   private static final LibcFunction GETRLIMIT = LibcFunction.named("getrlimit");
   private static final LibcFunction SETRLIMIT = LibcFunction.named("setrlimit");
   private static final LibcFunction SYSCALL = LibcFunction.named("syscall");
@@ -151,6 +153,14 @@ final class Libc {
   /** Receives nothing more: a thread that waits for something wakes, and the peer cannot send. */
   static void shutdownInput(int fd) throws IOException {
     call("shutdown", (_, state) -> SHUTDOWN.call(state, fd, SHUT_RD));
+  }
+
+  /** Lets calls on the descriptor wait, unless they say that they do not want to. */
+  static void makeBlocking(int fd) throws IOException {
+    try (Arena values = Arena.ofConfined()) {
+      MemorySegment no = values.allocateFrom(INT, 0);
+      call("ioctl FIONBIO", (_, state) -> IOCTL.call(state, fd, FIONBIO, no.address()));
+    }
   }
 
   /** Sends one packet. */

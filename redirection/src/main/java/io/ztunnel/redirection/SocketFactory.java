@@ -12,6 +12,7 @@ import io.netty.channel.socket.DatagramChannel;
 import io.netty.channel.socket.SocketProtocolFamily;
 import io.netty.channel.unix.Socket;
 import io.netty.channel.unix.UnixChannel;
+import io.netty.channel.uring.IoUringSocketChannel;
 import io.netty.util.NetUtil;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.Promise;
@@ -81,6 +82,24 @@ public final class SocketFactory {
    */
   public static void probe(Channel channel, SocketSettings.Keepalive keepalive) {
     SocketOptions.probe(channel, keepalive);
+  }
+
+  /**
+   * Makes a socket fit for its transport, as all are that this class opens and that its listeners
+   * accept. Called before the channel is used.
+   *
+   * <p>With io_uring the kernel waits itself for room to send. Of a socket that refuses to wait, a
+   * vectored write is refused once the peer has ended its half, and Netty polls for room; but
+   * io_uring ends every poll at once when a peer has ended its half. Netty takes that answer for
+   * another poll's, and waits for one that it has had: what is left is never sent, and a channel
+   * that is closed then stays registered.
+   *
+   * @throws IOException if the system refuses
+   */
+  public static void prepare(Channel channel) throws IOException {
+    if (channel instanceof IoUringSocketChannel uring) {
+      Libc.makeBlocking(uring.fd().intValue());
+    }
   }
 
   /**
@@ -313,6 +332,7 @@ public final class SocketFactory {
     }
     Channel channel = open(() -> transport.openChannel(family(address)));
     try {
+      prepare(channel);
       options.mark(channel); // and TCP_NODELAY is on: Netty opens every connection so
       options.keepalive(channel);
       options.userTimeout(channel);

@@ -15,7 +15,6 @@ import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.channel.socket.nio.NioSocketChannel;
 import io.netty.channel.uring.IoUring;
 import io.netty.channel.uring.IoUringDatagramChannel;
-import io.netty.channel.uring.IoUringIoHandler;
 import io.netty.channel.uring.IoUringServerSocketChannel;
 import io.netty.channel.uring.IoUringSocketChannel;
 import java.nio.channels.spi.SelectorProvider;
@@ -66,7 +65,7 @@ public enum Transport {
 
     @Override
     IoHandlerFactory ioHandlerFactory() {
-      return IoUringIoHandler.newFactory();
+      return CancellingUringHandler.newFactory();
     }
 
     @Override

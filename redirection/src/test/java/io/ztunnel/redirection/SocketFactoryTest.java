@@ -544,7 +544,7 @@ class SocketFactoryTest {
     return new SocketFactory(transport, own, settings);
   }
 
-  private static SocketSettings settings() {
+  static SocketSettings settings() {
     return new SocketSettings(
         true, OptionalInt.empty(), false, Transparency.NEVER, keepalive(), false);
   }

@@ -19,6 +19,8 @@ import io.netty.util.concurrent.ImmediateEventExecutor;
 import io.netty.util.concurrent.Promise;
 import io.ztunnel.log.Log;
 import io.ztunnel.log.LogLevel;
+import io.ztunnel.redirection.SocketFactory;
+import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.List;
@@ -87,7 +89,8 @@ final class HttpServer {
             .childHandler(
                 new ChannelInitializer<Channel>() {
                   @Override
-                  protected void initChannel(Channel channel) {
+                  protected void initChannel(Channel channel) throws IOException {
+                    SocketFactory.prepare(channel);
                     onAccepted(channel);
                   }
                 });

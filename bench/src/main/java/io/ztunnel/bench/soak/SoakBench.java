@@ -48,7 +48,7 @@ public final class SoakBench {
       throws IOException {
     Map<String, String> machine = Machine.facts(); // before the load is ours
     SoakOptions options = SoakOptions.parse(arguments);
-    try (SoakLab lab = new SoakLab(launcher, progress)) {
+    try (SoakLab lab = new SoakLab(launcher, options.transport(), progress)) {
       List<Figure> figures = new SoakBench(options, progress).soak(lab, machine, out);
       if (options.json().isPresent()) {
         JsonReport.write(options.json().get(), figures, machine);
@@ -67,8 +67,9 @@ public final class SoakBench {
       tell(turn, lab);
     }
     out.printf(
-        "%n%s; %d minutes in %d turns, seed %d.%n%n",
+        "%n%s; %s, %d minutes in %d turns, seed %d.%n%n",
         String.join(", ", machine.values()),
+        options.transport(),
         Duration.ofNanos(System.nanoTime() - begin).toMinutes(),
         options.turns(),
         options.seed());

@@ -13,6 +13,7 @@ import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -49,12 +50,19 @@ final class SoakLab implements AutoCloseable {
   private final List<Questions> questions;
   private final MeshChanges changes;
 
-  SoakLab(Path launcher, PrintStream progress) throws IOException {
+  /**
+   * Starts the daemons, which are ready when this returns.
+   *
+   * @param transport their {@code ZTUNNEL_TRANSPORT}
+   */
+  SoakLab(Path launcher, String transport, PrintStream progress) throws IOException {
+    Map<String, String> environment = new HashMap<>(RESTLESS);
+    environment.put("ZTUNNEL_TRANSPORT", transport);
     this.lab = Lab.create("soak");
     try {
       Story story = new Story(progress);
-      this.west = new JoinedCluster(lab, launcher, story, "west", RESTLESS);
-      this.east = new JoinedCluster(lab, launcher, story, "east", RESTLESS);
+      this.west = new JoinedCluster(lab, launcher, story, "west", environment);
+      this.east = new JoinedCluster(lab, launcher, story, "east", environment);
       Lab.Pod westClient = west.addPod(west.first(), "client-west");
       Lab.Pod eastClient = east.addPod(east.first(), "client-east");
       Lab.Pod westServer = west.addPod(west.second(), "server-west");

@@ -12,9 +12,13 @@ import java.util.Optional;
  *
  * @param turmoil how long they are used between two rests
  * @param turns how often; growth is told since half of them
+ * @param transport the daemons' {@code ZTUNNEL_TRANSPORT}
  * @param seed what everything is drawn from
  */
-record SoakOptions(Duration turmoil, int turns, long seed, Optional<Path> json) {
+record SoakOptions(Duration turmoil, int turns, String transport, long seed, Optional<Path> json) {
+  /** The first is the default. */
+  static final List<String> TRANSPORTS = List.of("epoll", "io_uring");
+
   private static final Duration TURMOIL = Duration.ofMinutes(2);
   private static final int MINUTES = 30;
   private static final int MAX_MINUTES = 10_000;
@@ -29,6 +33,7 @@ record SoakOptions(Duration turmoil, int turns, long seed, Optional<Path> json) 
    */
   static SoakOptions parse(List<String> arguments) {
     int minutes = MINUTES;
+    String transport = TRANSPORTS.getFirst();
     long seed = System.nanoTime();
     Optional<Path> json = Optional.empty();
     Iterator<String> rest = arguments.iterator();
@@ -36,16 +41,17 @@ record SoakOptions(Duration turmoil, int turns, long seed, Optional<Path> json) 
       String option = rest.next();
       switch (option) {
         case "--minutes" -> minutes = minutes(OptionValue.next(option, rest));
+        case "--transport" -> transport = transport(OptionValue.next(option, rest));
         case "--seed" -> seed = seed(OptionValue.next(option, rest));
         case "--json" -> json = Optional.of(Path.of(OptionValue.next(option, rest)));
         default ->
             throw new IllegalArgumentException(
-                option + " (expected: --minutes N, --seed N or --json FILE)");
+                option + " (expected: --minutes N, --transport NAME, --seed N or --json FILE)");
       }
     }
     Duration all = Duration.ofMinutes(minutes);
     int turns = Math.max(LEAST_TURNS, (int) all.dividedBy(TURMOIL));
-    return new SoakOptions(all.dividedBy(turns), turns, seed, json);
+    return new SoakOptions(all.dividedBy(turns), turns, transport, seed, json);
   }
 
   private static int minutes(String text) {
@@ -57,6 +63,14 @@ record SoakOptions(Duration turmoil, int turns, long seed, Optional<Path> json) 
     }
     throw new IllegalArgumentException(
         "--minutes: %s (expected: 1 to %d)".formatted(text, MAX_MINUTES));
+  }
+
+  private static String transport(String text) {
+    if (!TRANSPORTS.contains(text)) {
+      throw new IllegalArgumentException(
+          "--transport: %s (expected: %s)".formatted(text, String.join(" or ", TRANSPORTS)));
+    }
+    return text;
   }
 
   private static long seed(String text) {

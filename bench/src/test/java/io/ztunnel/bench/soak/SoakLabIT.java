@@ -32,7 +32,7 @@ class SoakLabIT {
     Random random = new Random(seed);
     PrintStream progress =
         new PrintStream(new ByteArrayOutputStream(), true, StandardCharsets.UTF_8);
-    try (SoakLab lab = new SoakLab(LAUNCHER, progress)) {
+    try (SoakLab lab = new SoakLab(LAUNCHER, SoakOptions.TRANSPORTS.getFirst(), progress)) {
       lab.disturb(TURMOIL, random);
       Map<String, Rest> before = lab.rest();
       lab.disturb(TURMOIL, random);

@@ -17,14 +17,24 @@ class SoakOptionsTest {
     SoakOptions options = SoakOptions.parse(List.of());
     assertEquals(Duration.ofMinutes(2), options.turmoil());
     assertEquals(15, options.turns());
+    assertEquals("epoll", options.transport());
     assertEquals(Optional.empty(), options.json());
   }
 
   @Test
   void optionsAreTaken() {
     assertEquals(
-        new SoakOptions(Duration.ofMinutes(2), 5, 7, Optional.of(Path.of("new.json"))),
-        SoakOptions.parse(List.of("--minutes", "10", "--seed", "7", "--json", "new.json")));
+        new SoakOptions(Duration.ofMinutes(2), 5, "io_uring", 7, Optional.of(Path.of("new.json"))),
+        SoakOptions.parse(
+            List.of(
+                "--minutes",
+                "10",
+                "--transport",
+                "io_uring",
+                "--seed",
+                "7",
+                "--json",
+                "new.json")));
   }
 
   @Test
@@ -44,7 +54,8 @@ class SoakOptionsTest {
           --minutes 10001 | --minutes: 10001 (expected: 1 to 10000)
           --minutes x     | --minutes: x (expected: 1 to 10000)
           --seed x        | --seed: x (expected: a number as an earlier run has printed it)
-          --long          | --long (expected: --minutes N, --seed N or --json FILE)
+          --transport nio | --transport: nio (expected: epoll or io_uring)
+          --long          | --long (expected: --minutes N, --transport NAME, --seed N or --json FILE)
           """)
   void wrongOptionSaysWhatWasExpected(String line, String message) {
     var thrown =
