@@ -1,12 +1,20 @@
 package io.ztunnel.bench.scenarios;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.ztunnel.bench.lab.Daemon;
+import io.ztunnel.bench.lab.Requirements;
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.Transport;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.Socket;
 import java.util.Map;
-import org.junit.jupiter.api.Assumptions;
+import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 /** Pod traffic on io_uring instead of epoll. */
@@ -14,14 +22,21 @@ class IoUringIT {
   private static final int PORT = 8080;
   private static final int CALLS = 10;
 
-  @Test
-  void podsOfTwoNodesAreTunnelled() throws Exception {
+  private static final int UPLOAD_PORT = 8081;
+  private static final int UPLOAD_BYTES = 16 << 20;
+
+  private final Map<String, String> environment = Map.of("ZTUNNEL_TRANSPORT", "io_uring");
+
+  @BeforeAll
+  static void available() {
     String missing = Transport.IO_URING.unavailabilityReason();
     if (!missing.isEmpty()) {
-      System.out.println("SKIPPED, no io_uring here: " + missing);
+      throw Requirements.skipped("no io_uring here: " + missing);
     }
-    Assumptions.assumeTrue(missing.isEmpty(), missing);
-    Map<String, String> environment = Map.of("ZTUNNEL_TRANSPORT", "io_uring");
+  }
+
+  @Test
+  void podsOfTwoNodesAreTunnelled() throws Exception {
     try (Scene scene = Scene.create("uring")) {
       Lab.Node near = scene.lab().addNode();
       Lab.Node far = scene.lab().addNode();
@@ -42,6 +57,57 @@ class IoUringIT {
             2 * CALLS,
             Journal.whole(daemon).access("connection complete", Entry.identity(client)).size());
       }
+    }
+  }
+
+  /**
+   * The server hears all that it is sent after it has said its last, though it is slow to begin.
+   */
+  @Test
+  void uploadToAServerThatHasEndedItsHalfIsWhole() throws Exception {
+    byte[] sent = new byte[UPLOAD_BYTES];
+    new Random(4711).nextBytes(sent);
+    CompletableFuture<byte[]> heard = new CompletableFuture<>();
+    try (Scene scene = Scene.create("uring")) {
+      Lab.Node near = scene.lab().addNode();
+      Lab.Node far = scene.lab().addNode();
+      Lab.Pod client = scene.pod(near, "client");
+      Lab.Pod server = scene.pod(far, "server");
+      scene.app(
+          server,
+          UPLOAD_PORT,
+          connection -> {
+            connection.shutdownOutput();
+            awaitNoMore(connection);
+            heard.complete(connection.getInputStream().readAllBytes());
+          });
+      Daemon nearDaemon = scene.daemon(near, environment, client);
+      Daemon farDaemon = scene.daemon(far, environment, server);
+      try (Socket connection = PodSockets.connect(client, server.ipv4(), UPLOAD_PORT)) {
+        assertEquals(-1, connection.getInputStream().read());
+        Thread _ = Thread.ofVirtual().start(() -> upload(sent, connection));
+        assertArrayEquals(sent, heard.get(20, TimeUnit.SECONDS));
+      }
+      Journal.awaitRest(nearDaemon);
+      Journal.awaitRest(farDaemon);
+    }
+  }
+
+  private static void upload(byte[] bytes, Socket connection) {
+    try {
+      connection.getOutputStream().write(bytes);
+      connection.shutdownOutput();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Returns when the kernel holds all that it takes, so that the daemon waits for room. */
+  private static void awaitNoMore(Socket connection) throws IOException, InterruptedException {
+    int before = -1;
+    for (int now = 0; now != before || now == 0; now = connection.getInputStream().available()) {
+      before = now;
+      Thread.sleep(200);
     }
   }
 }
