@@ -13,8 +13,8 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * A server in a pod. Each connection is served on a thread of its own; {@link #close} ends the
- * listener and every connection. Called by any thread.
+ * A server in a pod. Each connection is served on a platform thread of its own; {@link #close} ends
+ * the listener and every connection. Called by any thread.
  */
 public final class Application implements AutoCloseable {
   /** Connections that may wait to be accepted; a client of one more is slowed down. */
@@ -62,7 +62,7 @@ public final class Application implements AutoCloseable {
       try {
         Socket connection = listener.accept();
         connections.add(connection);
-        Thread.ofVirtual().start(() -> serve(connection));
+        Thread.ofPlatform().daemon().start(() -> serve(connection));
       } catch (IOException e) {
         // closed, or one client that went away while it was accepted
       }
