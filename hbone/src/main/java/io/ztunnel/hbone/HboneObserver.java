@@ -43,11 +43,9 @@ public interface HboneObserver {
   /**
    * A connection within a tunnel to a gateway can be used. When its peer says who it is, this is
    * told again, and then the end of what was told before.
-   *
-   * @param backend whom it has reached: its leaf certificate, or the UID of the workload
    */
-  default void onInnerOpened(PeerKey gateway, Object backend) {}
+  default void onInnerOpened(PeerKey gateway, InnerBackend backend) {}
 
   /** That connection is over. */
-  default void onInnerClosed(PeerKey gateway, Object backend) {}
+  default void onInnerClosed(PeerKey gateway, InnerBackend backend) {}
 }

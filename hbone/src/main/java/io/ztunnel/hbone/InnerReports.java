@@ -1,7 +1,6 @@
 package io.ztunnel.hbone;
 
 import java.security.cert.X509Certificate;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Tells the observer of connections within tunnels to one gateway, and whom they have reached.
@@ -10,19 +9,20 @@ import org.jspecify.annotations.Nullable;
  */
 record InnerReports(HboneObserver observer, PeerKey gateway) {
   void opened(ClientConnection connection) {
-    observer.onInnerOpened(gateway, certificate(connection));
+    observer.onInnerOpened(gateway, new InnerBackend(certificate(connection), null));
   }
 
   /** The peer has said which workload it is. */
   void identified(ClientConnection connection, String workloadUid) {
+    X509Certificate certificate = certificate(connection);
     // In this order: there is no moment without the backend.
-    observer.onInnerOpened(gateway, workloadUid);
-    observer.onInnerClosed(gateway, certificate(connection));
+    observer.onInnerOpened(gateway, new InnerBackend(certificate, workloadUid));
+    observer.onInnerClosed(gateway, new InnerBackend(certificate, null));
   }
 
   void closed(ClientConnection connection) {
-    @Nullable String workloadUid = connection.workloadUid();
-    observer.onInnerClosed(gateway, workloadUid == null ? certificate(connection) : workloadUid);
+    observer.onInnerClosed(
+        gateway, new InnerBackend(certificate(connection), connection.workloadUid()));
   }
 
   private static X509Certificate certificate(ClientConnection connection) {

@@ -15,7 +15,6 @@ import io.netty.util.concurrent.Promise;
 import io.netty.util.concurrent.PromiseNotifier;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -347,17 +346,17 @@ class InnerConnectionsTest {
     HboneObserver observer =
         new HboneObserver() {
           @Override
-          public void onInnerOpened(PeerKey through, Object backend) {
+          public void onInnerOpened(PeerKey through, InnerBackend backend) {
             events.add("+" + name(backend));
           }
 
           @Override
-          public void onInnerClosed(PeerKey through, Object backend) {
+          public void onInnerClosed(PeerKey through, InnerBackend backend) {
             events.add("-" + name(backend));
           }
 
-          private String name(Object backend) {
-            return backend instanceof X509Certificate ? "certificate" : backend.toString();
+          private String name(InnerBackend backend) {
+            return String.valueOf(backend.workloadUid());
           }
         };
     HbonePool pool =
@@ -369,7 +368,7 @@ class InnerConnectionsTest {
     exchange(open(pool));
     exchange(open(pool));
     mesh.run(pool::close);
-    mesh.run(() -> assertEquals(List.of("+certificate", "+uid", "-certificate", "-uid"), events));
+    mesh.run(() -> assertEquals(List.of("+null", "+uid", "-null", "-uid"), events));
   }
 
   @Test

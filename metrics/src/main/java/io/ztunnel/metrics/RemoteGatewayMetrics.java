@@ -4,8 +4,10 @@ import io.ztunnel.metrics.MetricFamily.Section;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -87,20 +89,24 @@ public final class RemoteGatewayMetrics {
   /**
    * A connection within a tunnel to the gateway stands.
    *
-   * @param backend equal to that of other connections to the same one
+   * @param certificate equal to that of other connections to the same backend; several may share it
+   * @param workloadUid which of them it has reached; null if that is not known
    */
-  public void innerOpened(InetSocketAddress gateway, Object backend) {
+  public void innerOpened(
+      InetSocketAddress gateway, Object certificate, @Nullable String workloadUid) {
     @Nullable Gateway known = gateways.get(gateway);
     if (known != null) {
-      known.reached.merge(backend, 1, Integer::sum);
+      known.reached.merge(new Backend(certificate, workloadUid), 1, Integer::sum);
     }
   }
 
   /** Such a connection is over. It does not count if it was there before the gateway was known. */
-  public void innerClosed(InetSocketAddress gateway, Object backend) {
+  public void innerClosed(
+      InetSocketAddress gateway, Object certificate, @Nullable String workloadUid) {
     @Nullable Gateway known = gateways.get(gateway);
     if (known != null) {
-      known.reached.computeIfPresent(backend, (_, count) -> count == 1 ? null : count - 1);
+      known.reached.computeIfPresent(
+          new Backend(certificate, workloadUid), (_, count) -> count == 1 ? null : count - 1);
     }
   }
 
@@ -143,12 +149,14 @@ public final class RemoteGatewayMetrics {
     List.of(connections, backends, roundTrip, aside).forEach(FamilySeries::purge);
   }
 
+  private record Backend(Object certificate, @Nullable String workloadUid) {}
+
   /** One gateway. Any thread. */
   private final class Gateway {
     private final LabelSet labels;
 
     /** The open connections to each backend. */
-    private final Map<Object, Integer> reached = new ConcurrentHashMap<>();
+    private final Map<Backend, Integer> reached = new ConcurrentHashMap<>();
 
     /** Written by whoever uses it, read by scrapes. */
     private volatile long usedNanos;
@@ -164,12 +172,30 @@ public final class RemoteGatewayMetrics {
     Gateway(String network, InetSocketAddress address) {
       labels = connections.labels(network, text(address));
       connections.readGauge(labels, this::open);
-      backends.readGauge(labels, reached::size);
+      backends.readGauge(labels, this::different);
       aside.readCounter(labels, this::asideSeconds);
     }
 
     private int open() {
       return reached.values().stream().mapToInt(Integer::intValue).sum();
+    }
+
+    /** A connection of which no more is known than its certificate may have reached a known one. */
+    private int different() {
+      Set<Object> seen = new HashSet<>();
+      Set<Object> certificates = new HashSet<>();
+      for (Backend backend : reached.keySet()) {
+        if (backend.workloadUid() != null) {
+          seen.add(backend.workloadUid());
+          certificates.add(backend.certificate());
+        }
+      }
+      for (Backend backend : reached.keySet()) {
+        if (backend.workloadUid() == null && !certificates.contains(backend.certificate())) {
+          seen.add(backend.certificate());
+        }
+      }
+      return seen.size();
     }
 
     void roundTripped(double seconds) {

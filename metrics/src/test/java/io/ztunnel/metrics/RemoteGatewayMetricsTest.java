@@ -38,12 +38,12 @@ final class RemoteGatewayMetricsTest {
   @Test
   void tellsWhatGoesThroughAGatewayAndWhomItReaches() throws Exception {
     metrics.used("n", gateway);
-    metrics.innerOpened(gateway, "a");
-    metrics.innerOpened(gateway, "a");
-    metrics.innerOpened(gateway, "b");
-    metrics.innerOpened(gateway, "c");
-    metrics.innerClosed(gateway, "a");
-    metrics.innerClosed(gateway, "c");
+    metrics.innerOpened(gateway, "a", null);
+    metrics.innerOpened(gateway, "a", null);
+    metrics.innerOpened(gateway, "b", null);
+    metrics.innerOpened(gateway, "c", null);
+    metrics.innerClosed(gateway, "a", null);
+    metrics.innerClosed(gateway, "c", null);
     metrics.roundTrip(gateway, Duration.ofMillis(250).toNanos());
     metrics.roundTrip(address("192.0.2.2"), 1); // no gateway
     assertEquals(
@@ -56,13 +56,32 @@ final class RemoteGatewayMetricsTest {
   }
 
   @Test
-  void whatWasOpenBeforeTheGatewayWasKnownDoesNotCountWhenItCloses() throws Exception {
-    metrics.innerOpened(gateway, "early");
+  void backendsAreWorkloadsAndOfOthersCertificates() throws Exception {
     metrics.used("n", gateway);
-    metrics.innerOpened(gateway, "a");
-    metrics.innerClosed(gateway, "early");
+    metrics.innerOpened(gateway, "a", null);
+    assertEquals(sample("backends", "1"), samples().get(1));
+    metrics.innerOpened(gateway, "a", "pod-1");
+    metrics.innerClosed(gateway, "a", null);
+    assertEquals(sample("backends", "1"), samples().get(1));
+    metrics.innerOpened(gateway, "a", null); // may have reached the pod that is known, too
+    assertEquals(sample("backends", "1"), samples().get(1));
+    metrics.innerOpened(gateway, "renewed", "pod-1");
+    assertEquals(sample("backends", "1"), samples().get(1));
+    metrics.innerOpened(gateway, "a", "pod-2");
+    assertEquals(sample("backends", "2"), samples().get(1));
+    metrics.innerOpened(gateway, "b", null);
+    assertEquals(sample("backends", "3"), samples().get(1));
+    assertEquals(sample("inner_connections_open", "5"), samples().getFirst());
+  }
+
+  @Test
+  void whatWasOpenBeforeTheGatewayWasKnownDoesNotCountWhenItCloses() throws Exception {
+    metrics.innerOpened(gateway, "early", null);
+    metrics.used("n", gateway);
+    metrics.innerOpened(gateway, "a", null);
+    metrics.innerClosed(gateway, "early", null);
     assertEquals(sample("inner_connections_open", "1"), samples().getFirst());
-    metrics.innerClosed(gateway, "a");
+    metrics.innerClosed(gateway, "a", null);
     assertEquals(sample("inner_connections_open", "0"), samples().getFirst());
   }
 
@@ -86,10 +105,10 @@ final class RemoteGatewayMetricsTest {
   @Test
   void aGatewayThatNobodyUsesIsForgottenUnlessSomethingIsOpenOrAside() throws Exception {
     metrics.used("n", gateway);
-    metrics.innerOpened(gateway, "a");
+    metrics.innerOpened(gateway, "a", null);
     now += RemoteGatewayMetrics.IDLE.toNanos();
     assertEquals(3, samples().size());
-    metrics.innerClosed(gateway, "a");
+    metrics.innerClosed(gateway, "a", null);
     metrics.setAside(gateway);
     assertEquals(3, samples().size());
     metrics.isBack(gateway);

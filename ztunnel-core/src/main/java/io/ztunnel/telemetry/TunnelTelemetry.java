@@ -2,6 +2,7 @@ package io.ztunnel.telemetry;
 
 import io.netty.util.NetUtil;
 import io.ztunnel.hbone.HboneObserver;
+import io.ztunnel.hbone.InnerBackend;
 import io.ztunnel.hbone.PeerKey;
 import io.ztunnel.log.Log;
 import io.ztunnel.log.LogLevel;
@@ -86,12 +87,12 @@ public final class TunnelTelemetry implements HboneObserver {
   }
 
   @Override
-  public void onInnerOpened(PeerKey gateway, Object backend) {
-    gateways.innerOpened(gateway.address(), backend);
+  public void onInnerOpened(PeerKey gateway, InnerBackend backend) {
+    gateways.innerOpened(gateway.address(), backend.certificate(), backend.workloadUid());
   }
 
   @Override
-  public void onInnerClosed(PeerKey gateway, Object backend) {
-    gateways.innerClosed(gateway.address(), backend);
+  public void onInnerClosed(PeerKey gateway, InnerBackend backend) {
+    gateways.innerClosed(gateway.address(), backend.certificate(), backend.workloadUid());
   }
 }
