@@ -17,6 +17,7 @@ import io.netty.util.NetUtil;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.Promise;
 import io.netty.util.concurrent.ScheduledFuture;
+import io.ztunnel.hbone.ConnectErrors;
 import io.ztunnel.redirection.SocketFactory;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -90,7 +91,7 @@ final class UpstreamExchange {
   private void onOpen(Future<? extends Channel> opened) {
     assert loop.inEventLoop();
     if (!opened.isSuccess()) {
-      fail(opened.cause().toString(), opened.cause());
+      fail(opened.cause());
       return;
     }
     Channel open = opened.getNow();
@@ -109,7 +110,7 @@ final class UpstreamExchange {
         .addListener(
             written -> {
               if (!written.isSuccess()) {
-                fail(written.cause().toString(), written.cause());
+                fail(written.cause());
               }
             });
   }
@@ -158,11 +159,15 @@ final class UpstreamExchange {
       }
       result.trySuccess(answer);
     } catch (MalformedMessageException e) {
-      fail(e.getMessage(), e);
+      fail(e);
     }
   }
 
-  private void fail(@Nullable String reason, @Nullable Throwable cause) {
+  private void fail(Throwable cause) {
+    fail(ConnectErrors.text(cause), cause);
+  }
+
+  private void fail(String reason, @Nullable Throwable cause) {
     result.tryFailure(
         new IOException(NetUtil.toSocketAddressString(server) + ": " + reason, cause));
   }
@@ -194,7 +199,7 @@ final class UpstreamExchange {
 
     @Override
     public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
-      fail(cause.toString(), cause); // nobody listens there
+      fail(cause); // nobody listens there
     }
   }
 
@@ -218,7 +223,7 @@ final class UpstreamExchange {
 
                 @Override
                 public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
-                  fail(cause.toString(), cause);
+                  fail(cause);
                 }
               });
     }

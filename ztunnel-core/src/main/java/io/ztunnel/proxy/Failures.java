@@ -22,7 +22,6 @@ import io.ztunnel.telemetry.ConnectionFailure.DialOutcome;
 import io.ztunnel.telemetry.ConnectionFailure.Half;
 import io.ztunnel.telemetry.ConnectionFailure.Http2Failure;
 import io.ztunnel.telemetry.ConnectionFailure.TlsRole;
-import java.net.ConnectException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.time.Duration;
@@ -297,11 +296,7 @@ public final class Failures {
   static ConnectionFailure ofConnect(Dial dial, InetSocketAddress target, Throwable cause) {
     String text = SocketErrors.text(cause);
     DialOutcome outcome =
-        switch (cause) {
-          case ConnectTimeoutException _ -> DialOutcome.TIMED_OUT;
-          case ConnectException _ -> outcome(text);
-          default -> outcome(text);
-        };
+        cause instanceof ConnectTimeoutException ? DialOutcome.TIMED_OUT : outcome(text);
     return ofConnect(dial, outcome, target, text);
   }
 

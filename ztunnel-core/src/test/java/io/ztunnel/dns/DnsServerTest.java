@@ -8,10 +8,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
+import io.netty.util.NetUtil;
 import io.netty.util.concurrent.DefaultEventExecutor;
 import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.Future;
 import io.ztunnel.Await;
+import io.ztunnel.log.LogCapture;
 import io.ztunnel.mesh.MeshState;
 import io.ztunnel.mesh.NamespacedHostname;
 import io.ztunnel.mesh.TestMesh;
@@ -406,7 +408,13 @@ class DnsServerTest {
     upstream.close();
     start(nobody);
     long began = System.nanoTime();
-    assertEquals("SERVFAIL []", ask("www"));
+    try (LogCapture log = LogCapture.plain("dns=debug")) {
+      assertEquals("SERVFAIL []", ask("www"));
+      String line = log.lines().getFirst();
+      String reason = "forwarding failed (%s: ".formatted(NetUtil.toSocketAddressString(nobody));
+      assertTrue(line.contains(reason) && line.contains("Connection refused"), line);
+      assertFalse(line.contains("Exception"), line);
+    }
     assertTrue(
         System.nanoTime() - began < TIMEOUT.toNanos() * 2, "waited for a server that is not there");
   }
