@@ -1,7 +1,10 @@
 package io.ztunnel.hbone;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.math.BigInteger;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.security.KeyPair;
 import java.security.KeyPairGenerator;
@@ -9,6 +12,7 @@ import java.security.PrivateKey;
 import java.security.PublicKey;
 import java.security.cert.CertificateEncodingException;
 import java.security.cert.CertificateException;
+import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.time.Instant;
@@ -19,6 +23,7 @@ import java.util.Date;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
+import org.bouncycastle.asn1.pkcs.PrivateKeyInfo;
 import org.bouncycastle.asn1.x500.RDN;
 import org.bouncycastle.asn1.x500.X500Name;
 import org.bouncycastle.asn1.x509.BasicConstraints;
@@ -34,6 +39,8 @@ import org.bouncycastle.cert.X509v2CRLBuilder;
 import org.bouncycastle.cert.X509v3CertificateBuilder;
 import org.bouncycastle.cert.jcajce.JcaX509CertificateConverter;
 import org.bouncycastle.cert.jcajce.JcaX509v3CertificateBuilder;
+import org.bouncycastle.openssl.PEMParser;
+import org.bouncycastle.openssl.jcajce.JcaPEMKeyConverter;
 import org.bouncycastle.operator.ContentSigner;
 import org.bouncycastle.operator.OperatorCreationException;
 import org.bouncycastle.operator.jcajce.JcaContentSignerBuilder;
@@ -71,6 +78,20 @@ public final class TestPki {
     return new TestPki(key, certificate, List.of(), certificate);
   }
 
+  /** A root whose key, in PKCS#8, and certificate are in these files, in PEM. */
+  public static TestPki root(Path keyFile, Path certificateFile) throws IOException {
+    try (PEMParser parser = new PEMParser(Files.newBufferedReader(keyFile));
+        InputStream certificate = Files.newInputStream(certificateFile)) {
+      PrivateKey key = new JcaPEMKeyConverter().getPrivateKey((PrivateKeyInfo) parser.readObject());
+      X509Certificate root =
+          (X509Certificate)
+              CertificateFactory.getInstance("X.509").generateCertificate(certificate);
+      return new TestPki(new KeyPair(root.getPublicKey(), key), root, List.of(), root);
+    } catch (CertificateException e) {
+      throw new IOException(certificateFile + ": " + e.getMessage(), e);
+    }
+  }
+
   /** A new authority below this one. */
   public TestPki intermediate(String name) {
     KeyPair own = newKey();
@@ -96,11 +117,16 @@ public final class TestPki {
 
   /** As above, for one that ought to have been replaced by this time. */
   public String crl(Instant nextUpdate, X509Certificate... revoked) {
+    return crl(nextUpdate, Stream.of(revoked).map(X509Certificate::getSerialNumber).toList());
+  }
+
+  /** As above, of certificates with these serial numbers. */
+  public String crl(Instant nextUpdate, List<BigInteger> revoked) {
     Instant issued = Instant.now().minus(Duration.ofDays(2));
     X509v2CRLBuilder builder = new X509v2CRLBuilder(subject(certificate), Date.from(issued));
     builder.setNextUpdate(Date.from(nextUpdate));
-    for (X509Certificate one : revoked) {
-      builder.addCRLEntry(one.getSerialNumber(), Date.from(issued), CRLReason.keyCompromise);
+    for (BigInteger one : revoked) {
+      builder.addCRLEntry(one, Date.from(issued), CRLReason.keyCompromise);
     }
     try {
       ContentSigner with = new JcaContentSignerBuilder("SHA256withECDSA").build(key.getPrivate());

@@ -56,8 +56,7 @@ final class Acceptor extends ChannelInboundHandlerAdapter {
     try {
       SocketFactory.prepare(child);
     } catch (IOException e) {
-      LOG.error("accepted connection given up: {}", IoFailure.reason(e));
-      child.unsafe().closeForcibly();
+      giveUp(child, e);
       return;
     }
     if (!inherited) {
@@ -69,9 +68,13 @@ final class Acceptor extends ChannelInboundHandlerAdapter {
 
   private static void closeIfFailed(ChannelFuture registered) {
     if (!registered.isSuccess()) {
-      LOG.error("accepted connection given up: {}", String.valueOf(registered.cause()));
-      registered.channel().unsafe().closeForcibly();
+      giveUp(registered.channel(), registered.cause());
     }
+  }
+
+  private static void giveUp(Channel child, Throwable cause) {
+    LOG.error("accepted connection given up: {}", IoFailure.reason(cause));
+    child.unsafe().closeForcibly();
   }
 
   @Override

@@ -394,6 +394,11 @@ public final class Daemon implements Closeable {
     return get(ADMIN_PORT, "/config_dump");
   }
 
+  /** The last denials of each workload, as JSON. */
+  public String denials() throws IOException {
+    return get(ADMIN_PORT, "/debug/denials");
+  }
+
   private String get(int port, String path) throws IOException {
     NodeHttp.Answer answer = NodeHttp.get(namespace, port, path, HTTP_DEADLINE);
     if (answer.status() != 200) {

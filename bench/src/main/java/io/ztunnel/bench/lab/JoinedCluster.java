@@ -89,6 +89,11 @@ public final class JoinedCluster implements AutoCloseable {
     return all;
   }
 
+  /** That of a pod's node. */
+  public Daemon daemon(Lab.Pod pod) {
+    return daemons.daemon(pod);
+  }
+
   Daemon gateway() {
     if (gateway == null) {
       throw new IllegalStateException("the gateway of " + name + " was not started");

@@ -13,12 +13,13 @@ import java.util.Map;
  * A JSON document as maps, lists, strings, numbers (all double) and booleans; {@code null} members
  * are left out.
  */
-final class Json {
+public final class Json {
   static final JsonFactory FACTORY = new JsonFactory();
 
   private Json() {}
 
-  static Map<String, Object> readObject(String text) throws IOException {
+  /** Reads a document that is one object. */
+  public static Map<String, Object> readObject(String text) throws IOException {
     try (JsonParser parser = FACTORY.createParser(text)) {
       if (parser.nextToken() != JsonToken.START_OBJECT) {
         throw new IOException("no JSON object (found: " + parser.currentToken() + ")");

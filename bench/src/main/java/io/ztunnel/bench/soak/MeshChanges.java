@@ -9,6 +9,7 @@ import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.Peer;
 import io.ztunnel.xds.FakeControlPlane;
 import java.io.IOException;
+import java.math.BigInteger;
 import java.net.Socket;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -18,25 +19,32 @@ import java.util.Set;
 
 /**
  * Everything that changes in two clusters: pods, each with a name of its own and the address of one
- * that went before, policies, the control planes' streams, the agents. For one thread at a time.
+ * that went before, policies, revoked certificates, the control planes' streams, the agents. For
+ * one thread at a time.
  */
 final class MeshChanges {
   private static final int MOST_GUESTS = 4;
   private static final Duration BETWEEN = Duration.ofMillis(500);
   private static final Duration DEADLINE = Duration.ofSeconds(2);
 
+  /** All daemons have read a changed list of revoked certificates by then. */
+  private static final Duration UNTIL_READ = Duration.ofSeconds(1);
+
   private final JoinedCluster west;
   private final JoinedCluster east;
   private final String service;
+  private final Revocations revocations;
   private final List<Guest> guests = new ArrayList<>();
   private int arrived;
   private int policies;
+  private int revoked;
   private int restarts;
 
   private enum Change {
     ARRIVAL,
     DEPARTURE,
     POLICY,
+    REVOCATION,
     END_OF_STREAMS,
     RESTART_OF_AN_AGENT;
 
@@ -49,6 +57,7 @@ final class MeshChanges {
             DEPARTURE,
             DEPARTURE,
             POLICY,
+            REVOCATION,
             END_OF_STREAMS,
             RESTART_OF_AN_AGENT);
   }
@@ -61,10 +70,11 @@ final class MeshChanges {
    *
    * @param service of which the guests are, in both clusters
    */
-  MeshChanges(JoinedCluster west, JoinedCluster east, String service) {
+  MeshChanges(JoinedCluster west, JoinedCluster east, String service, Revocations revocations) {
     this.west = west;
     this.east = east;
     this.service = service;
+    this.revocations = revocations;
   }
 
   /** Changes something. */
@@ -87,6 +97,11 @@ final class MeshChanges {
         }
       }
       case POLICY -> forbidAndAllow(cluster);
+      case REVOCATION -> {
+        if (!guests.isEmpty()) {
+          revokeAndForgive(guests.get(random.nextInt(guests.size())));
+        }
+      }
       case END_OF_STREAMS -> {
         cluster.controlPlane().endStreams(Status.UNAVAILABLE);
         restarts++;
@@ -155,6 +170,17 @@ final class MeshChanges {
     server.remove(FakeControlPlane.AUTHORIZATION, Set.of(WireMesh.qualified(name)));
   }
 
+  /** The certificate that a guest has now is revoked, for a moment. */
+  private void revokeAndForgive(Guest guest) throws IOException {
+    List<BigInteger> serials =
+        Revocations.serials(
+            guest.cluster.daemon(guest.pod), "spiffe://" + WireMesh.principal(guest.pod));
+    revocations.revoke(serials);
+    revoked += serials.size();
+    Pause.of(UNTIL_READ);
+    revocations.revoke(List.of());
+  }
+
   /** Lets all guests go. */
   void settle() throws IOException {
     for (Guest guest : guests) {
@@ -171,6 +197,11 @@ final class MeshChanges {
   /** How many policies have come and gone so far. */
   int policies() {
     return policies;
+  }
+
+  /** How many certificates were revoked so far. */
+  int revoked() {
+    return revoked;
   }
 
   /** How often a control plane or an agent has begun anew so far. */

@@ -131,6 +131,7 @@ public final class SoakBench {
     out.printf("| names asked for | %d |%n", lab.questions());
     out.printf("| pods that came and went | %d |%n", lab.changes().pods());
     out.printf("| policies that came and went | %d |%n", lab.changes().policies());
+    out.printf("| certificates that were revoked | %d |%n", lab.changes().revoked());
     out.printf(
         "| streams of a control plane that ended, restarts of an agent | %d |%n",
         lab.changes().restarts());

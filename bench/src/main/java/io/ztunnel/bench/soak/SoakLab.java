@@ -56,10 +56,12 @@ final class SoakLab implements AutoCloseable {
    * @param transport their {@code ZTUNNEL_TRANSPORT}
    */
   SoakLab(Path launcher, String transport, PrintStream progress) throws IOException {
-    Map<String, String> environment = new HashMap<>(RESTLESS);
-    environment.put("ZTUNNEL_TRANSPORT", transport);
     this.lab = Lab.create("soak");
     try {
+      Revocations revocations = new Revocations(lab);
+      Map<String, String> environment = new HashMap<>(RESTLESS);
+      environment.put("ZTUNNEL_TRANSPORT", transport);
+      environment.putAll(revocations.environment());
       Story story = new Story(progress);
       this.west = new JoinedCluster(lab, launcher, story, "west", environment);
       this.east = new JoinedCluster(lab, launcher, story, "east", environment);
@@ -87,7 +89,7 @@ final class SoakLab implements AutoCloseable {
               new RudeCalls(eastClient, targets(east, eastServer)));
       this.questions =
           List.of(new Questions(westClient, GUESTS), new Questions(eastClient, GUESTS));
-      this.changes = new MeshChanges(west, east, GUESTS);
+      this.changes = new MeshChanges(west, east, GUESTS, revocations);
     } catch (IOException | RuntimeException e) {
       lab.close();
       throw e;
@@ -159,6 +161,7 @@ final class SoakLab implements AutoCloseable {
     for (Daemon daemon : daemons()) {
       String _ = daemon.metrics();
       String _ = daemon.configDump();
+      String _ = daemon.denials();
     }
     Pause.of(BETWEEN_LOOKS);
   }
