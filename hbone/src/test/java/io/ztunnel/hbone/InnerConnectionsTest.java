@@ -356,7 +356,7 @@ class InnerConnectionsTest {
           }
 
           private String name(InnerBackend backend) {
-            return String.valueOf(backend.workloadUid());
+            return backend.workloadUid() == null ? "certificate" : backend.workloadUid();
           }
         };
     HbonePool pool =
@@ -368,7 +368,7 @@ class InnerConnectionsTest {
     exchange(open(pool));
     exchange(open(pool));
     mesh.run(pool::close);
-    mesh.run(() -> assertEquals(List.of("+null", "+uid", "-null", "-uid"), events));
+    mesh.run(() -> assertEquals(List.of("+certificate", "+uid", "-certificate", "-uid"), events));
   }
 
   @Test

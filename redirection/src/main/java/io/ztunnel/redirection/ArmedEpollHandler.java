@@ -46,7 +46,7 @@ final class ArmedEpollHandler extends IoHandlerWrapper {
   private static final EpollIoOps ONE_ERROR_AT_MOST = EpollIoOps.valueOf(1 << 30); // EPOLLONESHOT
 
   /** What the kernel has not been told yet; those that are cancelled meanwhile included. */
-  private final ArrayDeque<Registration> changed = new ArrayDeque<>();
+  private final ArrayDeque<Armed> changed = new ArrayDeque<>();
 
   /** The number of the batch of events that is, or was last, dealt with. */
   private long batch;
@@ -61,7 +61,7 @@ final class ArmedEpollHandler extends IoHandlerWrapper {
 
   @Override
   public int run(IoHandlerContext context) {
-    for (Registration next = changed.poll(); next != null; next = changed.poll()) {
+    for (Armed next = changed.poll(); next != null; next = changed.poll()) {
       next.tell();
     }
     batch++;
@@ -71,16 +71,15 @@ final class ArmedEpollHandler extends IoHandlerWrapper {
   @Override
   public IoRegistration register(IoHandle handle) throws Exception {
     Newcomer newcomer = new Newcomer((EpollIoHandle) handle, batch);
-    return new Registration(newcomer, registerInside(newcomer));
+    return new Armed(newcomer, registerInside(newcomer));
   }
 
   /** A socket that hears nothing of the batch of events in which it was registered. */
-  private final class Newcomer implements EpollIoHandle {
-    private final EpollIoHandle handle;
+  private final class Newcomer extends Handle<EpollIoHandle> implements EpollIoHandle {
     private final long born;
 
     Newcomer(EpollIoHandle handle, long born) {
-      this.handle = handle;
+      super(handle);
       this.born = born;
     }
 
@@ -90,31 +89,15 @@ final class ArmedEpollHandler extends IoHandlerWrapper {
     }
 
     @Override
-    public void registered() {
-      handle.registered();
-    }
-
-    @Override
     public void handle(IoRegistration registration, IoEvent event) {
       if (born != batch) {
-        handle.handle(registration, event);
+        super.handle(registration, event);
       }
-    }
-
-    @Override
-    public void unregistered() {
-      handle.unregistered();
-    }
-
-    @Override
-    public void close() {
-      IoHandlerWrapper.close(handle);
     }
   }
 
-  private final class Registration implements IoRegistration {
+  private final class Armed extends Registration {
     private final Newcomer handle;
-    private final IoRegistration registration;
 
     /**
      * What the kernel knows; null before the first submission. Until then, a socket may be one that
@@ -125,15 +108,9 @@ final class ArmedEpollHandler extends IoHandlerWrapper {
     /** What it is to know, while this is among the changed. */
     private @Nullable EpollIoOps wanted;
 
-    Registration(Newcomer handle, IoRegistration registration) {
+    Armed(Newcomer handle, IoRegistration registration) {
+      super(registration);
       this.handle = handle;
-      this.registration = registration;
-    }
-
-    @Override
-    @SuppressWarnings("TypeParameterUnusedInFormals") // Netty's signature
-    public <T> T attachment() {
-      return registration.attachment();
     }
 
     @Override
@@ -175,16 +152,6 @@ final class ArmedEpollHandler extends IoHandlerWrapper {
         LOG.error("a connection is closed, epoll does not take it: {}", e.getMessage());
         handle.close();
       }
-    }
-
-    @Override
-    public boolean isValid() {
-      return registration.isValid();
-    }
-
-    @Override
-    public boolean cancel() {
-      return registration.cancel();
     }
   }
 }

@@ -58,22 +58,20 @@ final class CancellingUringHandler extends IoHandlerWrapper {
   @Override
   public IoRegistration register(IoHandle handle) throws Exception {
     Writes writes = new Writes((IoUringIoHandle) handle);
-    return new Registration(registerInside(writes), writes);
+    return new Observed(registerInside(writes), writes);
   }
 
   /** Sees what becomes of a socket's writes. A stream has one at a time. */
-  private final class Writes implements IoUringIoHandle {
-    private final IoUringIoHandle handle;
-
+  private final class Writes extends Handle<IoUringIoHandle> implements IoUringIoHandle {
     /** What the kernel knows the write by that has not ended; {@link #NONE} without one. */
     private long write = NONE;
 
     Writes(IoUringIoHandle handle) {
-      this.handle = handle;
+      super(handle);
     }
 
     private void submitted(long operation) {
-      if (isWrite((byte) (operation >>> Short.SIZE))) { // where Netty puts an operation's code
+      if (isWrite(code(operation))) {
         write = operation;
       }
     }
@@ -88,7 +86,7 @@ final class CancellingUringHandler extends IoHandlerWrapper {
           && (completed.res() == NO_SUCH_OPERATION || completed.res() == ALREADY_RUNNING)) {
         cancelAgain(registration, write);
       }
-      handle.handle(registration, event);
+      super.handle(registration, event);
     }
 
     private void cancelAgain(IoRegistration registration, long cancelled) {
@@ -104,21 +102,11 @@ final class CancellingUringHandler extends IoHandlerWrapper {
           AGAIN_MILLIS,
           TimeUnit.MILLISECONDS);
     }
+  }
 
-    @Override
-    public void registered() {
-      handle.registered();
-    }
-
-    @Override
-    public void unregistered() {
-      handle.unregistered();
-    }
-
-    @Override
-    public void close() {
-      IoHandlerWrapper.close(handle);
-    }
+  /** Where Netty puts the code of an operation. */
+  private static byte code(long operation) {
+    return (byte) (operation >>> Short.SIZE);
   }
 
   private static boolean isWrite(byte code) {
@@ -126,7 +114,6 @@ final class CancellingUringHandler extends IoHandlerWrapper {
   }
 
   private static IoUringIoOps cancellation(long write) {
-    byte code = (byte) (write >>> Short.SIZE);
     return new IoUringIoOps(
         ASYNC_CANCEL,
         (byte) 0,
@@ -136,19 +123,19 @@ final class CancellingUringHandler extends IoHandlerWrapper {
         write,
         0,
         0,
-        (long) code,
+        (long) code(write),
         (short) 0,
         (short) 0,
         0,
         0);
   }
 
-  private record Registration(IoRegistration registration, Writes writes)
-      implements IoRegistration {
-    @Override
-    @SuppressWarnings("TypeParameterUnusedInFormals") // Netty's signature
-    public <T> T attachment() {
-      return registration.attachment();
+  private static final class Observed extends Registration {
+    private final Writes writes;
+
+    Observed(IoRegistration registration, Writes writes) {
+      super(registration);
+      this.writes = writes;
     }
 
     @Override
@@ -156,16 +143,6 @@ final class CancellingUringHandler extends IoHandlerWrapper {
       long operation = registration.submit(ops);
       writes.submitted(operation);
       return operation;
-    }
-
-    @Override
-    public boolean isValid() {
-      return registration.isValid();
-    }
-
-    @Override
-    public boolean cancel() {
-      return registration.cancel();
     }
   }
 }

@@ -1,5 +1,6 @@
 package io.ztunnel.redirection;
 
+import io.netty.channel.IoEvent;
 import io.netty.channel.IoHandle;
 import io.netty.channel.IoHandler;
 import io.netty.channel.IoHandlerContext;
@@ -39,15 +40,6 @@ abstract class IoHandlerWrapper implements IoHandler {
     };
   }
 
-  /** Closes what its loop no longer serves; tells what goes wrong. */
-  static void close(IoHandle handle) {
-    try {
-      handle.close();
-    } catch (Exception e) {
-      LOG.error("cannot close: {}", e.getMessage());
-    }
-  }
-
   @Override
   public final void initialize() {
     handler.initialize();
@@ -81,5 +73,64 @@ abstract class IoHandlerWrapper implements IoHandler {
   @Override
   public final boolean isCompatible(Class<? extends IoHandle> handleType) {
     return handler.isCompatible(handleType);
+  }
+
+  /** What Netty's handler serves in place of another handle, but for what a subclass does. */
+  abstract static class Handle<H extends IoHandle> implements IoHandle {
+    final H handle;
+
+    Handle(H handle) {
+      this.handle = handle;
+    }
+
+    @Override
+    public final void registered() {
+      handle.registered();
+    }
+
+    @Override
+    public void handle(IoRegistration registration, IoEvent event) {
+      handle.handle(registration, event);
+    }
+
+    @Override
+    public final void unregistered() {
+      handle.unregistered();
+    }
+
+    /** Tells what goes wrong. */
+    @Override
+    public final void close() {
+      try {
+        handle.close();
+      } catch (Exception e) {
+        LOG.error("cannot close: {}", e.getMessage());
+      }
+    }
+  }
+
+  /** One of Netty's registrations, but for what a subclass does with submissions. */
+  abstract static class Registration implements IoRegistration {
+    final IoRegistration registration;
+
+    Registration(IoRegistration registration) {
+      this.registration = registration;
+    }
+
+    @Override
+    @SuppressWarnings("TypeParameterUnusedInFormals") // Netty's signature
+    public final <T> T attachment() {
+      return registration.attachment();
+    }
+
+    @Override
+    public final boolean isValid() {
+      return registration.isValid();
+    }
+
+    @Override
+    public final boolean cancel() {
+      return registration.cancel();
+    }
   }
 }

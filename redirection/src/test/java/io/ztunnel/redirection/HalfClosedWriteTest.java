@@ -54,8 +54,7 @@ class HalfClosedWriteTest {
       connection.write(bytes, BYTES);
       // More than the kernel holds, so the rest has to wait.
       connection.on(() -> assertFalse(connection.channel.isWritable()));
-      assertArrayEquals(bytes, connection.peer.getInputStream().readNBytes(BYTES));
-      assertNull(connection.failure.getNow(null));
+      connection.assertArrives(bytes);
     }
   }
 
@@ -68,9 +67,8 @@ class HalfClosedWriteTest {
     try (Connection connection = new Connection(transport, opener)) {
       connection.endHalf();
       connection.write(bytes, BYTES / 2);
-      connection.awaitFullPeer();
-      assertArrayEquals(bytes, connection.peer.getInputStream().readNBytes(BYTES));
-      assertNull(connection.failure.getNow(null));
+      Peer.awaitFull(connection.peer);
+      connection.assertArrives(bytes);
     }
   }
 
@@ -81,7 +79,7 @@ class HalfClosedWriteTest {
     try (Connection connection = new Connection(transport, opener)) {
       connection.endHalf();
       connection.write(bytes(), BYTES / 2);
-      connection.awaitFullPeer();
+      Peer.awaitFull(connection.peer);
       assertTrue(connection.channel.close().await(5, TimeUnit.SECONDS));
     }
   }
@@ -105,7 +103,7 @@ class HalfClosedWriteTest {
     try (Connection connection = new Connection(transport, opener)) {
       connection.channel.config().setOption(ChannelOption.ALLOW_HALF_CLOSURE, false);
       connection.write(bytes(), BYTES / 2);
-      connection.awaitFullPeer();
+      Peer.awaitFull(connection.peer);
       connection.peer.shutdownOutput();
       assertTrue(connection.channel.closeFuture().await(5, TimeUnit.SECONDS));
     }
@@ -119,7 +117,7 @@ class HalfClosedWriteTest {
 
   /** A channel that may be half closed, and its peer, which the test reads from. */
   private static final class Connection implements AutoCloseable {
-    final CompletableFuture<Throwable> failure = new CompletableFuture<>();
+    private final CompletableFuture<Throwable> failure = new CompletableFuture<>();
     final Channel channel;
     final Socket peer;
     private final CompletableFuture<Void> ended = new CompletableFuture<>();
@@ -201,13 +199,10 @@ class HalfClosedWriteTest {
           });
     }
 
-    /** Returns when the peer's kernel takes no more, so that the channel waits for room. */
-    void awaitFullPeer() throws Exception {
-      int before = -1;
-      for (int now = 0; now != before || now == 0; now = peer.getInputStream().available()) {
-        before = now;
-        Thread.sleep(100);
-      }
+    /** The peer reads all of it, and nothing has gone wrong. */
+    void assertArrives(byte[] bytes) throws IOException {
+      assertArrayEquals(bytes, peer.getInputStream().readNBytes(bytes.length));
+      assertNull(failure.getNow(null));
     }
 
     @Override

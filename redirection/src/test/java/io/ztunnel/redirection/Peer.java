@@ -15,6 +15,9 @@ public final class Peer {
   /** As many as the JDK has unless told otherwise. */
   private static final int BACKLOG = 50;
 
+  /** What has not grown for so long does not grow. */
+  private static final long SETTLED_MILLIS = 200;
+
   private Peer() {}
 
   /** Accepts within five seconds, or fails. */
@@ -73,6 +76,15 @@ public final class Peer {
 
   private static int millis(Duration duration) {
     return Math.toIntExact(duration.toMillis());
+  }
+
+  /** Returns when the kernel takes no more for a socket that is not read, so its peer must wait. */
+  public static void awaitFull(Socket socket) throws IOException, InterruptedException {
+    int before = -1;
+    for (int now = 0; now != before || now == 0; now = socket.getInputStream().available()) {
+      before = now;
+      Thread.sleep(SETTLED_MILLIS);
+    }
   }
 
   public static void say(Socket socket, String text) throws IOException {

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import io.ztunnel.bench.lab.Daemon;
 import io.ztunnel.bench.lab.Requirements;
 import io.ztunnel.redirection.Lab;
+import io.ztunnel.redirection.Peer;
 import io.ztunnel.redirection.Transport;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -78,7 +79,7 @@ class IoUringIT {
           UPLOAD_PORT,
           connection -> {
             connection.shutdownOutput();
-            awaitNoMore(connection);
+            Peer.awaitFull(connection); // the daemon waits for room
             heard.complete(connection.getInputStream().readAllBytes());
           });
       Daemon nearDaemon = scene.daemon(near, environment, client);
@@ -99,15 +100,6 @@ class IoUringIT {
       connection.shutdownOutput();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
-    }
-  }
-
-  /** Returns when the kernel holds all that it takes, so that the daemon waits for room. */
-  private static void awaitNoMore(Socket connection) throws IOException, InterruptedException {
-    int before = -1;
-    for (int now = 0; now != before || now == 0; now = connection.getInputStream().available()) {
-      before = now;
-      Thread.sleep(200);
     }
   }
 }
