@@ -1,6 +1,7 @@
 package io.ztunnel.xds;
 
 import com.google.protobuf.CodedOutputStream;
+import com.google.protobuf.Value;
 import io.grpc.Metadata;
 import io.grpc.Server;
 import io.grpc.ServerCall;
@@ -59,24 +60,40 @@ public final class FakeControlPlane implements AutoCloseable {
    * One resource.
    *
    * @param companions names of resources that are sent with it to whoever asks for it
+   * @param node whose client is sent it unasked; empty: none
+   * @param services names of resources whose followers are sent it, too
    */
   @SuppressWarnings("ArrayRecordComponent") // never compared
   public record Entry(
-      String name, String version, byte[] payload, List<String> aliases, List<String> companions) {
+      String name,
+      String version,
+      byte[] payload,
+      List<String> aliases,
+      List<String> companions,
+      String node,
+      List<String> services) {
     public static Entry of(String name, byte[] payload) {
-      return new Entry(name, hash(payload), payload, List.of(), List.of());
+      return new Entry(name, hash(payload), payload, List.of(), List.of(), "", List.of());
     }
 
     public Entry aliases(String... more) {
-      return new Entry(name, version, payload, List.of(more), companions);
+      return new Entry(name, version, payload, List.of(more), companions, node, services);
     }
 
     public Entry companions(String... more) {
-      return new Entry(name, version, payload, aliases, List.of(more));
+      return new Entry(name, version, payload, aliases, List.of(more), node, services);
     }
 
     public Entry version(String other) {
-      return new Entry(name, other, payload, aliases, companions);
+      return new Entry(name, other, payload, aliases, companions, node, services);
+    }
+
+    public Entry onNode(String nodeName) {
+      return new Entry(name, version, payload, aliases, companions, nodeName, services);
+    }
+
+    public Entry serving(List<String> more) {
+      return new Entry(name, version, payload, aliases, companions, node, List.copyOf(more));
     }
 
     /** The same as a watcher gets it. */
@@ -473,9 +490,10 @@ public final class FakeControlPlane implements AutoCloseable {
         Watch watch = new Watch(request);
         watches.put(typeUrl, watch);
         Set<String> names = new LinkedHashSet<>(watch.versions.keySet());
-        if (watch.wildcard) {
-          names.addAll(resources.getOrDefault(typeUrl, Map.of()).keySet());
-        }
+        resources.getOrDefault(typeUrl, Map.of()).values().stream()
+            .filter(watch::isImplied)
+            .map(Entry::name)
+            .forEach(names::add);
         watch.send(this, typeUrl, names);
       } else {
         request.getResourceNamesUnsubscribeList().forEach(known.versions::remove);
@@ -492,9 +510,13 @@ public final class FakeControlPlane implements AutoCloseable {
       if (watch == null || silent) {
         return;
       }
+      Map<String, Entry> all = resources.getOrDefault(typeUrl, Map.of());
       Set<String> wanted = new LinkedHashSet<>();
       for (String name : changed) {
-        if (watch.wildcard || watch.versions.containsKey(name)) { // istiod: not by aliases
+        Entry entry = all.get(name);
+        if (watch.wildcard
+            || watch.versions.containsKey(name) // istiod: not by aliases
+            || (entry != null && watch.isImplied(entry))) {
           wanted.add(name);
         }
       }
@@ -507,6 +529,7 @@ public final class FakeControlPlane implements AutoCloseable {
   /** What a client wants and has of a type. Guarded by the control plane. */
   private final class Watch {
     private final boolean wildcard;
+    private final String node;
     private final Map<String, String> versions;
 
     Watch(DeltaDiscoveryRequest first) {
@@ -514,7 +537,23 @@ public final class FakeControlPlane implements AutoCloseable {
       wildcard =
           (subscribed.isEmpty() || subscribed.contains("*"))
               && !first.getResourceNamesUnsubscribeList().contains("*");
+      node =
+          first
+              .getNode()
+              .getMetadata()
+              .getFieldsOrDefault("NODE_NAME", Value.getDefaultInstance())
+              .getStringValue();
       versions = new LinkedHashMap<>(first.getInitialResourceVersionsMap());
+    }
+
+    /**
+     * Whether it is sent without being asked for. To who asks for what it needs, istiod sends the
+     * pods of the client's own node, and those of services that it has asked for.
+     */
+    boolean isImplied(Entry entry) {
+      return wildcard
+          || (!node.isEmpty() && node.equals(entry.node()))
+          || entry.services().stream().anyMatch(versions::containsKey);
     }
 
     void send(Stream stream, String typeUrl, Set<String> names) {
@@ -528,12 +567,18 @@ public final class FakeControlPlane implements AutoCloseable {
           gone.add(name);
           if (wildcard) {
             versions.remove(name);
+          } else {
+            versions.replace(name, ""); // asked for still
           }
           continue;
         }
         List<String> together = new ArrayList<>(List.of(entry.name()));
         if (!wildcard) {
           together.addAll(entry.companions());
+          all.values().stream()
+              .filter(other -> other.services().contains(entry.name()))
+              .map(Entry::name)
+              .forEach(together::add);
         }
         for (String one : together) {
           Entry sent = all.get(one);

@@ -8,6 +8,7 @@ import io.ztunnel.dns.ServiceDemand;
 import io.ztunnel.log.Log;
 import io.ztunnel.log.LogLevel;
 import io.ztunnel.mesh.Addressable;
+import io.ztunnel.mesh.GatewayAddress;
 import io.ztunnel.mesh.MeshState;
 import io.ztunnel.mesh.NamespacedHostname;
 import io.ztunnel.mesh.NetworkAddress;
@@ -16,7 +17,9 @@ import io.ztunnel.mesh.Workload;
 import io.ztunnel.proxy.Discovery;
 import io.ztunnel.xds.DemandOutcome;
 import io.ztunnel.xds.XdsClient;
+import java.util.Collection;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.RejectedExecutionException;
 
 /**
@@ -58,16 +61,25 @@ record OnDemandDiscovery(MeshState mesh, XdsClient client) implements Discovery,
   }
 
   @Override
+  public void await(EventLoop loop, Set<GatewayAddress.Destination> gateways, Runnable then) {
+    demandAll(loop, "gateway", gateways).addListener(_ -> then.run());
+  }
+
+  @Override
   public Future<Void> demand(EventLoop loop, List<NamespacedHostname> keys) {
+    return demandAll(loop, "service", keys);
+  }
+
+  private Future<Void> demandAll(EventLoop loop, String field, Collection<?> keys) {
     var combiner = new PromiseCombiner(loop);
-    for (NamespacedHostname key : keys) {
+    for (Object key : keys) {
       String name = key.toString();
       Promise<Void> answered = loop.newPromise();
       client.demand(
           MeshFeed.ADDRESS,
           name,
           outcome -> {
-            report("service", name, outcome);
+            report(field, name, outcome);
             resume(loop, name, () -> answered.trySuccess(null));
           });
       combiner.add((Future<Void>) answered);

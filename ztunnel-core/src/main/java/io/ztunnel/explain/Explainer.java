@@ -5,6 +5,7 @@ import io.ztunnel.explain.Explanation.Place;
 import io.ztunnel.explain.Explanation.Verdict;
 import io.ztunnel.hbone.Authority;
 import io.ztunnel.hbone.SpiffeId;
+import io.ztunnel.mesh.GatewayAddress;
 import io.ztunnel.mesh.IpText;
 import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.NetworkAddress;
@@ -28,6 +29,8 @@ import io.ztunnel.routing.RouteResult;
 import io.ztunnel.routing.UnresolvedRoute;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.util.LinkedHashSet;
+import java.util.Set;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -135,12 +138,18 @@ public final class Explainer {
       InetSocketAddress target = destination.target();
       PodHealth its = health.of(client.uid());
       RouteNarrator narrator = new RouteNarrator(view, steps, its::setAsideFor, onDemand);
+      Set<GatewayAddress.Destination> unknown = new LinkedHashSet<>();
       RouteResult result =
           outbound.route(
               new OutboundCall(client, source.addressFor(target.getAddress()), target),
               view,
               its::isSetAside,
-              narrator);
+              narrator,
+              unknown::add);
+      for (GatewayAddress.Destination gateway : unknown) {
+        steps.add("waypoint or gateway %s is not known to the mesh".formatted(gateway));
+        narrator.askedFor();
+      }
       return switch (result) {
         case RouteFailure failure -> Verdict.failed(Failures.of(failure));
         case UnresolvedRoute unresolved -> {

@@ -64,6 +64,13 @@ final class RouteNarrator implements RouteTrace {
     return true;
   }
 
+  /** Tells what a connection does about something unknown. */
+  void askedFor() {
+    if (onDemand) {
+      steps.detail("a connection would have the control plane asked for it");
+    }
+  }
+
   @Override
   public void step(RouteStep step) {
     switch (step) {
@@ -77,9 +84,7 @@ final class RouteNarrator implements RouteTrace {
       }
       case RouteStep.AddressUnknown(NetworkAddress address, String namespace) -> {
         steps.add("address %s is not known to the mesh".formatted(address));
-        if (onDemand) {
-          steps.detail("a connection would have the control plane asked for it");
-        }
+        askedFor();
         othersAt(address, namespace, null);
       }
       case RouteStep.ServiceWaypoint(Service service, GatewayAddress gateway) -> {

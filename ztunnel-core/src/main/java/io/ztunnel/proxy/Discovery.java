@@ -1,8 +1,10 @@
 package io.ztunnel.proxy;
 
 import io.netty.channel.EventLoop;
+import io.ztunnel.mesh.GatewayAddress;
 import io.ztunnel.mesh.NamespacedHostname;
 import io.ztunnel.mesh.NetworkAddress;
+import java.util.Set;
 
 /**
  * Asks the control plane for what the mesh may not know yet. Called on event loops: the calling
@@ -13,6 +15,11 @@ public interface Discovery {
   Discovery NOTHING =
       new Discovery() {
         @Override
+        public boolean isNeeded() {
+          return false;
+        }
+
+        @Override
         public void await(EventLoop loop, NetworkAddress address, Runnable then) {
           then.run();
         }
@@ -21,11 +28,24 @@ public interface Discovery {
         public void await(EventLoop loop, NamespacedHostname service, Runnable then) {
           then.run();
         }
+
+        @Override
+        public void await(EventLoop loop, Set<GatewayAddress.Destination> gateways, Runnable then) {
+          then.run();
+        }
       };
+
+  /** Whether there may be anything to ask. */
+  default boolean isNeeded() {
+    return true;
+  }
 
   /** Goes on once it is known, as far as it can be, what an address stands for. */
   void await(EventLoop loop, NetworkAddress address, Runnable then);
 
   /** Goes on once a service is known, as far as it can be. */
   void await(EventLoop loop, NamespacedHostname service, Runnable then);
+
+  /** Goes on once these waypoints and gateways are known, as far as they can be. */
+  void await(EventLoop loop, Set<GatewayAddress.Destination> gateways, Runnable then);
 }

@@ -3,6 +3,7 @@ package io.ztunnel.proxy;
 import io.netty.channel.Channel;
 import io.netty.channel.EventLoop;
 import io.netty.util.NetUtil;
+import io.ztunnel.mesh.GatewayAddress;
 import io.ztunnel.mesh.NetworkAddress;
 import io.ztunnel.mesh.Workload;
 import io.ztunnel.metrics.Reporter;
@@ -20,9 +21,11 @@ import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -156,23 +159,61 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
   }
 
   private void onDiscovered(Workload local) {
-    if (state instanceof State.Locating) {
+    if (!(state instanceof State.Locating)) {
+      return;
+    }
+    if (proxy.context().discovery().isNeeded()) {
+      discoverGateways(local, new HashSet<>());
+    } else {
       attempt(local);
     }
   }
 
+  /**
+   * Has the waypoints and gateways looked up, too, that it depends on, and goes on when none is
+   * unknown that was not asked for. Each decision may be for another one.
+   */
+  private void discoverGateways(Workload local, Set<GatewayAddress.Destination> asked) {
+    Set<GatewayAddress.Destination> unknown = new LinkedHashSet<>();
+    RouteResult result = route(local, unknown::add);
+    unknown.removeAll(asked);
+    if (unknown.isEmpty()) {
+      attempt(local, result);
+      return;
+    }
+    asked.addAll(unknown);
+    proxy
+        .context()
+        .discovery()
+        .await(
+            loop,
+            unknown,
+            () -> {
+              if (state instanceof State.Locating) {
+                discoverGateways(local, asked);
+              }
+            });
+  }
+
   /** Decides where to go, with what is known now, and dials. */
   private void attempt(Workload local) {
+    attempt(local, route(local, _ -> {}));
+  }
+
+  private RouteResult route(Workload local, Consumer<GatewayAddress.Destination> unknown) {
     assert loop.inEventLoop();
-    RouteResult result =
-        proxy
-            .router()
-            .route(
-                new OutboundCall(
-                    local, source.getAddress(), target, failed == null ? Set.of() : failed),
-                proxy.context().mesh().view(),
-                proxy.context().upstreams().health().of(local.uid())::isSetAside,
-                RouteTrace.OFF);
+    return proxy
+        .router()
+        .route(
+            new OutboundCall(
+                local, source.getAddress(), target, failed == null ? Set.of() : failed),
+            proxy.context().mesh().view(),
+            proxy.context().upstreams().health().of(local.uid())::isSetAside,
+            RouteTrace.OFF,
+            unknown);
+  }
+
+  private void attempt(Workload local, RouteResult result) {
     OutboundAttempt attempt = new OutboundAttempt(proxy, loop, source, local, this);
     List<OutboundAttempt> all = new ArrayList<>(attempts());
     all.add(attempt);

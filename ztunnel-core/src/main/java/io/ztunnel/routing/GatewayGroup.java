@@ -101,6 +101,14 @@ final class GatewayGroup {
   }
 
   private @Nullable Addressable found(GatewayAddress gateway) {
+    Addressable found = known(gateway);
+    if (found == null) {
+      scene.unknown().accept(gateway.destination());
+    }
+    return found;
+  }
+
+  private @Nullable Addressable known(GatewayAddress gateway) {
     return switch (gateway.destination()) {
       case NetworkAddress address -> {
         Service service = scene.view().service(address, scene.call().source().namespace());

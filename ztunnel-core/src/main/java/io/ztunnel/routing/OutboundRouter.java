@@ -1,6 +1,8 @@
 package io.ztunnel.routing;
 
+import io.ztunnel.mesh.GatewayAddress;
 import io.ztunnel.mesh.MeshView;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.random.RandomGenerator;
@@ -33,7 +35,22 @@ public final class OutboundRouter {
    */
   public RouteResult route(
       OutboundCall call, MeshView view, Predicate<String> setAside, RouteTrace trace) {
-    Scene scene = new Scene(view, call, setAside, trace);
+    return route(call, view, setAside, trace, _ -> {});
+  }
+
+  /**
+   * Decides as above.
+   *
+   * @param unknown is told of the waypoints and gateways, some of them more than once, that would
+   *     have mattered if the mesh knew them
+   */
+  public RouteResult route(
+      OutboundCall call,
+      MeshView view,
+      Predicate<String> setAside,
+      RouteTrace trace,
+      Consumer<GatewayAddress.Destination> unknown) {
+    Scene scene = new Scene(view, call, setAside, trace, unknown);
     return new OutboundDecision(settings, scene, random.get()).decide();
   }
 
@@ -48,7 +65,7 @@ public final class OutboundRouter {
   public boolean isGatewayOtherwise(Route.DoubleHbone route, OutboundCall call, MeshView view) {
     String gateway = route.gateway().workload().uid();
     // Whatever else there is to choose: this one is to be looked at.
-    Scene scene = new Scene(view, call, key -> !key.equals(gateway), RouteTrace.OFF);
+    Scene scene = new Scene(view, call, key -> !key.equals(gateway), RouteTrace.OFF, _ -> {});
     return new OutboundDecision(settings, scene, random.get()).isGatewayOtherwise(route);
   }
 }

@@ -1,6 +1,10 @@
 package io.ztunnel.routing;
 
+import io.ztunnel.mesh.GatewayAddress;
 import io.ztunnel.mesh.MeshView;
+import io.ztunnel.mesh.NamespacedHostname;
+import io.ztunnel.mesh.NetworkAddress;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 
 /**
@@ -9,8 +13,27 @@ import java.util.function.Predicate;
  * @param view the mesh
  * @param setAside whether the workload of a uid, or an address of it, failed lately and should be
  *     avoided
+ * @param unknown is told of waypoints and gateways that matter and of which the mesh says nothing
  */
-record Scene(MeshView view, OutboundCall call, Predicate<String> setAside, RouteTrace trace) {
+record Scene(
+    MeshView view,
+    OutboundCall call,
+    Predicate<String> setAside,
+    RouteTrace trace,
+    Consumer<GatewayAddress.Destination> unknown) {
+  /** Tells of a waypoint or gateway if the mesh says nothing of it. */
+  void miss(GatewayAddress gateway) {
+    GatewayAddress.Destination destination = gateway.destination();
+    boolean isKnown =
+        switch (destination) {
+          case NetworkAddress address -> view.find(address, call.source().namespace()) != null;
+          case NamespacedHostname hostname -> view.find(hostname) != null;
+        };
+    if (!isKnown) {
+      unknown.accept(destination);
+    }
+  }
+
   /** Of the workload of a uid, or of an address of it. */
   Tier tier(String key) {
     if (call.failed().contains(key)) {

@@ -60,7 +60,11 @@ final class UpstreamFinder {
           case NetworkAddress address -> byAddress(address, gateway.hboneMtlsPort(), mode);
           case NamespacedHostname hostname -> byHostname(hostname, gateway.hboneMtlsPort(), mode);
         };
-    return upstream instanceof Upstream.Chosen chosen ? chosen : null;
+    if (upstream instanceof Upstream.Chosen chosen) {
+      return chosen;
+    }
+    scene.miss(gateway);
+    return null;
   }
 
   /** An address of the family that is preferred: that of the reference, whatever the caller's. */

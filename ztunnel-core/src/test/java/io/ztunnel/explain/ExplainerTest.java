@@ -76,12 +76,16 @@ final class ExplainerTest {
   private final Explainer explainer = explainer(false);
 
   private static Explainer explainer(boolean onDemand) {
+    return explainer(onDemand, VIEW);
+  }
+
+  private static Explainer explainer(boolean onDemand, MeshView view) {
     long[] now = new long[1];
     EndpointHealth health = new EndpointHealth(10, () -> now[0]);
     health.failed("c//Pod/shop/cart-1");
     now[0] = Duration.ofMillis(900).toNanos();
     return new Explainer(
-        () -> VIEW,
+        () -> view,
         "n1",
         new OutboundRouter(new OutboundSettings("n1", 15008, RESERVED), () -> new Random(1)),
         new InboundRouter(
@@ -110,6 +114,24 @@ final class ExplainerTest {
     String known = explainer.explain(question).text();
     assertTrue(known.contains(unknown) && !known.contains(asked), known);
     String onDemand = explainer(true).explain(question).text();
+    assertTrue(onDemand.contains(unknown + asked), onDemand);
+  }
+
+  @Test
+  void anUnknownWaypointMayBeAskedFor() {
+    MeshView view =
+        TestMesh.view(
+            MESH.replace(
+                "hostname: range.shop.svc,",
+                "hostname: range.shop.svc, waypoint: {destination: shop/gone, hboneMtlsPort: 15008},"));
+    Question question =
+        new Question(
+            "shop/client", "10.97.0.1", 80, new Client.AsKnown(), Question.Halves.OUTBOUND);
+    String unknown = "  waypoint or gateway shop/gone is not known to the mesh\n";
+    String asked = "    a connection would have the control plane asked for it\n";
+    String known = explainer(false, view).explain(question).text();
+    assertTrue(known.contains(unknown) && !known.contains(asked), known);
+    String onDemand = explainer(true, view).explain(question).text();
     assertTrue(onDemand.contains(unknown + asked), onDemand);
   }
 

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.netty.channel.EventLoop;
 import io.netty.util.concurrent.Future;
 import io.ztunnel.Await;
+import io.ztunnel.mesh.GatewayAddress;
 import io.ztunnel.mesh.MeshState;
 import io.ztunnel.mesh.NamespacedHostname;
 import io.ztunnel.mesh.NetworkAddress;
@@ -21,6 +22,7 @@ import java.net.SocketException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -148,6 +150,11 @@ class LiveChangeTest {
 
     @Override
     public void await(EventLoop loop, NamespacedHostname service, Runnable then) {
+      then.run();
+    }
+
+    @Override
+    public void await(EventLoop loop, Set<GatewayAddress.Destination> gateways, Runnable then) {
       then.run();
     }
   }

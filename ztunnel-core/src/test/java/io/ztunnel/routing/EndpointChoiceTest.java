@@ -318,7 +318,7 @@ final class EndpointChoiceTest {
             TestMesh.socket("10.1.0.1:80"),
             failed);
     return new EndpointChoice(
-        new Scene(view, call, setAside, RouteTrace.OFF), service, port, mode, random);
+        new Scene(view, call, setAside, RouteTrace.OFF, _ -> {}), service, port, mode, random);
   }
 
   private Map<String, Integer> draw(MeshView view, int port, ResolutionMode mode) {

@@ -81,6 +81,45 @@ final class OutboundRouterTest {
     assertEquals(avoided, String.join(" ", hop.keys()));
   }
 
+  /** Where not all of the mesh is known in advance, they can be asked for. */
+  @ParameterizedTest(name = "{0} {1} {2} {3}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          a service's waypoint by name    | ''     | waypoint: {destination: ns/gone, hboneMtlsPort: 15008}        | ns/gone
+          a service's waypoint by address | ''     | waypoint: {destination: n1/10.9.9.9, hboneMtlsPort: 15008}    | n1/10.9.9.9
+          one that is known               | ''     | waypoint: {destination: ns/wp, hboneMtlsPort: 15008}          | ''
+          one known and of no use         | ''     | waypoint: {destination: ns/empty, hboneMtlsPort: 15008}       | ''
+          a network's gateway by address  | n2     | ''                                                            | n2/192.0.2.9
+          of a network with another one   | n2, n1 | ''                                                            | n2/192.0.2.9
+          """)
+  void whatIsUnknownAndWouldHaveMatteredIsTold(
+      String what, String networks, String more, String expected) {
+    StringBuilder pods = new StringBuilder(waypointPod("10.0.0.8", ""));
+    for (String network : networks.isEmpty() ? new String[] {"n1"} : networks.split(", ", -1)) {
+      pods.append(
+          """
+          - {uid: pod-%1$s, namespace: ns, serviceAccount: dst, trustDomain: td, network: %1$s,
+             workloadIps: [10.0.0.2], protocol: HBONE, services: {ns/svc: {}},
+             networkGateway: {destination: n2/192.0.2.9, hboneMtlsPort: 15008}}
+          """
+              .formatted(network));
+    }
+    MeshView view =
+        TestMesh.view(mesh(pods.toString(), service(more, "80: 8080"), WAYPOINT_SERVICES));
+    Set<String> unknown = new TreeSet<>();
+    RouteResult _ =
+        router()
+            .route(
+                call(view, "10.1.0.1:80"),
+                view,
+                _ -> false,
+                RouteTrace.OFF,
+                destination -> unknown.add(destination.toString()));
+    assertEquals(expected, String.join(" ", unknown), what);
+  }
+
   @Test
   void anUnknownAddressIsPassedThrough() {
     assertEquals("passthrough 1.2.3.4:80", route("1.2.3.4:80", ""));

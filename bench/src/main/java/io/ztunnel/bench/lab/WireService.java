@@ -19,6 +19,7 @@ final class WireService {
   private final String name;
   private final byte[] port;
   private final List<byte[]> addresses = new ArrayList<>();
+  private final List<String> aliases = new ArrayList<>();
   private final List<String> identities = new ArrayList<>();
   private boolean preferClose;
 
@@ -30,6 +31,7 @@ final class WireService {
   /** Has this address in this network, too. */
   WireService at(String network, InetAddress vip) {
     addresses.add(WireMesh.networkAddress(network, vip));
+    aliases.add(network + "/" + vip.getHostAddress());
     return this;
   }
 
@@ -53,8 +55,9 @@ final class WireService {
   FakeControlPlane.Entry entry() {
     byte[] service = WireMesh.message(this::writeTo);
     return FakeControlPlane.Entry.of(
-        WireMesh.NAMESPACE + '/' + WireMesh.hostname(name),
-        WireMesh.message(out -> out.writeByteArray(2, service)));
+            WireMesh.NAMESPACE + '/' + WireMesh.hostname(name),
+            WireMesh.message(out -> out.writeByteArray(2, service)))
+        .aliases(aliases.toArray(String[]::new));
   }
 
   private void writeTo(CodedOutputStream out) throws IOException {

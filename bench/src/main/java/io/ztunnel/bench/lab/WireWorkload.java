@@ -47,10 +47,14 @@ public final class WireWorkload {
 
   /** The part that a workload has in a service. */
   private record Serving(String service, int port, int targetPort) {
+    String key() {
+      return WireMesh.NAMESPACE + '/' + WireMesh.hostname(service);
+    }
+
     void writeTo(CodedOutputStream out) throws IOException {
       byte[] ports =
           WireMesh.message(list -> list.writeByteArray(1, WireMesh.port(port, targetPort)));
-      out.writeString(1, WireMesh.NAMESPACE + '/' + WireMesh.hostname(service));
+      out.writeString(1, key());
       out.writeByteArray(2, ports);
     }
   }
@@ -150,7 +154,9 @@ public final class WireWorkload {
   public FakeControlPlane.Entry entry() {
     byte[] workload = WireMesh.message(this::writeTo);
     FakeControlPlane.Entry entry =
-        FakeControlPlane.Entry.of(uid, WireMesh.message(out -> out.writeByteArray(1, workload)));
+        FakeControlPlane.Entry.of(uid, WireMesh.message(out -> out.writeByteArray(1, workload)))
+            .onNode(kind == Kind.POD ? node : "")
+            .serving(serving.stream().map(Serving::key).toList());
     return addresses.isEmpty()
         ? entry
         : entry.aliases(network + "/" + addresses.getFirst().getHostAddress());

@@ -220,7 +220,7 @@ class ControlPlaneIT {
         ADDRESS,
         WireWorkload.named("good-1").at(InetAddress.ofLiteral("10.99.0.1")).entry(),
         WireMesh.broken("lab//Pod/shop/broken"),
-        new Entry("", "1", WireWorkload.named("nameless").entry().payload(), List.of(), List.of()),
+        Entry.of("", WireWorkload.named("nameless").entry().payload()),
         WireWorkload.named("good-2").at(InetAddress.ofLiteral("10.99.0.2")).entry());
     String reason =
         control
@@ -311,18 +311,9 @@ class ControlPlaneIT {
 
   @Test
   void onDemandOnlyWhatConnectionsNeedIsAskedFor() throws Exception {
-    // The daemon's own pod comes unasked from istiod; here it is asked for as any other.
-    CompletableFuture<Void> adding =
-        CompletableFuture.runAsync(
-            () -> {
-              try {
-                onDemand.add(onDemandPod, "shop", onDemandPod.name());
-              } catch (IOException e) {
-                throw new CompletionException(e);
-              }
-            });
-    adding.get(30, TimeUnit.SECONDS);
-    sparing.sendUnasked(ADDRESS, List.of(WireWorkload.of(onDemandPod).entry()));
+    onDemand.add(onDemandPod, "shop", onDemandPod.name());
+    sparing.put(ADDRESS, WireWorkload.of(onDemandPod).entry()); // of its node, so told unasked
+    sparing.awaitAnswers();
     assertFalse(onDemand.configDump().contains("/shop/server\""));
 
     assertEquals(REPLY, PodSockets.exchange(onDemandPod, server.ipv4(), PORT, "hello world"));
@@ -345,8 +336,8 @@ class ControlPlaneIT {
     InetAddress vip = InetAddress.ofLiteral("10.96.0.80");
     sparing.put(ADDRESS, pod.entry(), WireMesh.service("named", vip, 80, PORT));
     onDemand.add(called, "shop", called.name());
-    sparing.sendUnasked(ADDRESS, List.of(pod.entry()));
-    assertFalse(onDemand.configDump().contains("named.shop"), "not asked for yet");
+    sparing.awaitAnswers();
+    assertFalse(onDemand.configDump().contains(vip.getHostAddress()), "not asked for yet");
 
     try (MeshClient peer = new MeshClient(scene.lab(), outsider, CALLER)) {
       ConnectRequest byName =
@@ -356,6 +347,32 @@ class ControlPlaneIT {
           new ConnectRequest("other.shop.svc.cluster.local:80", null, null, null, "elsewhere");
       assertEquals(503, peer.connect(called, unknown).status());
     }
-    assertTrue(onDemand.configDump().contains("named.shop"));
+    assertTrue(onDemand.configDump().contains(vip.getHostAddress()));
+  }
+
+  @Test
+  void onDemandTheGatewayIntoTheNetworkOfAnEndpointIsAskedFor() throws Exception {
+    InetAddress vip = InetAddress.ofLiteral("10.96.0.81");
+    InetAddress gateway = onDemandPod.node().ipv4(); // where nobody takes tunnels
+    sparing.put(
+        ADDRESS,
+        WireWorkload.of(onDemandPod).entry(),
+        WireMesh.service("abroad", vip, 80, PORT),
+        WireWorkload.gateway("far", gateway).entry(),
+        WireWorkload.behind(gateway, "far", "far-cluster", "abroad", 3)
+            .serving("abroad", 80, PORT)
+            .entry());
+    onDemand.add(onDemandPod, "shop", onDemandPod.name());
+    Journal log = Journal.now(onDemand);
+    assertThrows(
+        IOException.class, () -> PodSockets.exchange(onDemandPod, vip, 80, "nobody listens"));
+    sparing.await(
+        "the demand",
+        one ->
+            one.request()
+                .getResourceNamesSubscribeList()
+                .contains("far/" + gateway.getHostAddress()));
+    String line = log.awaitAny("access", gateway.getHostAddress() + ":15008");
+    assertTrue(line.contains("NetworkGateway/far/"), line);
   }
 }
