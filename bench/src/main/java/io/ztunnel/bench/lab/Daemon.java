@@ -45,6 +45,7 @@ public final class Daemon implements Closeable {
   private final NetworkNamespace namespace;
   private final Process process;
   private @Nullable Agent agent;
+  private volatile boolean toldToEnd;
 
   /** The agent of the node, and its conversation with the daemon. */
   private record Agent(CniAgent server, CniAgent.Session session) implements AutoCloseable {
@@ -92,6 +93,26 @@ public final class Daemon implements Closeable {
       Map<String, String> environment)
       throws IOException {
     return startIn(lab, node, nodeName(node), launcher, fedBy(controlPlane, environment));
+  }
+
+  /**
+   * As above, for one that is to take a node's pods over from another daemon.
+   *
+   * @param place where it runs: not where the other one does
+   * @param name of the daemon, for its files
+   */
+  static Daemon startSuccessor(
+      Lab lab,
+      Lab.Node place,
+      Lab.Node node,
+      String name,
+      Path launcher,
+      LabControlPlane controlPlane,
+      Map<String, String> environment)
+      throws IOException {
+    Map<String, String> variables = fedBy(controlPlane, environment);
+    variables.put("NODE_NAME", nodeName(node));
+    return startIn(lab, place, name, launcher, variables);
   }
 
   private static Map<String, String> fedBy(
@@ -430,7 +451,13 @@ public final class Daemon implements Closeable {
 
   /** Tells the daemon to end; several do so side by side. */
   public void tellToEnd() {
+    toldToEnd = true;
     process.destroy();
+  }
+
+  /** Whether somebody has told it to. By any thread. */
+  public boolean isToldToEnd() {
+    return toldToEnd;
   }
 
   /** Ends the daemon as its supervisor would; fails if it does not go by itself in time. */

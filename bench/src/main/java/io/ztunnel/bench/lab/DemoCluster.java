@@ -4,7 +4,9 @@ import io.ztunnel.redirection.Lab;
 import io.ztunnel.xds.ControlPlanePki;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -14,12 +16,24 @@ import java.util.Map;
  * thread.
  */
 final class DemoCluster implements AutoCloseable {
+  private static final Duration LEAVING_DEADLINE = Duration.ofSeconds(30);
+
   private final Lab lab;
   private final Path launcher;
   private final Story story;
   private final Map<String, String> environment;
   private final LabControlPlane controlPlane;
-  private final Map<Lab.Node, Daemon> daemons = new LinkedHashMap<>();
+
+  /** Which daemons there are may be asked by any thread. */
+  private final Map<Lab.Node, Daemon> daemons = Collections.synchronizedMap(new LinkedHashMap<>());
+
+  /** Where a node's next daemon will run. */
+  private final Map<Lab.Node, Lab.Node> places = new LinkedHashMap<>();
+
+  /** Those that serve the connections that they have to the end, by their node. */
+  private final Map<Lab.Node, Daemon> leaving = new LinkedHashMap<>();
+
+  private final List<Daemon> gone = new ArrayList<>();
 
   /**
    * @param controlPlaneNode where the control plane listens
@@ -50,16 +64,70 @@ final class DemoCluster implements AutoCloseable {
     long begin = System.nanoTime();
     Daemon daemon = Daemon.start(lab, node, launcher, controlPlane, environment);
     daemons.put(node, daemon);
-    for (Lab.Pod pod : pods) {
-      daemon.add(pod, WireMesh.NAMESPACE, pod.name());
-    }
-    daemon.finishSnapshot();
+    announce(pods, daemon);
     started(daemon, node.ipv4().getHostAddress(), begin);
     for (Lab.Pod pod : pods) {
       story.say(
           "   pod %-10s %-12s spiffe://%s"
               .formatted(pod.name(), pod.ipv4().getHostAddress(), WireMesh.principal(pod)));
     }
+  }
+
+  private static void announce(List<Lab.Pod> pods, Daemon daemon) throws IOException {
+    for (Lab.Pod pod : pods) {
+      daemon.add(pod, WireMesh.NAMESPACE, pod.name());
+    }
+    daemon.finishSnapshot();
+  }
+
+  /**
+   * Updates the daemon of a node as a DaemonSet that surges does: another one takes the pods over,
+   * and the one before is told to end, which it may take its time for. Fails if the one before that
+   * has not ended as it should.
+   *
+   * @param pods those of the node
+   */
+  void replaceDaemon(Lab.Node node, List<Lab.Pod> pods) throws IOException {
+    awaitLeft(node);
+    Lab.Node place = places.get(node);
+    if (place == null) {
+      place = lab.addNode();
+    }
+    Daemon old = daemon(node);
+    String name = Daemon.nodeName(node) + "-" + (gone.size() + 2);
+    Daemon fresh =
+        Daemon.startSuccessor(lab, place, node, name, launcher, controlPlane, environment);
+    daemons.put(node, fresh);
+    leaving.put(node, old);
+    places.put(node, old.node());
+    announce(pods, fresh);
+    old.tellToEnd();
+  }
+
+  /** Waits until all daemons that have been replaced have ended. */
+  void awaitAllLeft() throws IOException {
+    for (Lab.Node node : List.copyOf(leaving.keySet())) {
+      awaitLeft(node);
+    }
+  }
+
+  private void awaitLeft(Lab.Node node) throws IOException {
+    Daemon old = leaving.get(node);
+    if (old == null) {
+      return;
+    }
+    int status = old.awaitExit(LEAVING_DEADLINE);
+    if (status != 0) {
+      throw new IOException("%s ended with %d (expected: 0)".formatted(old.name(), status));
+    }
+    old.close();
+    leaving.remove(node);
+    gone.add(old);
+  }
+
+  /** Those that were replaced and have ended. */
+  List<Daemon> gone() {
+    return List.copyOf(gone);
   }
 
   /**
@@ -101,16 +169,21 @@ final class DemoCluster implements AutoCloseable {
     return daemon;
   }
 
-  /** In the order of their start. */
+  /** One of each node. */
   List<Daemon> daemons() {
-    return new ArrayList<>(daemons.values());
+    synchronized (daemons) {
+      return new ArrayList<>(daemons.values());
+    }
   }
 
   /** Ends the daemons as a node does. */
   @Override
   public void close() throws IOException {
     try (controlPlane) {
-      for (Daemon daemon : daemons.values()) {
+      for (Daemon daemon : leaving.values()) {
+        daemon.close();
+      }
+      for (Daemon daemon : daemons()) {
         daemon.close();
       }
     }

@@ -44,7 +44,7 @@ public final class JoinedCluster implements AutoCloseable {
    * A cluster without pods.
    *
    * @param story where it is told what starts
-   * @param environment variables of all its daemons
+   * @param environment variables of all its daemons; the gateway's never asks on demand
    */
   public JoinedCluster(
       Lab lab, Path launcher, Story story, String name, Map<String, String> environment)
@@ -60,6 +60,7 @@ public final class JoinedCluster implements AutoCloseable {
     // too.
     this.gatewayEnvironment = new TreeMap<>(Map.of("RUST_LOG", "info,access=debug"));
     gatewayEnvironment.putAll(environment);
+    gatewayEnvironment.put("XDS_ON_DEMAND", "false"); // it has to know all services
   }
 
   public String name() {
@@ -82,7 +83,7 @@ public final class JoinedCluster implements AutoCloseable {
     return daemons;
   }
 
-  /** Of nodes and gateway. */
+  /** Of nodes and gateway. May be asked by any thread. */
   public List<Daemon> allDaemons() {
     List<Daemon> all = new ArrayList<>(daemons.daemons());
     all.add(gateway());
@@ -147,9 +148,31 @@ public final class JoinedCluster implements AutoCloseable {
   /** Starts the daemons of both nodes, with the pods that are there, and the gateway. */
   public void startDaemons() throws IOException {
     for (Lab.Node node : List.of(first, second)) {
-      daemons.startDaemon(pods.keySet().stream().filter(pod -> pod.node() == node).toList());
+      daemons.startDaemon(podsOf(node));
     }
     gateway = daemons.startGateway(gatewayPod, gatewayEnvironment);
+  }
+
+  private List<Lab.Pod> podsOf(Lab.Node node) {
+    return pods.keySet().stream().filter(pod -> pod.node() == node).toList();
+  }
+
+  /**
+   * Has another daemon take the pods of a node over; the one before ends when its connections have,
+   * for which this does not wait.
+   */
+  public void replaceDaemon(Lab.Node node) throws IOException {
+    daemons.replaceDaemon(node, podsOf(node));
+  }
+
+  /** Waits until all daemons that were replaced have ended; fails if one does not as it should. */
+  public void awaitReplaced() throws IOException {
+    daemons.awaitAllLeft();
+  }
+
+  /** The daemons that were replaced and have ended: nothing but their logs is there. */
+  public List<Daemon> goneDaemons() {
+    return daemons.gone();
   }
 
   /** Has the agent announce a pod that has come after its node's daemon. */
@@ -171,10 +194,8 @@ public final class JoinedCluster implements AutoCloseable {
   public void restartAgent(Lab.Node node) throws IOException {
     Daemon daemon = daemons.daemon(node);
     daemon.reconnectAgent();
-    for (Lab.Pod pod : pods.keySet()) {
-      if (pod.node() == node) {
-        announce(pod);
-      }
+    for (Lab.Pod pod : podsOf(node)) {
+      announce(pod);
     }
     daemon.finishSnapshot();
   }

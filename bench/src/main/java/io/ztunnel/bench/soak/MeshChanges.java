@@ -19,8 +19,8 @@ import java.util.Set;
 
 /**
  * Everything that changes in two clusters: pods, each with a name of its own and the address of one
- * that went before, policies, revoked certificates, the control planes' streams, the agents. For
- * one thread at a time.
+ * that went before, policies, revoked certificates, the control planes' streams, the agents, the
+ * daemons of one node of each cluster. For one thread at a time.
  */
 final class MeshChanges {
   private static final int MOST_GUESTS = 4;
@@ -39,6 +39,7 @@ final class MeshChanges {
   private int policies;
   private int revoked;
   private int restarts;
+  private int updates;
 
   private enum Change {
     ARRIVAL,
@@ -46,7 +47,8 @@ final class MeshChanges {
     POLICY,
     REVOCATION,
     END_OF_STREAMS,
-    RESTART_OF_AN_AGENT;
+    RESTART_OF_AN_AGENT,
+    UPDATE_OF_A_DAEMON;
 
     /** What is drawn from. */
     private static final List<Change> ALL =
@@ -59,7 +61,8 @@ final class MeshChanges {
             POLICY,
             REVOCATION,
             END_OF_STREAMS,
-            RESTART_OF_AN_AGENT);
+            RESTART_OF_AN_AGENT,
+            UPDATE_OF_A_DAEMON);
   }
 
   /** A pod that will not stay, and its server. */
@@ -110,8 +113,17 @@ final class MeshChanges {
         cluster.restartAgent(random.nextBoolean() ? cluster.first() : cluster.second());
         restarts++;
       }
+      case UPDATE_OF_A_DAEMON -> {
+        cluster.replaceDaemon(updated(cluster));
+        updates++;
+      }
     }
     Pause.of(BETWEEN);
+  }
+
+  /** The client's node of one cluster, the servers' of the other one. */
+  private Lab.Node updated(JoinedCluster cluster) {
+    return cluster == west ? cluster.first() : cluster.second();
   }
 
   private void welcome(JoinedCluster cluster, Lab.Node node) throws IOException {
@@ -181,12 +193,14 @@ final class MeshChanges {
     revocations.revoke(List.of());
   }
 
-  /** Lets all guests go. */
+  /** Lets all guests go, and daemons that have been replaced. */
   void settle() throws IOException {
     for (Guest guest : guests) {
       dismiss(guest);
     }
     guests.clear();
+    west.awaitReplaced();
+    east.awaitReplaced();
   }
 
   /** How many pods have come so far. */
@@ -207,5 +221,10 @@ final class MeshChanges {
   /** How often a control plane or an agent has begun anew so far. */
   int restarts() {
     return restarts;
+  }
+
+  /** How often another daemon has taken a node over so far. */
+  int updates() {
+    return updates;
   }
 }

@@ -16,6 +16,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
+import java.util.Set;
+import java.util.TreeSet;
 
 /**
  * Uses the daemons of two joined clusters in all ways for long, and tells what of it they still
@@ -31,6 +33,9 @@ public final class SoakBench {
   private final SoakOptions options;
   private final PrintStream progress;
   private final List<Map<String, Rest>> rests = new ArrayList<>();
+
+  /** What a daemon that was there after half of the turns held then, and holds now. */
+  private record Stretch(String daemon, Rest half, Rest last) {}
 
   private SoakBench(SoakOptions options, PrintStream progress) {
     this.options = options;
@@ -49,6 +54,7 @@ public final class SoakBench {
     Map<String, String> machine = Machine.facts(); // before the load is ours
     SoakOptions options = SoakOptions.parse(arguments);
     try (SoakLab lab = new SoakLab(launcher, options.transport(), progress)) {
+      lab.start();
       List<Figure> figures = new SoakBench(options, progress).soak(lab, machine, out);
       if (options.json().isPresent()) {
         JsonReport.write(options.json().get(), figures, machine);
@@ -135,6 +141,7 @@ public final class SoakBench {
     out.printf(
         "| streams of a control plane that ended, restarts of an agent | %d |%n",
         lab.changes().restarts());
+    out.printf("| daemons that others took over from | %d |%n", lab.changes().updates());
   }
 
   /** Each number after half of the turns, when all caches are full, and after the last. */
@@ -145,46 +152,58 @@ public final class SoakBench {
         | daemon, after half of the turns -> after the last | descriptors | threads | live heap, KiB | resident, MiB |
         |---|---:|---:|---:|---:|
         """);
-    rests
-        .getLast()
-        .forEach(
-            (daemon, last) -> {
-              Rest half = half(daemon);
-              out.printf(
-                  "| %s | %d -> %d | %d -> %d | %.0f -> %.0f | %.1f -> %.1f |%n",
-                  daemon,
-                  half.descriptors(),
-                  last.descriptors(),
-                  half.threads(),
-                  last.threads(),
-                  kibibytes(half.objects().bytes()),
-                  kibibytes(last.objects().bytes()),
-                  kibibytes(half.residentBytes()) / 1024,
-                  kibibytes(last.residentBytes()) / 1024);
-            });
+    for (Stretch stretch : stretches()) {
+      Rest half = stretch.half();
+      Rest last = stretch.last();
+      out.printf(
+          "| %s | %d -> %d | %d -> %d | %.0f -> %.0f | %.1f -> %.1f |%n",
+          stretch.daemon(),
+          half.descriptors(),
+          last.descriptors(),
+          half.threads(),
+          last.threads(),
+          kibibytes(half.objects().bytes()),
+          kibibytes(last.objects().bytes()),
+          kibibytes(half.residentBytes()) / 1024,
+          kibibytes(last.residentBytes()) / 1024);
+    }
+    Set<String> later = new TreeSet<>(rests.getLast().keySet());
+    stretches().forEach(stretch -> later.remove(stretch.daemon()));
+    if (!later.isEmpty()) {
+      out.printf("%nLater have begun: %s.%n", String.join(", ", later));
+    }
   }
 
-  private Rest half(String daemon) {
-    return Objects.requireNonNull(rests.get(rests.size() / 2).get(daemon), daemon);
+  private List<Stretch> stretches() {
+    Map<String, Rest> half = rests.get(rests.size() / 2);
+    return rests.getLast().entrySet().stream()
+        .filter(entry -> half.containsKey(entry.getKey()))
+        .map(
+            entry ->
+                new Stretch(
+                    entry.getKey(),
+                    Objects.requireNonNull(half.get(entry.getKey())),
+                    entry.getValue()))
+        .toList();
   }
 
   private void printClasses(PrintStream out) {
     out.println();
-    rests
-        .getLast()
-        .forEach(
-            (daemon, last) -> {
-              for (LiveObjects.Growth growth :
-                  last.objects().grownSince(half(daemon).objects()).stream()
-                      .filter(each -> each.bytes() >= NOTABLE_BYTES)
-                      .limit(SHOWN_CLASSES)
-                      .toList()) {
-                out.printf(
-                    "%s: %+.1f KiB of %s%n", daemon, kibibytes(growth.bytes()), growth.className());
-              }
-              last.descriptorsGrownSince(half(daemon))
-                  .forEach((kind, numbers) -> out.printf("%s: %s: %s%n", daemon, kind, numbers));
-            });
+    for (Stretch stretch : stretches()) {
+      for (LiveObjects.Growth growth :
+          stretch.last().objects().grownSince(stretch.half().objects()).stream()
+              .filter(each -> each.bytes() >= NOTABLE_BYTES)
+              .limit(SHOWN_CLASSES)
+              .toList()) {
+        out.printf(
+            "%s: %+.1f KiB of %s%n",
+            stretch.daemon(), kibibytes(growth.bytes()), growth.className());
+      }
+      stretch
+          .last()
+          .descriptorsGrownSince(stretch.half())
+          .forEach((kind, numbers) -> out.printf("%s: %s: %s%n", stretch.daemon(), kind, numbers));
+    }
   }
 
   private static void printLines(String title, List<String> lines, PrintStream out) {
@@ -198,7 +217,7 @@ public final class SoakBench {
   }
 
   private List<Figure> figures(SoakLab lab, int alarming) {
-    Map<String, Rest> last = rests.getLast();
+    List<Stretch> stretches = stretches();
     return List.of(
         count("lost or changed bytes", "calls", wrong(lab)),
         count("failures", "calls", failed(lab)),
@@ -207,21 +226,18 @@ public final class SoakBench {
             "more descriptors of a kind than after half",
             "daemons",
             (int)
-                last.entrySet().stream()
-                    .filter(
-                        entry ->
-                            !entry.getValue().descriptorsGrownSince(half(entry.getKey())).isEmpty())
+                stretches.stream()
+                    .filter(each -> !each.last().descriptorsGrownSince(each.half()).isEmpty())
                     .count()),
         new Figure(
             "live heap of a daemon, growth since half",
             "KiB",
             Spread.of(
-                last.entrySet().stream()
+                stretches.stream()
                     .map(
-                        entry ->
+                        each ->
                             kibibytes(
-                                entry.getValue().objects().bytes()
-                                    - half(entry.getKey()).objects().bytes()))
+                                each.last().objects().bytes() - each.half().objects().bytes()))
                     .toList()),
             new Target.AtMost(MOST_KIBIBYTES)));
   }

@@ -21,7 +21,8 @@ import java.util.Random;
 
 /**
  * Two joined clusters, with calls within and between them that have to succeed, calls that may not,
- * and changes of all kinds meanwhile. For one thread.
+ * and changes of all kinds meanwhile. One cluster's nodes are told all of the mesh in advance, the
+ * other one's what they ask for. For one thread.
  */
 final class SoakLab implements AutoCloseable {
   private static final String GUESTS = "guests";
@@ -34,6 +35,7 @@ final class SoakLab implements AutoCloseable {
       Map.of(
           "POOL_UNUSED_RELEASE_TIMEOUT", "2s",
           "SECRET_TTL", "30s",
+          "CONNECTION_TERMINATION_DEADLINE", "15s",
           "ZTUNNEL_METRIC_IDLE", "20s",
           "ZTUNNEL_INNER_REFRESH", "5s",
           "ZTUNNEL_CONNECT_TIMEOUT", "2s",
@@ -48,10 +50,11 @@ final class SoakLab implements AutoCloseable {
   private final List<Application> applications = new ArrayList<>();
   private final List<RudeCalls> rudeCalls;
   private final List<Questions> questions;
+  private final OutsideNames outside;
   private final MeshChanges changes;
 
   /**
-   * Starts the daemons, which are ready when this returns.
+   * All but the daemons.
    *
    * @param transport their {@code ZTUNNEL_TRANSPORT}
    */
@@ -64,6 +67,7 @@ final class SoakLab implements AutoCloseable {
       environment.putAll(revocations.environment());
       Story story = new Story(progress);
       this.west = new JoinedCluster(lab, launcher, story, "west", environment);
+      environment.put("XDS_ON_DEMAND", "true");
       this.east = new JoinedCluster(lab, launcher, story, "east", environment);
       Lab.Pod westClient = west.addPod(west.first(), "client-west");
       Lab.Pod eastClient = east.addPod(east.first(), "client-east");
@@ -81,19 +85,25 @@ final class SoakLab implements AutoCloseable {
       applications.add(Application.start(host, JoinedCluster.WEB_PORT, Application.Service::echo));
       west.tell(east);
       east.tell(west);
-      west.startDaemons();
-      east.startDaemons();
+      this.outside = new OutsideNames(eastClient.node());
       this.rudeCalls =
           List.of(
               new RudeCalls(westClient, targets(west, westServer)),
               new RudeCalls(eastClient, targets(east, eastServer)));
       this.questions =
-          List.of(new Questions(westClient, GUESTS), new Questions(eastClient, GUESTS));
+          List.of(
+              new Questions(westClient, GUESTS, null), new Questions(eastClient, GUESTS, outside));
       this.changes = new MeshChanges(west, east, GUESTS, revocations);
     } catch (IOException | RuntimeException e) {
       lab.close();
       throw e;
     }
+  }
+
+  /** Starts the daemons, which are ready when this returns. */
+  void start() throws IOException {
+    west.startDaemons();
+    east.startDaemons();
   }
 
   /** A service of one pod, which is called from another one all the time. */
@@ -159,9 +169,15 @@ final class SoakLab implements AutoCloseable {
   /** As Prometheus and an operator do. */
   private void look() throws IOException {
     for (Daemon daemon : daemons()) {
-      String _ = daemon.metrics();
-      String _ = daemon.configDump();
-      String _ = daemon.denials();
+      try {
+        String _ = daemon.metrics();
+        String _ = daemon.configDump();
+        String _ = daemon.denials();
+      } catch (IOException e) {
+        if (!daemon.isToldToEnd()) {
+          throw e;
+        }
+      }
     }
     Pause.of(BETWEEN_LOOKS);
   }
@@ -184,7 +200,10 @@ final class SoakLab implements AutoCloseable {
   /** What daemons have written that they should not have to, with their names. */
   List<String> alarmingLines() throws IOException {
     List<String> lines = new ArrayList<>();
-    for (Daemon daemon : daemons()) {
+    List<Daemon> all = daemons();
+    all.addAll(west.goneDaemons());
+    all.addAll(east.goneDaemons());
+    for (Daemon daemon : all) {
       daemon.alarmingLines().forEach(line -> lines.add(daemon.name() + ": " + line));
     }
     return lines;
@@ -209,6 +228,7 @@ final class SoakLab implements AutoCloseable {
   @Override
   public void close() throws IOException {
     try (lab;
+        outside;
         west;
         east) {
       for (Application application : applications) {

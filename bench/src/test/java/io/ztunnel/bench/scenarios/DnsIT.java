@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.ztunnel.bench.lab.Daemon;
 import io.ztunnel.bench.lab.Names;
 import io.ztunnel.bench.lab.Requirements;
+import io.ztunnel.bench.lab.UpstreamNameServer;
 import io.ztunnel.redirection.Lab;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -44,8 +45,8 @@ class DnsIT {
       Map.of("RUST_LOG", "info,dns=debug", "UNSTABLE_ENABLE_SOCKS5", "true");
 
   private Scene scene;
-  private Upstream upstream;
-  private Upstream upstreamOfLeaving;
+  private UpstreamNameServer upstream;
+  private UpstreamNameServer upstreamOfLeaving;
   private Lab.Node leavingNode;
   private Lab.Pod client;
   private Lab.Pod ipv4Only;
@@ -75,8 +76,8 @@ class DnsIT {
     daemon = scene.daemon(node, SETTINGS, client, server, ipv4Only);
   }
 
-  private Upstream upstream(Lab.Node node) throws IOException {
-    Upstream made = new Upstream(node);
+  private UpstreamNameServer upstream(Lab.Node node) throws IOException {
+    UpstreamNameServer made = new UpstreamNameServer(node);
     scene.closeLater(made);
     made.on("www.example.com.", OUTSIDE);
     made.on("silent.example.com.", (_, _) -> List.of());

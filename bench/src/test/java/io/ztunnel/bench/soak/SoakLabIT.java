@@ -12,7 +12,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -33,6 +32,7 @@ class SoakLabIT {
     PrintStream progress =
         new PrintStream(new ByteArrayOutputStream(), true, StandardCharsets.UTF_8);
     try (SoakLab lab = new SoakLab(LAUNCHER, SoakOptions.TRANSPORTS.getFirst(), progress)) {
+      lab.start();
       lab.disturb(TURMOIL, random);
       Map<String, Rest> before = lab.rest();
       lab.disturb(TURMOIL, random);
@@ -47,11 +47,16 @@ class SoakLabIT {
       assertTrue(lab.questions() > 10, () -> "questions: " + lab.questions());
       assertEquals(List.of(), lab.alarmingLines());
       assertEquals(6, after.size(), "daemons");
+      assertTrue(
+          before.keySet().stream().filter(after::containsKey).count() >= 4,
+          () -> "only two may be replaced: " + before.keySet() + " -> " + after.keySet());
       after.forEach(
           (daemon, rest) -> {
-            Rest earlier = Objects.requireNonNull(before.get(daemon), daemon);
-            assertEquals(Map.of(), rest.descriptorsGrownSince(earlier), daemon);
             assertTrue(rest.objects().bytes() > 1 << 20, () -> daemon + ": no live objects");
+            Rest earlier = before.get(daemon);
+            if (earlier != null) {
+              assertEquals(Map.of(), rest.descriptorsGrownSince(earlier), daemon);
+            }
           });
     }
   }

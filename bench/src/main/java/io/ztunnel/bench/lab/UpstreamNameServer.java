@@ -1,6 +1,5 @@
-package io.ztunnel.bench.scenarios;
+package io.ztunnel.bench.lab;
 
-import io.ztunnel.bench.lab.Names;
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.NetworkNamespace;
 import java.io.Closeable;
@@ -17,37 +16,38 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ConcurrentLinkedQueue;
 
 /**
  * The name server that a node's daemon is told of, by UDP and TCP at the node's own address, so
- * that pods reach it. It answers as the test says; a name that nobody spoke of does not exist.
- * Daemons started afterwards ask it. Its threads are daemons and end with {@link #close}.
+ * that pods reach it. It answers as it is told; a name that nobody spoke of does not exist. Daemons
+ * started afterwards ask it. Its threads are daemons and end with {@link #close}. For any thread.
  */
-final class Upstream implements Closeable {
+public final class UpstreamNameServer implements Closeable {
   private static final int PORT = 53;
 
   /** What the server sends for one question by one way: any number of messages. */
   @FunctionalInterface
-  interface Answering {
+  public interface Answering {
     List<byte[]> answer(Names.Question question, Names.Way way) throws IOException;
   }
 
   private final DatagramSocket datagrams;
-  private final App streams;
+  private final Application streams;
   private final Path configuration;
   private final Map<String, Answering> answers = new ConcurrentHashMap<>();
-  private final List<String> questions = new CopyOnWriteArrayList<>();
+  private final Queue<String> questions = new ConcurrentLinkedQueue<>();
   private final Set<InetAddress> clients = ConcurrentHashMap.newKeySet();
 
-  Upstream(Lab.Node node) throws IOException {
+  public UpstreamNameServer(Lab.Node node) throws IOException {
     try (NetworkNamespace namespace = node.open()) {
       this.datagrams =
           namespace.call(() -> new DatagramSocket(new InetSocketAddress(node.ipv4(), PORT)));
     }
-    this.streams = App.start(node, PORT, this::serve);
+    this.streams = Application.start(node, PORT, this::serve);
     // Where ip-netns looks for what to mount over /etc.
     this.configuration = Path.of("/etc/netns", node.namespace(), "resolv.conf");
     Files.createDirectories(configuration.getParent());
@@ -58,22 +58,22 @@ final class Upstream implements Closeable {
   }
 
   /** How a name, with its last dot, is answered from now on. */
-  void on(String name, Answering answering) {
+  public void on(String name, Answering answering) {
     answers.put(name, answering);
   }
 
   /** A name with an address. */
-  void on(String name, InetAddress address) {
+  public void on(String name, InetAddress address) {
     on(name, (question, _) -> List.of(question.answer(0, List.of(address))));
   }
 
   /** What was asked, in order, as {@code UDP name.}. */
-  List<String> questions() {
+  public List<String> questions() {
     return List.copyOf(questions);
   }
 
   /** Where questions by UDP came from. */
-  Set<InetAddress> clients() {
+  public Set<InetAddress> clients() {
     return Set.copyOf(clients);
   }
 
