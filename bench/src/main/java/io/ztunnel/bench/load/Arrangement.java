@@ -8,6 +8,6 @@ enum Arrangement {
   TCP_HOP,
   /** The daemons of a {@link MeshPath}. */
   MESH,
-  /** The same with the daemons of another build. */
+  /** The same with daemons of another build, or that are configured otherwise. */
   BESIDE
 }

@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -33,19 +34,26 @@ final class BenchLab implements AutoCloseable {
   private final Lab.Pod directServer;
   private @Nullable Process hop;
 
-  BenchLab(Path launcher, Optional<Path> beside, MeshPath path) throws IOException {
+  BenchLab(Path launcher, Optional<Options.Beside> others, MeshPath path) throws IOException {
     this.lab = Lab.create("bench");
     try {
       Lab.Node first = lab.addNode();
       Lab.Node second = lab.addNode();
-      this.mesh = new BenchMesh(lab, first, second, "", launcher, path);
+      this.mesh = new BenchMesh(lab, first, second, "", launcher, Map.of(), path);
       this.directClient = first.addPod("client0", Lab.Without.REDIRECTION);
       this.directServer = second.addPod("server0", Lab.Without.REDIRECTION);
       this.beside =
-          beside.isEmpty()
+          others.isEmpty()
               ? Optional.empty()
               : Optional.of(
-                  new BenchMesh(lab, lab.addNode(), lab.addNode(), "-beside", beside.get(), path));
+                  new BenchMesh(
+                      lab,
+                      lab.addNode(),
+                      lab.addNode(),
+                      "-beside",
+                      others.get().launcher(),
+                      others.get().variables(),
+                      path));
     } catch (IOException | RuntimeException e) {
       lab.close();
       throw e;
@@ -57,7 +65,7 @@ final class BenchLab implements AutoCloseable {
     return mesh;
   }
 
-  /** The same of the other build, if there is one. */
+  /** The same of the other daemons, if there are any. */
   Optional<BenchMesh> beside() {
     return beside;
   }

@@ -25,6 +25,7 @@ final class BenchMesh {
   private final Lab lab;
   private final String suffix;
   private final Path launcher;
+  private final Map<String, String> variables;
   private final Lab.Pod client;
   private final Lab.Pod server;
   private final Route route;
@@ -34,12 +35,21 @@ final class BenchMesh {
    *
    * @param suffix of the pods' names: those of a lab are different
    * @param launcher the {@code ztunnel} script of the build
+   * @param variables of all daemons
    */
-  BenchMesh(Lab lab, Lab.Node first, Lab.Node second, String suffix, Path launcher, MeshPath path)
+  BenchMesh(
+      Lab lab,
+      Lab.Node first,
+      Lab.Node second,
+      String suffix,
+      Path launcher,
+      Map<String, String> variables,
+      MeshPath path)
       throws IOException {
     this.lab = lab;
     this.suffix = suffix;
     this.launcher = launcher;
+    this.variables = variables;
     this.client = first.addPod("client" + suffix);
     this.server = second.addPod("server" + suffix);
     this.route =
@@ -134,9 +144,9 @@ final class BenchMesh {
           startDaemon(started, meshFile, Map.of(), List.of(server));
         }
         case Route.Gateway(DoublePathMesh mesh, List<Lab.Pod> servers, Path west, Path east) -> {
-          Map<String, String> variables = new TreeMap<>(DoublePathMesh.westEnvironment());
-          variables.putAll(more);
-          startDaemon(started, west, variables, List.of(client));
+          Map<String, String> clients = new TreeMap<>(DoublePathMesh.westEnvironment());
+          clients.putAll(more);
+          startDaemon(started, west, clients, List.of(client));
           startDaemon(started, east, DoublePathMesh.eastEnvironment(), servers);
           started.add(
               Daemon.startGateway(
@@ -146,7 +156,7 @@ final class BenchMesh {
                   mesh.gateway().name(),
                   launcher,
                   east,
-                  DoublePathMesh.eastEnvironment()));
+                  all(DoublePathMesh.eastEnvironment())));
         }
       }
       return new Daemons(List.copyOf(started));
@@ -160,12 +170,18 @@ final class BenchMesh {
   private void startDaemon(
       List<Daemon> started, Path meshFile, Map<String, String> environment, List<Lab.Pod> pods)
       throws IOException {
-    Daemon daemon = Daemon.start(lab, pods.getFirst().node(), launcher, meshFile, environment);
+    Daemon daemon = Daemon.start(lab, pods.getFirst().node(), launcher, meshFile, all(environment));
     started.add(daemon);
     for (Lab.Pod pod : pods) {
       daemon.add(pod, DoublePathMesh.NAMESPACE, pod.name());
     }
     daemon.finishSnapshot();
+  }
+
+  private Map<String, String> all(Map<String, String> environment) {
+    Map<String, String> all = new TreeMap<>(environment);
+    all.putAll(variables);
+    return all;
   }
 
   /** How long a daemon without pods takes from its start until it calls itself ready. */
@@ -176,7 +192,7 @@ final class BenchMesh {
           case Route.Gateway gateway -> gateway.west();
         };
     long begin = System.nanoTime();
-    try (Daemon daemon = Daemon.start(lab, client.node(), launcher, meshFile, Map.of())) {
+    try (Daemon daemon = Daemon.start(lab, client.node(), launcher, meshFile, all(Map.of()))) {
       daemon.finishSnapshot();
       return Duration.ofNanos(System.nanoTime() - begin);
     }

@@ -12,8 +12,8 @@ import java.util.List;
 
 /**
  * One byte at a time: how long it takes to come back, on a new connection and on one that is there,
- * beside direct TCP and the daemons of another build if there is one, and which server of a service
- * it comes back from. For one thread.
+ * beside direct TCP and the daemons beside if there are any, and which server of a service it comes
+ * back from. For one thread.
  */
 final class EchoBench {
   private static final int WARM_UP = 3000;

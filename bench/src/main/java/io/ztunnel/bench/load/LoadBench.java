@@ -50,11 +50,7 @@ public final class LoadBench {
     Map<String, Double> earlier =
         options.against().isPresent() ? JsonReport.readMedians(options.against().get()) : Map.of();
     Map<String, String> machine = Machine.facts(); // before the load is ours
-    try (BenchLab lab =
-        new BenchLab(
-            launcher,
-            options.beside().map(directory -> directory.resolve("ztunnel")),
-            options.path())) {
+    try (BenchLab lab = new BenchLab(launcher, options.besideOf(launcher), options.path())) {
       LoadBench bench = new LoadBench(options, progress, lab);
       bench.measureLoads();
       if (options.groups().contains("memory")) {

@@ -88,7 +88,7 @@ public final class MarkdownReport {
     text.append(
         """
 
-        | this build / the other | rate | CPU |
+        | these daemons / those beside | rate | CPU |
         |---|---:|---:|
         """);
     for (Load load : results.loads()) {
@@ -116,7 +116,7 @@ public final class MarkdownReport {
       }
     }
     if (!results.echoes(Arrangement.BESIDE).isEmpty()) {
-      head.add("this build / the other");
+      head.add("these daemons / those beside");
       rule.add("---:");
       ofNew.add(spread(results.echoesOverBeside(EchoTimes::newMillis)));
       ofExisting.add(spread(results.echoesOverBeside(EchoTimes::existingMicros)));

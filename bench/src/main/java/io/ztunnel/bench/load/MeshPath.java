@@ -16,7 +16,7 @@ enum MeshPath {
       case DIRECT -> "direct";
       case TCP_HOP -> "one TCP hop";
       case MESH -> daemons();
-      case BESIDE -> daemons() + " of the other build";
+      case BESIDE -> daemons() + " beside";
     };
   }
 

@@ -7,8 +7,10 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 
 /**
@@ -22,6 +24,8 @@ import java.util.TreeSet;
  * @param json where the results go as JSON too
  * @param against such a file of an earlier call, to compare with
  * @param beside the directory of another build, which is run in the same rounds
+ * @param with variables of other daemons, of that build or else of this one, which are run in the
+ *     same rounds
  */
 record Options(
     MeshPath path,
@@ -31,7 +35,11 @@ record Options(
     Set<String> groups,
     Optional<Path> json,
     Optional<Path> against,
-    Optional<Path> beside) {
+    Optional<Path> beside,
+    Map<String, String> with) {
+  Options {
+    with = Map.copyOf(with);
+  }
 
   private static final int MAX_ROUNDS = 100;
 
@@ -48,6 +56,7 @@ record Options(
     Optional<Path> json = Optional.empty();
     Optional<Path> against = Optional.empty();
     Optional<Path> beside = Optional.empty();
+    Map<String, String> with = new TreeMap<>();
     Iterator<String> rest = arguments.iterator();
     while (rest.hasNext()) {
       String option = rest.next();
@@ -59,11 +68,13 @@ record Options(
         case "--json" -> json = Optional.of(Path.of(OptionValue.next(option, rest)));
         case "--against" -> against = Optional.of(Path.of(OptionValue.next(option, rest)));
         case "--beside" -> beside = Optional.of(directory(option, OptionValue.next(option, rest)));
+        case "--with" -> addVariable(OptionValue.next(option, rest), with);
         default ->
             throw new IllegalArgumentException(
                 option
                     + " (expected: --path PATH, --quick, --rounds N, --only"
-                    + " GROUP[,GROUP...], --json FILE, --against FILE or --beside DIRECTORY)");
+                    + " GROUP[,GROUP...], --json FILE, --against FILE, --beside DIRECTORY or"
+                    + " --with NAME=VALUE)");
       }
     }
     return new Options(
@@ -74,16 +85,41 @@ record Options(
         only.isPresent() ? groups(path, only.get()) : path.groups(),
         json,
         against,
-        beside);
+        beside,
+        with);
   }
 
   /** What each load is run over. */
   List<Arrangement> arrangements() {
     List<Arrangement> all = new ArrayList<>(path.arrangements());
-    if (beside.isPresent()) {
+    if (besideOf(Path.of("")).isPresent()) {
       all.add(Arrangement.BESIDE);
     }
     return List.copyOf(all);
+  }
+
+  /** Other daemons that are measured in the same rounds. */
+  record Beside(Path launcher, Map<String, String> variables) {}
+
+  /**
+   * Those, if there are any.
+   *
+   * @param launcher of this build
+   */
+  Optional<Beside> besideOf(Path launcher) {
+    return beside.isEmpty() && with.isEmpty()
+        ? Optional.empty()
+        : Optional.of(
+            new Beside(
+                beside.map(directory -> directory.resolve("ztunnel")).orElse(launcher), with));
+  }
+
+  private static void addVariable(String text, Map<String, String> variables) {
+    int equals = text.indexOf('=');
+    if (equals < 1) {
+      throw new IllegalArgumentException("--with: %s (expected: NAME=VALUE)".formatted(text));
+    }
+    variables.put(text.substring(0, equals), text.substring(equals + 1));
   }
 
   private static int number(String option, String text) {

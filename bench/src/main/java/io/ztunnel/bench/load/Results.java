@@ -52,7 +52,7 @@ final class Results {
     return echoes.getOrDefault(arrangement, List.of());
   }
 
-  /** The times of this build over those of the other, round by round. */
+  /** The times of these daemons over those of the ones beside, round by round. */
   Spread echoesOverBeside(ToDoubleFunction<EchoTimes> value) {
     return Spread.ofRatios(
         column(echoes(Arrangement.MESH), value), column(echoes(Arrangement.BESIDE), value));
@@ -72,12 +72,12 @@ final class Results {
     return runs.getOrDefault(load, Map.of()).getOrDefault(arrangement, List.of());
   }
 
-  /** The rate of this build over that of the other, round by round. */
+  /** The rate of these daemons over that of the ones beside, round by round. */
   Spread rateOverBeside(Load load) {
     return overBeside(load, Run::rate);
   }
 
-  /** The CPU time per work of this build over that of the other, round by round. */
+  /** The CPU time per work of these daemons over that of the ones beside, round by round. */
   Spread cpuOverBeside(Load load) {
     return overBeside(load, Run::cpuSecondsPerWork);
   }

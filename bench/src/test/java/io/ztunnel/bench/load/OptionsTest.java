@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
@@ -37,7 +38,8 @@ class OptionsTest {
             Set.of("bulk", "start"),
             Optional.of(Path.of("new.json")),
             Optional.of(Path.of("old.json")),
-            Optional.empty()),
+            Optional.empty(),
+            Map.of("ZTUNNEL_TRANSPORT", "io_uring", "RUST_LOG", "info,access=off")),
         Options.parse(
             List.of(
                 "--quick",
@@ -48,7 +50,11 @@ class OptionsTest {
                 "--json",
                 "new.json",
                 "--against",
-                "old.json")));
+                "old.json",
+                "--with",
+                "ZTUNNEL_TRANSPORT=io_uring",
+                "--with",
+                "RUST_LOG=info,access=off")));
   }
 
   @Test
@@ -68,6 +74,19 @@ class OptionsTest {
 
     assertEquals(Optional.of(directory), options.beside());
     assertEquals(Arrangement.BESIDE, options.arrangements().getLast());
+    assertEquals(
+        Optional.of(new Options.Beside(launcher, Map.of())), options.besideOf(Path.of("this")));
+  }
+
+  @Test
+  void thisBuildIsRunBesideItselfWithOtherVariables() {
+    Options options = Options.parse(List.of("--with", "A=b=c"));
+
+    assertEquals(Arrangement.BESIDE, options.arrangements().getLast());
+    assertEquals(
+        Optional.of(new Options.Beside(Path.of("this"), Map.of("A", "b=c"))),
+        options.besideOf(Path.of("this")));
+    assertEquals(Optional.empty(), Options.parse(List.of()).besideOf(Path.of("this")));
   }
 
   @ParameterizedTest
@@ -83,7 +102,9 @@ class OptionsTest {
           --path double --only memory | --only: memory (expected: some of bulk,conn,echo,http,spread,stalled)
           --only bulk,htpp  | --only: htpp (expected: some of bulk,conn,http,memory,start)
           --beside /proc/self | --beside: /proc/self has no ztunnel that can be run (expected: a directory where one was built)
-          --fast            | --fast (expected: --path PATH, --quick, --rounds N, --only GROUP[,GROUP...], --json FILE, --against FILE or --beside DIRECTORY)
+          --with =x         | --with: =x (expected: NAME=VALUE)
+          --with transport  | --with: transport (expected: NAME=VALUE)
+          --fast            | --fast (expected: --path PATH, --quick, --rounds N, --only GROUP[,GROUP...], --json FILE, --against FILE, --beside DIRECTORY or --with NAME=VALUE)
           """)
   void wrongOptionSaysWhatWasExpected(String line, String message) {
     var thrown =

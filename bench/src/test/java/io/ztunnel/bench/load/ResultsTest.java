@@ -97,7 +97,7 @@ class ResultsTest {
 
     String text = MarkdownReport.render(results, Map.of());
 
-    assertTrue(text.contains("| two daemons of the other build |"), text);
+    assertTrue(text.contains("| two daemons beside |"), text);
     assertTrue(text.contains("| bulk, 1 stream up | 0.80 | 1.50 |"), text);
     assertTrue(text.contains("| HTTP, c=1 | 1.10 | 0.91 |"), text);
   }
