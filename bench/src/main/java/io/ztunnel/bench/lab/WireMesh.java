@@ -86,6 +86,12 @@ public final class WireMesh {
     return new WireService(name, port, targetPort).at("", vip).entry();
   }
 
+  /** A service of that kind with another one as its waypoint. */
+  public static FakeControlPlane.Entry guardedService(
+      String name, InetAddress vip, int port, int targetPort, String waypointService) {
+    return new WireService(name, port, targetPort).at("", vip).through(waypointService).entry();
+  }
+
   /** Bytes that are no address at all, under a name. */
   public static FakeControlPlane.Entry broken(String name) {
     return FakeControlPlane.Entry.of(name, new byte[] {0x0a, 0x7f, 1});

@@ -11,6 +11,7 @@ import java.util.List;
  * A service of namespace {@code shop} as a control plane sends it, with one port. For one thread.
  */
 final class WireService {
+  private static final int HBONE_PORT = 15008;
   private static final int REGION = 1;
   private static final int ZONE = 2;
   private static final int NETWORK = 6;
@@ -21,6 +22,7 @@ final class WireService {
   private final List<byte[]> addresses = new ArrayList<>();
   private final List<String> aliases = new ArrayList<>();
   private final List<String> identities = new ArrayList<>();
+  private String waypoint = "";
   private boolean preferClose;
 
   WireService(String name, int port, int targetPort) {
@@ -42,6 +44,12 @@ final class WireService {
    */
   WireService reaching(String principal) {
     identities.add("spiffe://" + principal);
+    return this;
+  }
+
+  /** Has another service of its namespace as its waypoint. */
+  WireService through(String waypointService) {
+    waypoint = waypointService;
     return this;
   }
 
@@ -70,6 +78,21 @@ final class WireService {
     out.writeByteArray(5, port);
     for (String identity : identities) {
       out.writeString(6, identity);
+    }
+    if (!waypoint.isEmpty()) {
+      byte[] hostname =
+          WireMesh.message(
+              named -> {
+                named.writeString(1, WireMesh.NAMESPACE);
+                named.writeString(2, WireMesh.hostname(waypoint));
+              });
+      out.writeByteArray(
+          7,
+          WireMesh.message(
+              gateway -> {
+                gateway.writeByteArray(1, hostname);
+                gateway.writeUInt32(3, HBONE_PORT);
+              }));
     }
     if (preferClose) {
       out.writeByteArray(

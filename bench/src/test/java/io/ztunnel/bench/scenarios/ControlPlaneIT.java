@@ -375,4 +375,28 @@ class ControlPlaneIT {
     String line = log.awaitAny("access", gateway.getHostAddress() + ":15008");
     assertTrue(line.contains("NetworkGateway/far/"), line);
   }
+
+  @Test
+  void onDemandTheWaypointOfAServiceIsAskedFor() throws Exception {
+    InetAddress vip = InetAddress.ofLiteral("10.96.0.82");
+    InetAddress nobody = onDemandPod.node().ipv4(); // takes no tunnels
+    sparing.put(
+        ADDRESS,
+        WireWorkload.of(onDemandPod).entry(),
+        WireMesh.guardedService("guarded", vip, 80, PORT, "gate"),
+        WireMesh.service("gate", InetAddress.ofLiteral("10.96.0.83"), 15008, 15008),
+        WireWorkload.named("gate-pod").at(nobody).serving("gate", 15008, 15008).entry());
+    onDemand.add(onDemandPod, "shop", onDemandPod.name());
+    Journal log = Journal.now(onDemand);
+    assertThrows(
+        IOException.class, () -> PodSockets.exchange(onDemandPod, vip, 80, "nobody listens"));
+    sparing.await(
+        "the demand",
+        one ->
+            one.request()
+                .getResourceNamesSubscribeList()
+                .contains("shop/gate.shop.svc.cluster.local"));
+    String line = log.awaitAny("access", nobody.getHostAddress() + ":15008");
+    assertTrue(line.contains("gate-pod"), line);
+  }
 }
