@@ -49,8 +49,12 @@ record OnDemandDiscovery(MeshState mesh, XdsClient client) implements Discovery,
     if (isKnown) {
       client.touch(MeshFeed.ADDRESS, key);
       then.run();
-      return;
+    } else {
+      ask(loop, field, key, then);
     }
+  }
+
+  private void ask(EventLoop loop, String field, String key, Runnable then) {
     client.demand(
         MeshFeed.ADDRESS,
         key,
@@ -73,15 +77,8 @@ record OnDemandDiscovery(MeshState mesh, XdsClient client) implements Discovery,
   private Future<Void> demandAll(EventLoop loop, String field, Collection<?> keys) {
     var combiner = new PromiseCombiner(loop);
     for (Object key : keys) {
-      String name = key.toString();
       Promise<Void> answered = loop.newPromise();
-      client.demand(
-          MeshFeed.ADDRESS,
-          name,
-          outcome -> {
-            report(field, name, outcome);
-            resume(loop, name, () -> answered.trySuccess(null));
-          });
+      ask(loop, field, key.toString(), () -> answered.trySuccess(null));
       combiner.add((Future<Void>) answered);
     }
     Promise<Void> all = loop.newPromise();

@@ -134,6 +134,15 @@ public final class MeshView {
     return service != null ? service : workload(hostname);
   }
 
+  /** What a waypoint or gateway is named by, as the address or the hostname that it is. */
+  public @Nullable Addressable find(
+      GatewayAddress.Destination destination, @Nullable String clientNamespace) {
+    return switch (destination) {
+      case NetworkAddress address -> find(address, clientNamespace);
+      case NamespacedHostname hostname -> find(hostname);
+    };
+  }
+
   public @Nullable Authorization policy(String key) {
     return policies.byKey().get(key);
   }

@@ -1,11 +1,9 @@
 package io.ztunnel.routing;
 
 import io.ztunnel.hbone.Authority;
-import io.ztunnel.mesh.Addressable;
 import io.ztunnel.mesh.GatewayAddress;
 import io.ztunnel.mesh.IpFamilies;
 import io.ztunnel.mesh.MeshView;
-import io.ztunnel.mesh.NamespacedHostname;
 import io.ztunnel.mesh.NetworkAddress;
 import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.Workload;
@@ -73,7 +71,7 @@ public final class GatewayRouter {
       return toTunnel(
           service, service, new GatewayChoice(scene, service, port, GatewayChoice.Taking.TUNNEL));
     }
-    return switch (find(waypoint, service, view)) {
+    return switch (view.find(waypoint.destination(), service.namespace())) {
       case null -> new GatewayRefusal.UnknownWaypoint(service, waypoint.destination());
       case Workload workload -> toWaypoint(service, waypoint, workload);
       case Service waypoints ->
@@ -184,14 +182,6 @@ public final class GatewayRouter {
             case DIRECT -> false;
             case WAYPOINT -> true;
           };
-    };
-  }
-
-  private static @Nullable Addressable find(
-      GatewayAddress waypoint, Service service, MeshView view) {
-    return switch (waypoint.destination()) {
-      case NetworkAddress address -> view.find(address, service.namespace());
-      case NamespacedHostname hostname -> view.find(hostname);
     };
   }
 

@@ -5,7 +5,6 @@ import io.ztunnel.mesh.Addressable;
 import io.ztunnel.mesh.ApplicationTunnel;
 import io.ztunnel.mesh.GatewayAddress;
 import io.ztunnel.mesh.MeshView;
-import io.ztunnel.mesh.NamespacedHostname;
 import io.ztunnel.mesh.NetworkAddress;
 import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.WeightedWaypoint;
@@ -159,11 +158,7 @@ public final class InboundRouter {
   }
 
   private static boolean isLocal(GatewayAddress waypoint, InboundCall call, MeshView view) {
-    Addressable found =
-        switch (waypoint.destination()) {
-          case NetworkAddress address -> view.find(address, call.local().namespace());
-          case NamespacedHostname hostname -> view.find(hostname);
-        };
+    Addressable found = view.find(waypoint.destination(), call.local().namespace());
     return switch (found) {
       case null -> false;
       case Workload workload -> workload.ips().contains(call.localAddress());

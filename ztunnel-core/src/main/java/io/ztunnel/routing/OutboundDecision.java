@@ -6,7 +6,6 @@ import io.ztunnel.mesh.IpFamilies;
 import io.ztunnel.mesh.IpText;
 import io.ztunnel.mesh.LoadBalancer;
 import io.ztunnel.mesh.MeshView;
-import io.ztunnel.mesh.NamespacedHostname;
 import io.ztunnel.mesh.NetworkAddress;
 import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.ServiceName;
@@ -198,11 +197,7 @@ final class OutboundDecision {
 
   /** Whether this connection comes from the waypoint itself, on its way to the destination. */
   private boolean isSourceTheWaypoint(GatewayAddress waypoint) {
-    Addressable found =
-        switch (waypoint.destination()) {
-          case NetworkAddress address -> view.find(address, source.namespace());
-          case NamespacedHostname hostname -> view.find(hostname);
-        };
+    Addressable found = view.find(waypoint.destination(), source.namespace());
     return switch (found) {
       case null -> false;
       case Workload workload -> isSource(workload);

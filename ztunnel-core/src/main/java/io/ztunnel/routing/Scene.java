@@ -2,8 +2,6 @@ package io.ztunnel.routing;
 
 import io.ztunnel.mesh.GatewayAddress;
 import io.ztunnel.mesh.MeshView;
-import io.ztunnel.mesh.NamespacedHostname;
-import io.ztunnel.mesh.NetworkAddress;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
 
@@ -21,15 +19,10 @@ record Scene(
     Predicate<String> setAside,
     RouteTrace trace,
     Consumer<GatewayAddress.Destination> unknown) {
-  /** Tells of a waypoint or gateway if the mesh says nothing of it. */
-  void miss(GatewayAddress gateway) {
-    GatewayAddress.Destination destination = gateway.destination();
-    boolean isKnown =
-        switch (destination) {
-          case NetworkAddress address -> view.find(address, call.source().namespace()) != null;
-          case NamespacedHostname hostname -> view.find(hostname) != null;
-        };
-    if (!isKnown) {
+  /** Tells of a waypoint if the mesh says nothing of it. */
+  void miss(GatewayAddress waypoint) {
+    GatewayAddress.Destination destination = waypoint.destination();
+    if (view.find(destination, call.source().namespace()) == null) {
       unknown.accept(destination);
     }
   }

@@ -42,7 +42,11 @@ final class UpstreamFinder {
 
   /** A waypoint; null when there is none. */
   Upstream.@Nullable Chosen waypoint(GatewayAddress waypoint) {
-    return named(waypoint, ResolutionMode.WAYPOINT);
+    Upstream.Chosen chosen = named(waypoint, ResolutionMode.WAYPOINT);
+    if (chosen == null) {
+      scene.miss(waypoint);
+    }
+    return chosen;
   }
 
   /** A gateway into a network, the one that is named or one of the others; null: there is none. */
@@ -60,11 +64,7 @@ final class UpstreamFinder {
           case NetworkAddress address -> byAddress(address, gateway.hboneMtlsPort(), mode);
           case NamespacedHostname hostname -> byHostname(hostname, gateway.hboneMtlsPort(), mode);
         };
-    if (upstream instanceof Upstream.Chosen chosen) {
-      return chosen;
-    }
-    scene.miss(gateway);
-    return null;
+    return upstream instanceof Upstream.Chosen chosen ? chosen : null;
   }
 
   /** An address of the family that is preferred: that of the reference, whatever the caller's. */

@@ -73,7 +73,8 @@ final class DemoCluster implements AutoCloseable {
     }
   }
 
-  private static void announce(List<Lab.Pod> pods, Daemon daemon) throws IOException {
+  /** Sends a daemon the snapshot of its node as an agent does; it is ready when this returns. */
+  static void announce(List<Lab.Pod> pods, Daemon daemon) throws IOException {
     for (Lab.Pod pod : pods) {
       daemon.add(pod, WireMesh.NAMESPACE, pod.name());
     }

@@ -21,7 +21,6 @@ import org.jspecify.annotations.Nullable;
 public final class JoinedCluster implements AutoCloseable {
   public static final int SERVICE_PORT = 80;
   public static final int WEB_PORT = 8080;
-  private static final int HBONE_PORT = 15008;
 
   private final String name;
   private final Lab.Node first;
@@ -116,7 +115,7 @@ public final class JoinedCluster implements AutoCloseable {
     for (Lab.Node node : List.of(first, second)) {
       Border.close(node, List.of(other.first, other.second));
     }
-    Border.publish(gatewayPod, HBONE_PORT);
+    Border.publish(gatewayPod, WireMesh.HBONE_PORT);
   }
 
   /** Has this address for a global service. */
@@ -194,10 +193,7 @@ public final class JoinedCluster implements AutoCloseable {
   public void restartAgent(Lab.Node node) throws IOException {
     Daemon daemon = daemons.daemon(node);
     daemon.reconnectAgent();
-    for (Lab.Pod pod : podsOf(node)) {
-      announce(pod);
-    }
-    daemon.finishSnapshot();
+    DemoCluster.announce(podsOf(node), daemon);
   }
 
   /** What the daemons are told by. */

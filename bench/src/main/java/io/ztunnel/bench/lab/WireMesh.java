@@ -14,6 +14,10 @@ import java.net.InetAddress;
  */
 public final class WireMesh {
   static final String NAMESPACE = "shop";
+
+  /** Where nodes, gateways and waypoints take tunnels. */
+  static final int HBONE_PORT = 15008;
+
   private static final int DENY = 1;
 
   private WireMesh() {}

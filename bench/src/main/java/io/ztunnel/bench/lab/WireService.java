@@ -11,7 +11,6 @@ import java.util.List;
  * A service of namespace {@code shop} as a control plane sends it, with one port. For one thread.
  */
 final class WireService {
-  private static final int HBONE_PORT = 15008;
   private static final int REGION = 1;
   private static final int ZONE = 2;
   private static final int NETWORK = 6;
@@ -91,7 +90,7 @@ final class WireService {
           WireMesh.message(
               gateway -> {
                 gateway.writeByteArray(1, hostname);
-                gateway.writeUInt32(3, HBONE_PORT);
+                gateway.writeUInt32(3, WireMesh.HBONE_PORT);
               }));
     }
     if (preferClose) {

@@ -21,7 +21,6 @@ public final class WireWorkload {
 
   private static final int NONE = 0;
   private static final int HBONE = 1;
-  private static final int HBONE_PORT = 15008;
 
   private final Kind kind;
   private final String name;
@@ -65,7 +64,7 @@ public final class WireWorkload {
       return WireMesh.message(
           out -> {
             out.writeByteArray(2, WireMesh.networkAddress(network, gateway));
-            out.writeUInt32(3, HBONE_PORT);
+            out.writeUInt32(3, WireMesh.HBONE_PORT);
           });
     }
   }

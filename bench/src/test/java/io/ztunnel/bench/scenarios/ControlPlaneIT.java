@@ -350,6 +350,18 @@ class ControlPlaneIT {
     assertTrue(onDemand.configDump().contains(vip.getHostAddress()));
   }
 
+  /** A call to a service has the control plane asked for what takes its tunnels, and dials that. */
+  private void assertAskedForAndDialled(
+      String key, InetAddress service, InetAddress address, String uid) throws Exception {
+    onDemand.add(onDemandPod, "shop", onDemandPod.name());
+    Journal log = Journal.now(onDemand);
+    assertThrows(
+        IOException.class, () -> PodSockets.exchange(onDemandPod, service, 80, "nobody listens"));
+    sparing.await("the demand", one -> one.request().getResourceNamesSubscribeList().contains(key));
+    String line = log.awaitAny("access", address.getHostAddress() + ":15008");
+    assertTrue(line.contains(uid), line);
+  }
+
   @Test
   void onDemandTheGatewayIntoTheNetworkOfAnEndpointIsAskedFor() throws Exception {
     InetAddress vip = InetAddress.ofLiteral("10.96.0.81");
@@ -362,18 +374,8 @@ class ControlPlaneIT {
         WireWorkload.behind(gateway, "far", "far-cluster", "abroad", 3)
             .serving("abroad", 80, PORT)
             .entry());
-    onDemand.add(onDemandPod, "shop", onDemandPod.name());
-    Journal log = Journal.now(onDemand);
-    assertThrows(
-        IOException.class, () -> PodSockets.exchange(onDemandPod, vip, 80, "nobody listens"));
-    sparing.await(
-        "the demand",
-        one ->
-            one.request()
-                .getResourceNamesSubscribeList()
-                .contains("far/" + gateway.getHostAddress()));
-    String line = log.awaitAny("access", gateway.getHostAddress() + ":15008");
-    assertTrue(line.contains("NetworkGateway/far/"), line);
+    assertAskedForAndDialled(
+        "far/" + gateway.getHostAddress(), vip, gateway, "NetworkGateway/far/");
   }
 
   @Test
@@ -386,17 +388,6 @@ class ControlPlaneIT {
         WireMesh.guardedService("guarded", vip, 80, PORT, "gate"),
         WireMesh.service("gate", InetAddress.ofLiteral("10.96.0.83"), 15008, 15008),
         WireWorkload.named("gate-pod").at(nobody).serving("gate", 15008, 15008).entry());
-    onDemand.add(onDemandPod, "shop", onDemandPod.name());
-    Journal log = Journal.now(onDemand);
-    assertThrows(
-        IOException.class, () -> PodSockets.exchange(onDemandPod, vip, 80, "nobody listens"));
-    sparing.await(
-        "the demand",
-        one ->
-            one.request()
-                .getResourceNamesSubscribeList()
-                .contains("shop/gate.shop.svc.cluster.local"));
-    String line = log.awaitAny("access", nobody.getHostAddress() + ":15008");
-    assertTrue(line.contains("gate-pod"), line);
+    assertAskedForAndDialled("shop/gate.shop.svc.cluster.local", vip, nobody, "gate-pod");
   }
 }
