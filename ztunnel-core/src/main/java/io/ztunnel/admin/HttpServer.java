@@ -7,6 +7,7 @@ import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
+import io.netty.channel.FixedRecvByteBufAllocator;
 import io.netty.channel.ServerChannel;
 import io.netty.channel.group.ChannelGroup;
 import io.netty.channel.group.DefaultChannelGroup;
@@ -46,6 +47,10 @@ final class HttpServer {
   private static final int MAX_HEAD_BYTES = 8 << 10;
   private static final int MAX_BODY_BYTES = 8 << 10;
   private static final int MAX_CONNECTIONS = 512;
+
+  /** What one turn reads of a connection: a head or two, however many requests a client sends. */
+  private static final int READ_BYTES = 2 << 10;
+
   private static final Duration BIND = Duration.ofSeconds(5);
   private static final int WRITE_SECONDS = 30;
 
@@ -85,6 +90,9 @@ final class HttpServer {
             .channelFactory(transport)
             .option(ChannelOption.SO_REUSEADDR, true)
             .childOption(ChannelOption.TCP_NODELAY, true)
+            .childOption(
+                ChannelOption.RECVBUF_ALLOCATOR,
+                new FixedRecvByteBufAllocator(READ_BYTES).maxMessagesPerRead(1))
             .childOption(ChannelOption.ALLOW_HALF_CLOSURE, true)
             .childHandler(
                 new ChannelInitializer<Channel>() {

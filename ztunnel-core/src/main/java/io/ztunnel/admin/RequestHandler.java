@@ -30,14 +30,18 @@ import java.util.Queue;
 /**
  * Answers the requests of one connection one after the other, and is the last handler of its
  * pipeline: errors end here. A half-closed client gets its answers before the connection is closed.
- * Releases each request. Requests that arrive while an answer is being made or sent wait, a few of
- * them. Confined to its event loop.
+ * Releases each request. The next one is answered when the system has taken the answer before, and
+ * no more is read until all that has arrived is answered: who asks and takes nothing costs one
+ * answer. Confined to its event loop.
  */
 final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> {
   private static final Log LOG = Log.target("ztunnel::hyper_util");
 
-  /** More than this many requests ahead of their answers end the connection. */
-  private static final int MAX_WAITING = 16;
+  /**
+   * More requests than this ahead of their answers end the connection. One read brings at most half
+   * as many; a system that reads on after the end of the client may bring more.
+   */
+  private static final int MAX_WAITING = 256;
 
   /** After so many pieces of a streamed answer the loop turns to others. */
   private static final int PIECES_PER_TURN = 4;
@@ -51,6 +55,8 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
 
     record Streaming(Body.Pieces pieces, boolean keepAlive) implements State {}
 
+    record Sending(boolean keepAlive) implements State {}
+
     record Closed() implements State {}
   }
 
@@ -62,6 +68,9 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
 
   /** No more requests are to be answered than have arrived. */
   private boolean ending;
+
+  /** {@link #serveWaiting} is further up the stack. */
+  private boolean serving;
 
   /** A turn of {@link #pump} is waiting for the loop. */
   private boolean turnAsked;
@@ -81,17 +90,45 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
   protected void channelRead0(ChannelHandlerContext ctx, FullHttpRequest request) {
     deadline.onRequest(ctx);
     resting.remove(ctx.channel());
-    switch (state) {
-      case State.Idle _ -> serve(ctx, request);
-      case State.Awaiting _, State.Streaming _ -> {
-        if (waiting.size() == MAX_WAITING) {
-          ctx.close();
-        } else {
-          waiting.add(request.retain());
+    if (state instanceof State.Closed) {
+      return; // it arrived with what ended the connection
+    }
+    if (waiting.size() == MAX_WAITING) {
+      ctx.close();
+      return;
+    }
+    waiting.add(request.retain());
+    serveWaiting(ctx);
+  }
+
+  /** Answers what waits until an answer takes its time; asks for more when nothing is owed. */
+  private void serveWaiting(ChannelHandlerContext ctx) {
+    if (serving) {
+      return;
+    }
+    serving = true;
+    try {
+      FullHttpRequest next;
+      while (state instanceof State.Idle && (next = waiting.poll()) != null) {
+        try {
+          serve(ctx, next);
+        } finally {
+          next.release();
         }
       }
-      case State.Closed _ -> {} // it arrived with what ended the connection
+    } finally {
+      serving = false;
     }
+    boolean rests = state instanceof State.Idle;
+    if (rests && ending) {
+      close(ctx);
+      return;
+    }
+    if (rests) {
+      deadline.onAnswered(ctx);
+      resting.add(ctx.channel());
+    }
+    ctx.channel().config().setAutoRead(rests);
   }
 
   private void serve(ChannelHandlerContext ctx, FullHttpRequest request) {
@@ -172,8 +209,8 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
         var response = new DefaultFullHttpResponse(HttpVersion.HTTP_1_1, reply.status(), bytes);
         head(response, reply, version, keepAlive);
         response.headers().set(HttpHeaderNames.CONTENT_LENGTH, bytes.readableBytes());
-        ctx.writeAndFlush(response);
-        onAnswered(ctx, keepAlive);
+        state = new State.Sending(keepAlive);
+        ctx.writeAndFlush(response).addListener(sent -> onSent(ctx, sent));
       }
       case Body.Streamed(Body.Pieces pieces) -> {
         // Without chunks only the end of the connection says where the body ends.
@@ -240,22 +277,20 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
     }
   }
 
+  private void onSent(ChannelHandlerContext ctx, Future<?> sent) {
+    if (!sent.isSuccess()) {
+      ctx.close();
+    } else if (state instanceof State.Sending(boolean keepAlive)) {
+      onAnswered(ctx, keepAlive);
+    }
+  }
+
   private void onAnswered(ChannelHandlerContext ctx, boolean keepAlive) {
-    if (!keepAlive) {
+    if (keepAlive) {
+      state = new State.Idle();
+      serveWaiting(ctx);
+    } else {
       close(ctx);
-      return;
-    }
-    state = new State.Idle();
-    FullHttpRequest next = waiting.poll();
-    if (next == null) {
-      deadline.onAnswered(ctx);
-      resting.add(ctx.channel());
-      return;
-    }
-    try {
-      serve(ctx, next);
-    } finally {
-      next.release();
     }
   }
 
@@ -294,7 +329,7 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
     switch (before) {
       case State.Awaiting(Future<HttpReply> reply) -> reply.cancel(false);
       case State.Streaming(Body.Pieces pieces, boolean _) -> Body.close(pieces);
-      case State.Idle _, State.Closed _ -> {}
+      case State.Idle _, State.Sending _, State.Closed _ -> {}
     }
     waiting.forEach(FullHttpRequest::release);
     waiting.clear();
