@@ -7,19 +7,28 @@ import io.micrometer.core.instrument.Measurement;
 import io.micrometer.core.instrument.Meter;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
+import java.util.Collections;
 import java.util.Comparator;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.function.DoubleSupplier;
+import java.util.stream.Stream;
 
 /**
  * All series of one family. Written by any thread and read by any thread: the series sit in
  * concurrent collections, their values in the meters.
  */
 final class FamilySeries {
+  /** A part of the page. */
+  interface Piece {
+    /** Appends it. */
+    void writeTo(Appendable out) throws IOException;
+  }
+
   /** One series. Any thread; removed once. */
   private static final class Series {
     final LabelSet labels;
@@ -135,11 +144,21 @@ final class FamilySeries {
     return added;
   }
 
-  /** Appends the family in OpenMetrics form; nothing if it has no series yet. */
-  void writeTo(Appendable out) throws IOException {
-    if (inOrder.isEmpty() && histograms.isEmpty()) {
-      return;
+  /** The family in OpenMetrics form: its head, then its series; nothing if it has none yet. */
+  Iterator<Piece> pieces() {
+    if (series.isEmpty() && histograms.isEmpty()) {
+      return Collections.emptyIterator();
     }
+    Stream<Piece> head = Stream.of(this::writeHead);
+    Stream<Piece> values =
+        inOrder.stream().filter(one -> !one.removed).map(one -> out -> writeSample(one, out));
+    Stream<Piece> distributions =
+        histograms.entrySet().stream()
+            .map(each -> out -> each.getValue().writeTo(out, family.name(), each.getKey()));
+    return Stream.concat(head, Stream.concat(values, distributions)).iterator();
+  }
+
+  private void writeHead(Appendable out) throws IOException {
     var head = new StringBuilder();
     head.append("# HELP ").append(family.name()).append(' ');
     LabelSet.appendEscaped(head, family.help());
@@ -148,17 +167,15 @@ final class FamilySeries {
       head.append("\n# UNIT ").append(family.name()).append(' ').append(family.unit());
     }
     out.append(head.append('\n'));
-    for (Series one : inOrder) {
-      out.append(family.name())
-          .append(family.type().sampleSuffix)
-          .append(one.labels.text())
-          .append(' ')
-          .append(number(one.value()))
-          .append('\n');
-    }
-    for (Map.Entry<LabelSet, Histogram> series : histograms.entrySet()) {
-      series.getValue().writeTo(out, family.name(), series.getKey());
-    }
+  }
+
+  private void writeSample(Series one, Appendable out) throws IOException {
+    out.append(family.name())
+        .append(family.type().sampleSuffix)
+        .append(one.labels.text())
+        .append(' ')
+        .append(number(one.value()))
+        .append('\n');
   }
 
   /** Whole numbers without a fraction, as counters of things are read. */

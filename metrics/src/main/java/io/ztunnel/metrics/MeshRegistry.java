@@ -1,7 +1,6 @@
 package io.ztunnel.metrics;
 
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
-import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -49,15 +48,12 @@ public final class MeshRegistry implements AutoCloseable {
   }
 
   /**
-   * Appends all families that have a sample, in OpenMetrics text form, ending with {@code # EOF}.
-   * Costs a pass over all series; not for an event loop that moves data.
+   * All families that have a sample, in their order, up to {@code # EOF}. Costs a pass over all
+   * series; not for an event loop that moves data.
    */
-  public void writeTo(Appendable out) throws IOException {
+  public MetricsPage page() {
     chores.forEach(Runnable::run);
-    for (FamilySeries family : families) {
-      family.writeTo(out);
-    }
-    out.append("# EOF\n");
+    return new MetricsPage(families);
   }
 
   @Override

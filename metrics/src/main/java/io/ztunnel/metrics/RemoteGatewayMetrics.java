@@ -1,7 +1,6 @@
 package io.ztunnel.metrics;
 
 import io.ztunnel.metrics.MetricFamily.Section;
-import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.HashSet;
@@ -9,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Function;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -27,6 +27,7 @@ public final class RemoteGatewayMetrics {
   private static final double NANOS_PER_SECOND = 1e9;
 
   private final LongSupplier nanoClock;
+  private final Function<InetSocketAddress, String> text;
   private final FamilySeries connections;
   private final FamilySeries backends;
   private final FamilySeries roundTrip;
@@ -37,9 +38,12 @@ public final class RemoteGatewayMetrics {
    * Declares the families.
    *
    * @param nanoClock a clock like {@link System#nanoTime}
+   * @param text how the log and the dump write an address
    */
-  public RemoteGatewayMetrics(MeshRegistry registry, LongSupplier nanoClock) {
+  public RemoteGatewayMetrics(
+      MeshRegistry registry, LongSupplier nanoClock, Function<InetSocketAddress, String> text) {
     this.nanoClock = nanoClock;
+    this.text = text;
     connections =
         registry.declare(
             gauge(
@@ -168,9 +172,10 @@ public final class RemoteGatewayMetrics {
     private long asideNanos;
     private long asideSinceNanos;
     private int asideFor;
+    private boolean removed;
 
     Gateway(String network, InetSocketAddress address) {
-      labels = connections.labels(network, text(address));
+      labels = connections.labels(network, text.apply(address));
       connections.readGauge(labels, this::open);
       backends.readGauge(labels, this::different);
       aside.readCounter(labels, this::asideSeconds);
@@ -198,9 +203,11 @@ public final class RemoteGatewayMetrics {
       return seen.size();
     }
 
-    void roundTripped(double seconds) {
+    synchronized void roundTripped(double seconds) {
       roundTripSeconds = seconds;
-      roundTrip.readGauge(labels, () -> roundTripSeconds); // from the first on
+      if (!removed) {
+        roundTrip.readGauge(labels, () -> roundTripSeconds); // from the first on
+      }
     }
 
     synchronized void setAside(long now) {
@@ -224,16 +231,9 @@ public final class RemoteGatewayMetrics {
       return asideFor == 0 && reached.isEmpty() && now - usedNanos >= IDLE.toNanos();
     }
 
-    void remove() {
+    synchronized void remove() {
+      removed = true;
       List.of(connections, backends, roundTrip, aside).forEach(family -> family.remove(labels));
     }
-  }
-
-  private static String text(InetSocketAddress address) {
-    InetAddress ip = address.getAddress();
-    String host = ip == null ? address.getHostString() : ip.getHostAddress();
-    return host.contains(":")
-        ? "[" + host + "]:" + address.getPort()
-        : host + ":" + address.getPort();
   }
 }

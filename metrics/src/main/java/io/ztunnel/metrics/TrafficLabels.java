@@ -35,6 +35,18 @@ public record TrafficLabels(
     /** An end of which nothing is known. */
     public static final Peer UNKNOWN = new Peer("", "", "", "", "", "", "", "");
 
+    /** What is printed alike is alike. */
+    public Peer {
+      workload = known(workload);
+      canonicalService = known(canonicalService);
+      canonicalRevision = known(canonicalRevision);
+      namespace = known(namespace);
+      principal = known(principal);
+      app = known(app);
+      version = known(version);
+      cluster = known(cluster);
+    }
+
     void addTo(List<String> values) {
       values.add(workload);
       values.add(canonicalService);
@@ -51,11 +63,26 @@ public record TrafficLabels(
   public record ServiceName(String hostname, String namespace, String name) {
     /** No service was meant. */
     public static final ServiceName UNKNOWN = new ServiceName("", "", "");
+
+    /** What is printed alike is alike. */
+    public ServiceName {
+      hostname = known(hostname);
+      namespace = known(namespace);
+      name = known(name);
+    }
   }
 
   /** Where the two ends are. */
   public record Locality(
-      String sourceRegion, String sourceZone, String destinationRegion, String destinationZone) {}
+      String sourceRegion, String sourceZone, String destinationRegion, String destinationZone) {
+    /** What is printed alike is alike. */
+    public Locality {
+      sourceRegion = known(sourceRegion);
+      sourceZone = known(sourceZone);
+      destinationRegion = known(destinationRegion);
+      destinationZone = known(destinationZone);
+    }
+  }
 
   /** The value of {@code connection_security_policy}. */
   public enum SecurityPolicy {
@@ -98,6 +125,10 @@ public record TrafficLabels(
           "source_zone",
           "destination_region",
           "destination_zone");
+
+  private static String known(String value) {
+    return value.equals(LabelSet.UNKNOWN) ? "" : value;
+  }
 
   /** These labels with the given flag; the protocol is always tcp. */
   LabelSet withResponseFlag(String responseFlag) {

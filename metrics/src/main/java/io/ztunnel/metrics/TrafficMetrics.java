@@ -2,8 +2,10 @@ package io.ztunnel.metrics;
 
 import io.ztunnel.metrics.MetricFamily.Section;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -47,9 +49,8 @@ public final class TrafficMetrics {
   private final Runnable onOverflow;
   private final AtomicBoolean overflowTold = new AtomicBoolean();
   private final Map<TrafficLabels, TrafficSeries> series = new ConcurrentHashMap<>();
-  private final TrafficSeries unnamedSource;
-  private final TrafficSeries unnamedDestination;
-  private final TrafficSeries unnamedGateway;
+  // Among the others, so that no labels have two series, and never taken out.
+  private final Map<Reporter, TrafficSeries> unnamed = new EnumMap<>(Reporter.class);
   private final Object sweeping = new Object();
   private int refusedUntilSweep; // guarded by sweeping
   private final OpenSockets sourceSockets;
@@ -131,9 +132,12 @@ public final class TrafficMetrics {
                 Section.RUNTIME,
                 "ztunnel_metric_label_sets_refused",
                 "Connections counted without names because there were too many label sets (unstable)"));
-    unnamedSource = new TrafficSeries(this, TrafficLabels.overflow(Reporter.SOURCE));
-    unnamedDestination = new TrafficSeries(this, TrafficLabels.overflow(Reporter.DESTINATION));
-    unnamedGateway = new TrafficSeries(this, TrafficLabels.overflow(Reporter.GATEWAY));
+    for (Reporter reporter : Reporter.values()) {
+      TrafficLabels labels = TrafficLabels.overflow(reporter);
+      TrafficSeries one = new TrafficSeries(this, labels);
+      unnamed.put(reporter, one);
+      series.put(labels, one);
+    }
     if (!bounds.idle().isZero()) {
       registry.beforeScrape(this::expire);
     }
@@ -178,15 +182,11 @@ public final class TrafficMetrics {
     if (overflowTold.compareAndSet(false, true)) {
       onOverflow.run();
     }
-    return switch (reporter) {
-      case SOURCE -> unnamedSource;
-      case DESTINATION -> unnamedDestination;
-      case GATEWAY -> unnamedGateway;
-    };
+    return Objects.requireNonNull(unnamed.get(reporter));
   }
 
   private boolean hasRoom() {
-    if (series.size() < bounds.maxLabelSets()) {
+    if (!isFull()) {
       return true;
     }
     synchronized (sweeping) {
@@ -194,7 +194,11 @@ public final class TrafficMetrics {
         sweep();
       }
     }
-    return series.size() < bounds.maxLabelSets();
+    return !isFull();
+  }
+
+  private boolean isFull() {
+    return series.size() - unnamed.size() >= bounds.maxLabelSets();
   }
 
   private void sweep() {
@@ -220,7 +224,7 @@ public final class TrafficMetrics {
               == series.computeIfPresent(
                   labels,
                   (_, one) -> {
-                    if (!condition.test(one)) {
+                    if (unnamed.containsValue(one) || !condition.test(one)) {
                       return one;
                     }
                     one.remove();

@@ -17,9 +17,7 @@ class DnsMetricsTest {
   private final DnsMetrics metrics = new DnsMetrics(registry, Duration.ofHours(1), now::get);
 
   private String page() throws Exception {
-    StringBuilder page = new StringBuilder();
-    registry.writeTo(page);
-    return page.toString();
+    return Scrape.text(registry);
   }
 
   @Test

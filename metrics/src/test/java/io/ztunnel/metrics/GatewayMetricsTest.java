@@ -16,8 +16,7 @@ final class GatewayMetricsTest {
       GatewayMetrics metrics = new GatewayMetrics(registry, new Fixed(6, 3, 4, 1, 2));
       metrics.retried();
       metrics.retried();
-      StringBuilder page = new StringBuilder();
-      registry.writeTo(page);
+      String page = Scrape.text(registry);
       assertEquals(
           List.of(
               "ztunnel_gateway_tunnels_open 6",
@@ -26,7 +25,7 @@ final class GatewayMetricsTest {
               "ztunnel_gateway_endpoint_tunnels{rank=\"fewest\"} 1",
               "ztunnel_gateway_sources_open 2",
               "ztunnel_gateway_retries_total 2"),
-          page.toString().lines().filter(line -> !line.startsWith("#")).toList());
+          page.lines().filter(line -> !line.startsWith("#")).toList());
     }
   }
 }

@@ -19,9 +19,21 @@ class MeshRegistryTest {
   }
 
   private String text() throws Exception {
-    var out = new StringBuilder();
-    registry.writeTo(out);
-    return out.toString();
+    return Scrape.text(registry);
+  }
+
+  @Test
+  void aSeriesThatComesBackBeforeTheFormerIsLetGoIsPrintedOnce() throws Exception {
+    FamilySeries family =
+        registry.declare(MetricFamily.counter(Section.ISTIO, "again", "Comes back.", "a"));
+    LabelSet labels = family.labels("x");
+    family.counter(labels).increment(7);
+    family.remove(labels);
+    assertEquals("# EOF\n", text());
+    family.counter(labels).increment();
+    assertEquals(
+        List.of("again_total{a=\"x\"} 1"),
+        text().lines().filter(line -> !line.startsWith("#")).toList());
   }
 
   @Test

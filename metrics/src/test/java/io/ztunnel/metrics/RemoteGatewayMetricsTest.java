@@ -13,7 +13,9 @@ final class RemoteGatewayMetricsTest {
   private final InetSocketAddress gateway = address("192.0.2.1");
   private long now = Long.MAX_VALUE - 5; // clocks may start anywhere, and pass the end
   private final MeshRegistry registry = new MeshRegistry();
-  private final RemoteGatewayMetrics metrics = new RemoteGatewayMetrics(registry, () -> now);
+  private final RemoteGatewayMetrics metrics =
+      new RemoteGatewayMetrics(
+          registry, () -> now, address -> address.getHostString() + ":" + address.getPort());
 
   @AfterEach
   void close() {
@@ -25,9 +27,7 @@ final class RemoteGatewayMetricsTest {
   }
 
   private List<String> samples() throws Exception {
-    StringBuilder page = new StringBuilder();
-    registry.writeTo(page);
-    return page.toString().lines().filter(line -> !line.startsWith("#")).toList();
+    return Scrape.text(registry).lines().filter(line -> !line.startsWith("#")).toList();
   }
 
   private static String sample(String metric, String value) {

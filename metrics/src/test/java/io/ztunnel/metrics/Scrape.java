@@ -1,5 +1,6 @@
 package io.ztunnel.metrics;
 
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -18,9 +19,18 @@ record Scrape(Map<String, Family> families) {
       Pattern.compile("([a-zA-Z0-9_]+)=\"((?:[^\"\\\\]|\\\\.)*)\"(,|$)");
 
   static Scrape of(MeshRegistry registry) throws Exception {
+    return parse(text(registry));
+  }
+
+  /** The page as it is sent. */
+  static String text(MeshRegistry registry) throws IOException {
     var out = new StringBuilder();
-    registry.writeTo(out);
-    return parse(out.toString());
+    MetricsPage page = registry.page();
+    boolean more = true;
+    while (more) {
+      more = page.writeNext(out);
+    }
+    return out.toString();
   }
 
   static Scrape parse(String text) {

@@ -197,6 +197,30 @@ class TrafficMetricsTest {
     assertEquals(3, Scrape.of(registry).value("ztunnel_metric_label_sets_refused_total", Map.of()));
   }
 
+  @Test
+  void labelsThatArePrintedAlikeHaveOneSeriesThatOutlivesItsRest() throws Exception {
+    var traffic = traffic(new SeriesBounds(1, Duration.ofMinutes(10)));
+    traffic.series(echo(Reporter.SOURCE, "a")).opened();
+    TrafficSeries unnamed = traffic.series(echo(Reporter.GATEWAY, "b"));
+    unnamed.received(5);
+    Peer unknown = new Peer("unknown", "", "", "", "", "", "unknown", "");
+    TrafficLabels alike =
+        new TrafficLabels(
+            Reporter.GATEWAY,
+            unknown,
+            new ServiceName("", "unknown", ""),
+            Peer.UNKNOWN,
+            SecurityPolicy.UNKNOWN,
+            null);
+    assertSame(unnamed, traffic.series(alike));
+    nanos.addAndGet(Duration.ofMinutes(10).toNanos());
+    Scrape.of(registry);
+    unnamed.received(5);
+    assertEquals(
+        10,
+        Scrape.of(registry).value("istio_tcp_received_bytes_total", Map.of("reporter", "gateway")));
+  }
+
   private double opened(String client) throws Exception {
     return Scrape.of(registry)
         .value("istio_tcp_connections_opened_total", Map.of("source_workload", client));
@@ -266,7 +290,7 @@ class TrafficMetricsTest {
                 nanos.incrementAndGet();
                 series.closed(TrafficSeries.NO_FLAG);
                 nanos.incrementAndGet();
-                registry.writeTo(new StringBuilder());
+                Scrape.of(registry);
               }
               return null;
             });
@@ -431,7 +455,7 @@ class TrafficMetricsTest {
     tunnels.floodStopped(TunnelMetrics.Role.SERVER, "resets");
     tunnels.peerRevoked(TunnelMetrics.Role.CLIENT);
     new DrainMetrics(registry, () -> 2).cut(1);
-    var remote = new RemoteGatewayMetrics(registry, () -> 1);
+    var remote = new RemoteGatewayMetrics(registry, () -> 1, InetSocketAddress::toString);
     var gateway = new InetSocketAddress(InetAddress.ofLiteral("192.0.2.1"), 15008);
     remote.used("net", gateway);
     remote.roundTrip(gateway, 1);

@@ -8,6 +8,9 @@ import java.io.IOException;
 
 /** What a reply carries. */
 sealed interface Body {
+  /** A piece ends with the first of its parts beyond this. */
+  int PIECE_BYTES = 32 << 10;
+
   /** All of it. Whoever writes it releases the bytes. */
   record Whole(ByteBuf bytes) implements Body {}
 

@@ -7,7 +7,6 @@ import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
 import com.fasterxml.jackson.core.util.Separators;
 import io.netty.buffer.ByteBuf;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Iterator;
@@ -24,9 +23,6 @@ import org.jspecify.annotations.Nullable;
  * to the thread that writes.
  */
 final class JsonPieces implements Body.Pieces {
-  /** A piece ends at the first element beyond this. */
-  private static final int PIECE_BYTES = 32 << 10;
-
   private static final JsonFactory FACTORY = new JsonFactory();
 
   /** What has been begun and not ended. */
@@ -39,7 +35,7 @@ final class JsonPieces implements Body.Pieces {
 
   private final @Nullable Object value;
   private final Deque<Open> open = new ArrayDeque<>();
-  private final Target target = new Target();
+  private final PieceOutput target = new PieceOutput();
   private @Nullable JsonGenerator json;
 
   JsonPieces(@Nullable Object value) {
@@ -48,14 +44,14 @@ final class JsonPieces implements Body.Pieces {
 
   @Override
   public boolean writeNext(ByteBuf out) throws IOException {
-    target.piece = out;
+    target.turnTo(out);
     JsonGenerator generator = json;
     if (generator == null) {
       generator = generator();
       json = generator;
       write(value, generator);
     }
-    while (!open.isEmpty() && out.readableBytes() < PIECE_BYTES) {
+    while (!open.isEmpty() && out.readableBytes() < Body.PIECE_BYTES) {
       step(generator);
     }
     if (open.isEmpty()) {
@@ -136,28 +132,5 @@ final class JsonPieces implements Body.Pieces {
     var sorted = new TreeMap<String, @Nullable Object>();
     map.forEach((key, field) -> sorted.put(key.toString(), field));
     return sorted;
-  }
-
-  /** Where the generator writes: the piece of the moment. */
-  private static final class Target extends OutputStream {
-    private @Nullable ByteBuf piece;
-
-    @Override
-    public void write(int b) {
-      current().writeByte(b);
-    }
-
-    @Override
-    public void write(byte[] bytes, int offset, int length) {
-      current().writeBytes(bytes, offset, length);
-    }
-
-    private ByteBuf current() {
-      ByteBuf now = piece;
-      if (now == null) {
-        throw new IllegalStateException("no piece (expected: written within writeNext)");
-      }
-      return now;
-    }
   }
 }

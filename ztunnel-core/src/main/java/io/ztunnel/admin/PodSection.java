@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** The enrolled pods in {@code /config_dump}: {@code workloadState}. Pure. */
@@ -65,12 +66,12 @@ public final class PodSection {
         .map();
   }
 
-  private static List<Map<String, @Nullable Object>> of(
+  /** Made as they are written: a node may have very many. */
+  private static Stream<Map<String, @Nullable Object>> of(
       List<ConnectionSummary> connections, Direction direction) {
     return connections.stream()
         .filter(connection -> connection.direction() == direction)
-        .map(PodSection::connection)
-        .toList();
+        .map(PodSection::connection);
   }
 
   private static Map<String, @Nullable Object> connection(ConnectionSummary connection) {

@@ -1,7 +1,5 @@
 package io.ztunnel.admin;
 
-import io.netty.buffer.ByteBuf;
-import io.netty.buffer.Unpooled;
 import io.netty.channel.ChannelFactory;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.ServerChannel;
@@ -10,16 +8,11 @@ import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.util.concurrent.Future;
 import io.ztunnel.metrics.MeshRegistry;
-import java.io.BufferedWriter;
-import java.io.ByteArrayOutputStream;
-import java.io.IOException;
-import java.io.OutputStreamWriter;
-import java.io.Writer;
 import java.net.InetSocketAddress;
-import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * Serves the metrics: {@code /metrics} and {@code /stats/prometheus}. A scrape passes over all
@@ -30,8 +23,12 @@ public final class StatsServer {
       "application/openmetrics-text;charset=utf-8;version=1.0.0";
   private static final String PLAIN = "text/plain; charset=utf-8";
 
+  /** Of clients that are slow to take what they asked for; each holds a compressor. */
+  private static final int MAX_UNDER_WAY = 32;
+
   private final HttpServer server;
   private final MeshRegistry registry;
+  private final AtomicInteger underWay = new AtomicInteger();
 
   /** A server on these loops; it does not own them. */
   public StatsServer(
@@ -42,14 +39,20 @@ public final class StatsServer {
     this.server = new HttpServer("stats", this::answer, loops, transport);
   }
 
-  private HttpReply answer(String path, HttpRequest request) throws IOException {
+  private HttpReply answer(String path, HttpRequest request) {
     return switch (path) {
       case "/metrics", "/stats/prometheus" -> metrics(request);
       default -> HttpReply.NOT_FOUND;
     };
   }
 
-  private HttpReply metrics(HttpRequest request) throws IOException {
+  private HttpReply metrics(HttpRequest request) {
+    if (underWay.incrementAndGet() > MAX_UNDER_WAY) {
+      underWay.decrementAndGet();
+      return HttpReply.text(
+          HttpResponseStatus.SERVICE_UNAVAILABLE,
+          "scrapes under way: " + MAX_UNDER_WAY + " (expected: fewer)");
+    }
     String accepted = String.join(",", request.headers().getAll(HttpHeaderNames.ACCEPT_ENCODING));
     ContentCoding negotiated = ContentCoding.negotiate(accepted);
     // Without an acceptable coding the reference answers 406 and sends the body all the same.
@@ -62,17 +65,8 @@ public final class StatsServer {
     return new HttpReply(
         negotiated == null ? HttpResponseStatus.NOT_ACCEPTABLE : HttpResponseStatus.OK,
         contentType(request.headers().getAll(HttpHeaderNames.ACCEPT)),
-        new Body.Whole(body(coding)),
+        new Body.Streamed(new MetricsPieces(registry.page(), coding, underWay::decrementAndGet)),
         headers);
-  }
-
-  private ByteBuf body(ContentCoding coding) throws IOException {
-    var bytes = new ByteArrayOutputStream();
-    try (Writer out =
-        new BufferedWriter(new OutputStreamWriter(coding.encode(bytes), StandardCharsets.UTF_8))) {
-      registry.writeTo(out);
-    }
-    return Unpooled.wrappedBuffer(bytes.toByteArray());
   }
 
   /** The body is OpenMetrics either way; the name is for those who ask for it. */

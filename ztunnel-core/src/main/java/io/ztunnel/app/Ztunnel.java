@@ -22,6 +22,7 @@ import io.ztunnel.identity.CertificateState;
 import io.ztunnel.log.Log;
 import io.ztunnel.log.LogLevel;
 import io.ztunnel.log.Logging;
+import io.ztunnel.mesh.IpText;
 import io.ztunnel.mesh.LocalConfig;
 import io.ztunnel.mesh.LocalConfigException;
 import io.ztunnel.mesh.MeshState;
@@ -134,7 +135,8 @@ final class Ztunnel implements AutoCloseable {
     MeshRegistry registry = operations.registry();
     TrafficMetrics traffic =
         new TrafficMetrics(registry, config.metrics(), System::nanoTime, Ztunnel::tooManyLabelSets);
-    RemoteGatewayMetrics gateways = new RemoteGatewayMetrics(registry, System::nanoTime);
+    RemoteGatewayMetrics gateways =
+        new RemoteGatewayMetrics(registry, System::nanoTime, IpText::of);
     XdsTelemetry xds = new XdsTelemetry(new XdsMetrics(registry), this::onWarm);
     this.feed = new MeshFeed(config, mesh, control, controlPlanes, xds);
     this.context =

@@ -3,11 +3,26 @@ package io.ztunnel.admin;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
+import io.ztunnel.Await;
+import io.ztunnel.MetricsText;
 import io.ztunnel.metrics.BuildMetrics;
 import io.ztunnel.metrics.MeshRegistry;
+import io.ztunnel.metrics.Reporter;
+import io.ztunnel.metrics.SeriesBounds;
+import io.ztunnel.metrics.TrafficLabels;
+import io.ztunnel.metrics.TrafficLabels.Peer;
+import io.ztunnel.metrics.TrafficLabels.SecurityPolicy;
+import io.ztunnel.metrics.TrafficLabels.ServiceName;
+import io.ztunnel.metrics.TrafficMetrics;
+import io.ztunnel.metrics.TrafficSeries;
 import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.zip.GZIPInputStream;
@@ -19,6 +34,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class StatsServerTest {
@@ -92,6 +108,79 @@ class StatsServerTest {
             : new InflaterInputStream(compressed)) {
       assertEquals(BODY, new String(in.readAllBytes(), StandardCharsets.UTF_8));
     }
+  }
+
+  private static final int LABEL_SETS = 4_000;
+
+  /** What a connection holds at most of a page: a piece, and a block of the compressor. */
+  private static final int MAX_PIECE_BYTES = 64 << 10;
+
+  /** A page that is larger than the socket buffers of both ends. */
+  private void countMuch() {
+    var traffic =
+        new TrafficMetrics(
+            registry, new SeriesBounds(LABEL_SETS, Duration.ofHours(1)), () -> 0, () -> {});
+    for (int i = 0; i < LABEL_SETS; i++) {
+      Peer peer = new Peer("workload-" + i, "", "", "", "", "", "", "");
+      TrafficSeries series =
+          traffic.series(
+              new TrafficLabels(
+                  Reporter.SOURCE,
+                  peer,
+                  ServiceName.UNKNOWN,
+                  Peer.UNKNOWN,
+                  SecurityPolicy.UNKNOWN,
+                  null));
+      series.opened();
+      series.received(i);
+      series.sent(i);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(ContentCoding.class)
+  void aLargePageIsMadeInPiecesOfBoundedSize(ContentCoding coding) throws Exception {
+    countMuch();
+    var bytes = new ByteArrayOutputStream();
+    boolean more = true;
+    try (var pieces = new MetricsPieces(registry.page(), coding, () -> {})) {
+      while (more) {
+        ByteBuf piece = Unpooled.buffer();
+        more = pieces.writeNext(piece);
+        assertTrue(piece.readableBytes() <= MAX_PIECE_BYTES, () -> "bytes: " + piece);
+        piece.readBytes(bytes, piece.readableBytes());
+      }
+    }
+    var body = new ByteArrayInputStream(bytes.toByteArray());
+    try (InputStream in =
+        switch (coding) {
+          case GZIP -> new GZIPInputStream(body);
+          case DEFLATE -> new InflaterInputStream(body);
+          case IDENTITY -> body;
+        }) {
+      assertEquals(MetricsText.of(registry), new String(in.readAllBytes(), StandardCharsets.UTF_8));
+    }
+  }
+
+  @Test
+  void whoAsksAndTakesNothingKeepsAFewScrapesAndNoMore() throws Exception {
+    countMuch();
+    var stalled = new ArrayList<TestClient>();
+    try {
+      for (int i = 0; i < 32; i++) {
+        stalled.add(new TestClient(port));
+        stalled.getLast().send("GET", "/metrics", "accept-encoding: identity");
+      }
+      TestClient.Reply refused = TestClient.request(port, "GET", "/metrics");
+      assertEquals(503, refused.status());
+      assertEquals("scrapes under way: 32 (expected: fewer)", refused.text());
+    } finally {
+      for (TestClient client : stalled) {
+        client.reset();
+      }
+    }
+    Await.until(
+        "room for a scrape", () -> TestClient.request(port, "GET", "/metrics").status() == 200);
   }
 
   @Test

@@ -13,6 +13,7 @@ import io.netty.util.concurrent.DefaultEventExecutor;
 import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.Future;
 import io.ztunnel.Await;
+import io.ztunnel.MetricsText;
 import io.ztunnel.log.LogCapture;
 import io.ztunnel.mesh.MeshState;
 import io.ztunnel.mesh.NamespacedHostname;
@@ -185,9 +186,7 @@ class DnsServerTest {
   }
 
   private String samples(String prefix) throws IOException {
-    StringBuilder page = new StringBuilder();
-    registry.writeTo(page);
-    return page.toString()
+    return MetricsText.of(registry)
         .lines()
         .filter(line -> line.startsWith(prefix))
         .reduce((a, b) -> a + "\n" + b)

@@ -4,9 +4,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.epoll.EpollDatagramChannel;
+import io.netty.util.NetUtil;
 import io.netty.util.concurrent.DefaultEventExecutor;
 import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.Future;
+import io.ztunnel.MetricsText;
 import io.ztunnel.hbone.HboneObserver;
 import io.ztunnel.hbone.HboneSettings;
 import io.ztunnel.hbone.TlsSettings;
@@ -62,7 +64,7 @@ final class InProcessNode implements AutoCloseable {
   private final TrafficMetrics metrics =
       new TrafficMetrics(registry, SeriesBounds.DEFAULT, System::nanoTime, () -> {});
   private final RemoteGatewayMetrics gateways =
-      new RemoteGatewayMetrics(registry, System::nanoTime);
+      new RemoteGatewayMetrics(registry, System::nanoTime, NetUtil::toSocketAddressString);
   private final Drains drains = new Drains(registry);
   private final CertificateManager certificates;
   private final Discovery discovery;
@@ -181,9 +183,7 @@ final class InProcessNode implements AutoCloseable {
 
   /** The page of the metrics. */
   String metricsPage() throws IOException {
-    StringBuilder page = new StringBuilder();
-    registry.writeTo(page);
-    return page.toString();
+    return MetricsText.of(registry);
   }
 
   @Override

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.channel.embedded.EmbeddedChannel;
+import io.netty.util.NetUtil;
 import io.ztunnel.hbone.HboneFailure;
 import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.TestMesh;
@@ -44,7 +45,9 @@ class RemoteGatewaysTest {
   private MeshView mesh = TestMesh.view(AT_AN_ADDRESS.formatted(""));
   private final RemoteGateways gateways =
       new RemoteGateways(
-          new RemoteGatewayMetrics(registry, () -> 0), () -> mesh, () -> new Random(1));
+          new RemoteGatewayMetrics(registry, () -> 0, NetUtil::toSocketAddressString),
+          () -> mesh,
+          () -> new Random(1));
 
   /** By this it is dialled in another way. */
   private @Nullable MeshView outdatedBy;

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.ImmediateEventExecutor;
+import io.ztunnel.MetricsText;
 import io.ztunnel.log.LogCapture;
 import io.ztunnel.metrics.MeshRegistry;
 import io.ztunnel.metrics.Reporter;
@@ -91,9 +92,7 @@ class ConnectionTelemetryTest {
   }
 
   private String metric(String name) throws Exception {
-    var out = new StringBuilder();
-    registry.writeTo(out);
-    return out.toString()
+    return MetricsText.of(registry)
         .lines()
         .filter(l -> l.startsWith(name + "{"))
         .map(l -> l.substring(l.lastIndexOf(' ') + 1))

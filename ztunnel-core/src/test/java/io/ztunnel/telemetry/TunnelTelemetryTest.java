@@ -2,6 +2,7 @@ package io.ztunnel.telemetry;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.netty.util.NetUtil;
 import io.ztunnel.hbone.HboneObserver.Role;
 import io.ztunnel.log.LogCapture;
 import io.ztunnel.mesh.TestMesh;
@@ -16,7 +17,8 @@ class TunnelTelemetryTest {
   private final MeshRegistry registry = new MeshRegistry();
   private final TunnelTelemetry telemetry =
       new TunnelTelemetry(
-          new TunnelMetrics(registry), new RemoteGatewayMetrics(registry, System::nanoTime));
+          new TunnelMetrics(registry),
+          new RemoteGatewayMetrics(registry, System::nanoTime, NetUtil::toSocketAddressString));
 
   @AfterEach
   void close() {
