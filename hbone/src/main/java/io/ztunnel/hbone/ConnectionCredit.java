@@ -15,6 +15,10 @@ final class ConnectionCredit {
   private final FrameWriter writer;
   private final ReceiveWindow window;
   private final HeldBytes.Account held;
+
+  /** What the window is still to grow by. */
+  private int unopened;
+
   private boolean closed;
 
   /**
@@ -25,8 +29,26 @@ final class ConnectionCredit {
   ConnectionCredit(
       FrameWriter writer, int windowBytes, HeldBytes heldBytes, Executor loop, Runnable onRelief) {
     this.writer = writer;
-    this.window = new ReceiveWindow(windowBytes, windowBytes);
+    this.window = new ReceiveWindow(INITIAL_BYTES, INITIAL_BYTES);
+    this.unopened = Math.max(0, windowBytes - INITIAL_BYTES);
     this.held = heldBytes.open(loop, onRelief);
+  }
+
+  /**
+   * Gives the window its size, from the start on; later, on relief, if the process holds too much
+   * already: connections that come then could each bring more.
+   */
+  void open() {
+    if (unopened == 0 || closed) {
+      return;
+    }
+    if (held.isExceeded()) {
+      held.awaitRelief();
+      return;
+    }
+    window.grow(unopened);
+    writer.windowUpdate(0, unopened);
+    unopened = 0;
   }
 
   /** Counts a DATA frame; false if the peer sent more than it may. */

@@ -1,6 +1,7 @@
 package io.ztunnel.hbone;
 
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufAllocator;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelPromise;
 import io.netty.handler.codec.http2.DefaultHttp2HeadersEncoder;
@@ -226,6 +227,11 @@ final class FrameWriter {
       gathered = null;
     }
     onGatheredWritten = null;
+  }
+
+  /** Where buffers of the connection come from. */
+  ByteBufAllocator alloc() {
+    return ctx.alloc();
   }
 
   private ByteBuf control(int length, int type, int flags, int streamId) {

@@ -117,10 +117,7 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
         loop().schedule(this::onHandshakeTimeout, handshakeNanosLeft, TimeUnit.NANOSECONDS);
     observer.onConnectionOpened(side());
     role.sendPreface(writer(), settings);
-    int extra = settings.connectionWindowBytes() - ConnectionCredit.INITIAL_BYTES;
-    if (extra > 0) {
-      writer().windowUpdate(0, extra);
-    }
+    parts().credit().open();
     parts().keepAlive().start();
     role.onStarted(this);
   }
@@ -424,6 +421,7 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
 
   private void giveBackWithheld() {
     if (state == State.RUNNING) {
+      parts().credit().open();
       streams.activeNow().forEach(stream -> stream.receive().giveBackWithheld());
     }
   }
@@ -478,18 +476,29 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     parts().dispatch().close();
     parts().scheduler().close();
     parts().credit().close();
+    // Whatever an owner's callback throws: the connection must not stay in a pool, nor its channel
+    // open without an owner.
     try {
       terminate(streams.clear(), cause);
+    } finally {
+      try {
+        onEnded(wasRunning, reason);
+      } finally {
+        writer().flush();
+        writer().close();
+        parts().ctx().close();
+      }
+    }
+  }
+
+  private void onEnded(boolean wasRunning, String reason) {
+    try {
       onReadComplete();
+    } finally {
       if (wasRunning) {
         observer.onConnectionClosed(side(), reason);
         role.onEnded(reason);
       }
-    } finally {
-      // Whatever an owner's callback threw, the channel must not stay open without one.
-      writer().flush();
-      writer().close();
-      parts().ctx().close();
     }
   }
 

@@ -38,6 +38,12 @@ public final class PayloadPacker {
     return bytes < PACK_BYTES || keptBy(piece) > KEPT_TIMES * (long) bytes;
   }
 
+  /** Whether a piece is little, and the buffer it lies in is much. */
+  static boolean isCrumb(ByteBuf piece) {
+    int bytes = piece.readableBytes();
+    return bytes < PACK_BYTES && keptBy(piece) > KEPT_TIMES * (long) bytes;
+  }
+
   /** The size of the buffer that the piece lies in, which is free when the piece is. */
   static int keptBy(ByteBuf piece) {
     ByteBuf whole = piece;

@@ -34,7 +34,7 @@ final class ReceiveHalf {
   private final ConnectionCredit credit;
   private final ReceiveWindow window;
   private @Nullable Reader reader;
-  private @Nullable Inbox inbox;
+  private @Nullable WaitingPayload inbox;
 
   /** Arrived and not consumed. */
   private int held;
@@ -223,9 +223,9 @@ final class ReceiveHalf {
     return inbox == null || inbox.isEmpty();
   }
 
-  private Inbox inbox() {
+  private WaitingPayload inbox() {
     if (inbox == null) {
-      inbox = new Inbox(PooledByteBufAllocator.DEFAULT);
+      inbox = new WaitingPayload(PooledByteBufAllocator.DEFAULT);
     }
     return inbox;
   }

@@ -9,7 +9,7 @@ final class ReceiveWindow {
   /** Credit is announced in steps of this part of the window, so that updates are rare. */
   private static final int STEPS = 8;
 
-  private final int size;
+  private int size;
   private int available;
   private int credit;
 
@@ -20,6 +20,12 @@ final class ReceiveWindow {
   ReceiveWindow(int size, int available) {
     this.size = size;
     this.available = available;
+  }
+
+  /** Makes the window larger; the caller announces it. */
+  void grow(int bytes) {
+    size += bytes;
+    available += bytes;
   }
 
   /** Counts what arrived; false if the peer sent more than it may. */

@@ -2,7 +2,6 @@ package io.ztunnel.hbone;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
-import java.util.ArrayDeque;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,8 +34,16 @@ final class SendHalf {
   private final SendScheduler scheduler;
   private final Listener listener;
   private final SendWindow window;
-  private final ArrayDeque<ByteBuf> waiting = new ArrayDeque<>(2);
+
+  /** Of a payload that was sent in part, the rest; it comes before what waits. */
+  private @Nullable ByteBuf begun;
+
+  /** Made when something has to wait for the first time. */
+  private @Nullable WaitingPayload waiting;
+
   private End end = End.OPEN;
+  private boolean endTold;
+  private boolean endFlushed;
   private boolean inLine;
   private boolean toldFull;
 
@@ -69,14 +76,28 @@ final class SendHalf {
       payload.release();
       return;
     }
-    if (!waiting.isEmpty() || !scheduler.isFreeFor(this) || !send(payload, Integer.MAX_VALUE)) {
-      waiting.add(payload);
+    if (waits() || !scheduler.isFreeFor(this) || !send(payload, Integer.MAX_VALUE)) {
+      hold(payload);
       waitForRoom();
     }
   }
 
+  private boolean waits() {
+    return begun != null || (waiting != null && !waiting.isEmpty());
+  }
+
+  /** What may wait for long must not keep the read that it came with. */
+  private void hold(ByteBuf payload) {
+    WaitingPayload held = waiting;
+    if (held == null) {
+      held = new WaitingPayload(scheduler.writer().alloc());
+      waiting = held;
+    }
+    held.add(payload);
+  }
+
   boolean isWritable() {
-    boolean writable = waiting.isEmpty() && window.available() > 0 && scheduler.isFreeFor(this);
+    boolean writable = !waits() && window.available() > 0 && scheduler.isFreeFor(this);
     if (!writable) {
       toldFull = true;
       waitForRoom();
@@ -86,7 +107,7 @@ final class SendHalf {
 
   void end() {
     end = End.REQUESTED;
-    if (waiting.isEmpty()) {
+    if (!waits()) {
       writeLast(Unpooled.EMPTY_BUFFER);
     }
   }
@@ -96,8 +117,13 @@ final class SendHalf {
     if (end != End.WRITTEN) {
       end = End.ABANDONED;
     }
-    waiting.forEach(ByteBuf::release);
-    waiting.clear();
+    if (begun != null) {
+      begun.release();
+      begun = null;
+    }
+    if (waiting != null) {
+      waiting.close();
+    }
   }
 
   /** The stream's window grew, or shrank when negative; false if it is now larger than allowed. */
@@ -111,11 +137,11 @@ final class SendHalf {
 
   /** Sends one turn's worth, or tells that there is room. */
   void takeTurn() {
-    @Nullable ByteBuf next = waiting.poll();
+    @Nullable ByteBuf next = poll();
     if (next != null && !send(next, SendScheduler.TURN_BYTES)) {
-      waiting.addFirst(next);
+      begun = PayloadPacker.isCrumb(next) ? copied(next) : next;
     }
-    if (waiting.isEmpty() && toldFull && end == End.OPEN && window.available() > 0) {
+    if (!waits() && toldFull && end == End.OPEN && window.available() > 0) {
       toldFull = false;
       listener.onWritable();
       return;
@@ -123,10 +149,27 @@ final class SendHalf {
     waitForRoom();
   }
 
+  private ByteBuf copied(ByteBuf crumb) {
+    try {
+      return scheduler.writer().alloc().directBuffer(crumb.readableBytes()).writeBytes(crumb);
+    } finally {
+      crumb.release();
+    }
+  }
+
+  private @Nullable ByteBuf poll() {
+    ByteBuf rest = begun;
+    if (rest != null) {
+      begun = null;
+      return rest;
+    }
+    return waiting == null ? null : waiting.poll();
+  }
+
   /** A place in line, if the stream's own window is not what it waits for. */
   private void waitForRoom() {
-    boolean waits = !waiting.isEmpty() || (toldFull && end == End.OPEN);
-    if (waits && window.available() > 0 && end != End.ABANDONED) {
+    boolean wants = waits() || (toldFull && end == End.OPEN);
+    if (wants && window.available() > 0 && end != End.ABANDONED) {
       scheduler.enqueue(this);
     }
   }
@@ -142,7 +185,7 @@ final class SendHalf {
       int n = Math.min(Math.min(room, left), scheduler.writer().maxFrameBytes());
       if (payload.readableBytes() <= n) {
         take(payload.readableBytes());
-        if (end == End.REQUESTED && waiting.isEmpty()) {
+        if (end == End.REQUESTED && !waits()) {
           writeLast(payload);
         } else {
           scheduler.writer().data(streamId, payload, false, null);
@@ -170,7 +213,19 @@ final class SendHalf {
 
   private void writeLast(ByteBuf payload) {
     end = End.WRITTEN;
-    scheduler.writer().data(streamId, payload, true, listener::onEndFlushed);
+    scheduler.writer().data(streamId, payload, true, this::onFlushed);
+    endTold = true;
     listener.onEndWritten();
+    if (endFlushed) {
+      listener.onEndFlushed();
+    }
+  }
+
+  /** Perhaps within the write: a stream is over only after its half has ended. */
+  private void onFlushed() {
+    endFlushed = true;
+    if (endTold) {
+      listener.onEndFlushed();
+    }
   }
 }

@@ -222,6 +222,39 @@ class FlowControlTest {
     }
   }
 
+  /** A connection that holds three frames for a reader that has stopped. */
+  private static ServerScript filled(HboneSettings settings) {
+    ServerScript script = ServerScript.started(settings);
+    stalled(script, 1);
+    for (int i = 0; i < 3; i++) {
+      script.send(Frames.data(1, FRAME, false));
+    }
+    return script;
+  }
+
+  @Test
+  void aConnectionThatComesAboveTheBudgetGetsItsWindowWhenThereIsRoom() {
+    HboneSettings settings = TestSettings.heldBytes(1 << 20);
+    try (ServerScript full = filled(settings);
+        ServerScript late = new ServerScript(settings)) {
+      late.send(Unpooled.wrappedBuffer(Frames.PREFACE), Frames.settings(), Frames.settingsAck());
+      assertEquals(0, updates(late.received(), 0));
+      // A reader that reads goes on within the little that there is.
+      RecordingListener quick = late.open(1);
+      long credited = 0;
+      for (int i = 0; i < 100; i++) {
+        late.send(Frames.data(1, 20_000, false));
+        credited += updates(late.received(), 0);
+      }
+      late.expectAlive();
+      assertEquals(2_000_000, quick.received);
+      assertTrue(credited >= 2_000_000 - 65_535, "credited " + credited);
+      full.connection.close("gone");
+      late.channel.runPendingTasks();
+      assertEquals((16 << 20) - 65_535, updates(late.received(), 0));
+    }
+  }
+
   @Test
   void smallPiecesForASlowReaderArePutTogether() {
     try (ServerScript script = ServerScript.started()) {

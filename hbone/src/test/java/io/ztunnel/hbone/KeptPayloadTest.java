@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.PooledByteBufAllocator;
+import io.netty.buffer.Unpooled;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -74,6 +75,47 @@ class KeptPayloadTest {
       assertTrue(reads.pinnedDirectMemory() >= READ_BYTES, "copied");
       keeper.given.getFirst().release();
       assertEquals(0, reads.pinnedDirectMemory());
+    }
+  }
+
+  /** A connection to a peer whose streams have a window of this size. */
+  private static ServerScript peerWithWindow(int bytes) {
+    ServerScript script = new ServerScript();
+    script.send(
+        Unpooled.wrappedBuffer(Frames.PREFACE), Frames.settings(4, bytes), Frames.settingsAck());
+    script.received();
+    return script;
+  }
+
+  private ByteBuf readOf(int bytes) {
+    return reads.directBuffer(READ_BYTES, READ_BYTES).writeZero(bytes);
+  }
+
+  @Test
+  void crumbsThatWaitForTheWindowDoNotKeepTheReadsTheyCameWith() {
+    try (ServerScript script = peerWithWindow(0)) {
+      Tunnel tunnel = script.open(1).tunnel();
+      for (int i = 0; i < READS; i++) {
+        tunnel.write(readOf(10));
+      }
+      assertEquals(0, reads.pinnedDirectMemory());
+      script.send(Frames.windowUpdate(1, 10 * READS));
+      script.expect("DATA 1 " + 10 * READS);
+    }
+  }
+
+  @Test
+  void theRestOfAReadThatWasSentDoesNotKeepIt() {
+    try (ServerScript script = peerWithWindow(0)) {
+      Tunnel tunnel = script.open(1).tunnel();
+      tunnel.write(readOf(READ_BYTES));
+      assertEquals(READ_BYTES, reads.pinnedDirectMemory());
+      script.send(Frames.windowUpdate(0, READ_BYTES), Frames.windowUpdate(1, READ_BYTES - 10));
+      script.received();
+      assertEquals(0, reads.pinnedDirectMemory());
+      tunnel.shutdownOutput();
+      script.send(Frames.windowUpdate(1, 10));
+      script.expect("DATA 1 10 END_STREAM");
     }
   }
 

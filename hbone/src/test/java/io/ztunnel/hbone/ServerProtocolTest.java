@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
+import io.netty.channel.WriteBufferWaterMark;
 import io.netty.handler.codec.http2.DefaultHttp2Headers;
 import io.netty.handler.codec.http2.Http2Headers;
 import io.netty.handler.ssl.SslCloseCompletionEvent;
@@ -621,6 +622,22 @@ class ServerProtocolTest {
       assertThrows(IllegalStateException.class, () -> script.connection.close("now"));
       assertFalse(script.channel.isOpen());
       assertTrue(other.isOver(), "the other owner is told");
+      assertTrue(script.events.contains("closed: now"), () -> "told: " + script.events);
+    }
+  }
+
+  @Test
+  void aStreamWhoseEndIsFlushedByItsOwnWriteIsGone() {
+    try (ServerScript script = ServerScript.started()) {
+      RecordingListener listener = script.open(1);
+      script.send(Frames.data(1, 0, true));
+      listener.tunnel().write(Unpooled.wrappedBuffer(new byte[70_000]));
+      listener.tunnel().shutdownOutput();
+      script.channel.config().setWriteBufferWaterMark(new WriteBufferWaterMark(1, 2));
+      script.send(Frames.windowUpdate(0, 10_000), Frames.windowUpdate(1, 10_000));
+      script.received();
+      assertEquals("finished", listener.events.getLast());
+      assertEquals(0, script.connection.http2().streams().count());
     }
   }
 

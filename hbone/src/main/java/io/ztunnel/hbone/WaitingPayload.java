@@ -6,18 +6,18 @@ import java.util.ArrayDeque;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Payload that its listener does not have yet. What would keep more memory than it is worth is put
- * together.
+ * Payload that its listener does not have yet, or that waits to be sent. What would keep more
+ * memory than it is worth is put together.
  *
  * <p>Confined to its connection's event loop.
  */
-final class Inbox {
+final class WaitingPayload {
   private final ArrayDeque<ByteBuf> pieces = new ArrayDeque<>(2);
 
   /** What it holds comes after the pieces. */
   private final PayloadPacker gathering;
 
-  Inbox(ByteBufAllocator alloc) {
+  WaitingPayload(ByteBufAllocator alloc) {
     this.gathering = new PayloadPacker(alloc, pieces::add);
   }
 
