@@ -7,6 +7,7 @@ import io.ztunnel.mesh.MeshObserver;
 import io.ztunnel.mesh.Protocol;
 import io.ztunnel.mesh.Workload;
 import io.ztunnel.mesh.WorkloadChange;
+import io.ztunnel.mesh.WorkloadChange.IdentityUse;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,13 +24,19 @@ record CertificatePrefetch(CertificateManager certificates, @Nullable String nod
     for (WorkloadChange workload : change.workloads()) {
       switch (workload) {
         case WorkloadChange.Added(Workload added) -> prefetch(added);
-        case WorkloadChange.Replaced(Workload _, Workload after) -> prefetch(after);
-        case WorkloadChange.Removed(Workload removed, WorkloadChange.IdentityUse use) -> {
-          if (use == WorkloadChange.IdentityUse.UNUSED) {
-            certificates.forget(removed.identity());
-          }
+        case WorkloadChange.Replaced(Workload before, Workload after, IdentityUse use) -> {
+          forgetUnused(before, use);
+          prefetch(after);
         }
+        case WorkloadChange.Removed(Workload removed, IdentityUse use) ->
+            forgetUnused(removed, use);
       }
+    }
+  }
+
+  private void forgetUnused(Workload former, IdentityUse use) {
+    if (use == IdentityUse.UNUSED) {
+      certificates.forget(former.identity());
     }
   }
 

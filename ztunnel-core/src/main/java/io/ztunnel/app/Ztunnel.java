@@ -89,6 +89,9 @@ final class Ztunnel implements AutoCloseable {
 
   private static final long CERTIFICATE_POLL_MILLIS = 50;
 
+  /** How long connections may go on when the process ends because it has failed. */
+  private static final long FAILED_GRACE_MILLIS = 2_000;
+
   private final Config config;
   private final Transport transport;
   private final EventLoopGroup loops;
@@ -419,8 +422,12 @@ final class Ztunnel implements AutoCloseable {
 
   private void drain() {
     LOG.info("shutting down");
-    long limitMillis =
-        config.engine().terminationDeadline().toMillis() + TimeUnit.SECONDS.toMillis(Step.SECONDS);
+    // After a failure no pod can start here before the next process runs.
+    long graceMillis =
+        status.get() == 0
+            ? config.engine().terminationDeadline().toMillis()
+            : Math.min(FAILED_GRACE_MILLIS, config.engine().terminationDeadline().toMillis());
+    long limitMillis = graceMillis + TimeUnit.SECONDS.toMillis(Step.SECONDS);
     List<Future<Void>> drains = new ArrayList<>();
     if (workloads != null) {
       drains.add(workloads.drain());

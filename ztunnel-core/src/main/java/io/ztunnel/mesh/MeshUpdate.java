@@ -216,14 +216,14 @@ public final class MeshUpdate {
     if (now == null) {
       return new WorkloadChange.Removed(old, identityUse(old));
     }
-    return now.equals(old) ? null : new WorkloadChange.Replaced(old, now);
+    return now.equals(old) ? null : new WorkloadChange.Replaced(old, now, identityUse(old));
   }
 
-  private WorkloadChange.IdentityUse identityUse(Workload removed) {
-    if (!workloads.isLocal(removed)) {
+  private WorkloadChange.IdentityUse identityUse(Workload former) {
+    if (!workloads.isLocal(former)) {
       return WorkloadChange.IdentityUse.NOT_LOCAL;
     }
-    return workloads.hasLocalIdentity(removed)
+    return workloads.hasLocalIdentity(former)
         ? WorkloadChange.IdentityUse.STILL_USED
         : WorkloadChange.IdentityUse.UNUSED;
   }

@@ -5,8 +5,14 @@ public sealed interface WorkloadChange {
   /** It is new. */
   record Added(Workload workload) implements WorkloadChange {}
 
-  /** Something about it is different. */
-  record Replaced(Workload before, Workload after) implements WorkloadChange {}
+  /**
+   * Something about it is different.
+   *
+   * @param identity whether the namespace and service account that it had are still used on this
+   *     node
+   */
+  record Replaced(Workload before, Workload after, IdentityUse identity)
+      implements WorkloadChange {}
 
   /**
    * It is gone.
@@ -15,13 +21,13 @@ public sealed interface WorkloadChange {
    */
   record Removed(Workload workload, IdentityUse identity) implements WorkloadChange {}
 
-  /** What the removal of a workload means for the certificate of its identity. */
+  /** What the end or change of a workload means for the certificate of the identity it had. */
   enum IdentityUse {
     /** It was not a workload of this node. */
     NOT_LOCAL,
     /** Others of this node have the same namespace and service account. */
     STILL_USED,
-    /** It was the last of this node. */
+    /** It was the last of this node that had them. */
     UNUSED
   }
 }

@@ -26,6 +26,7 @@ import io.ztunnel.telemetry.ConnectionFailure.Dial;
 import io.ztunnel.telemetry.ConnectionFailure.DialOutcome;
 import io.ztunnel.telemetry.ConnectionObserver;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.util.Iterator;
 import org.jspecify.annotations.Nullable;
 
@@ -244,7 +245,7 @@ final class InboundRequest implements LiveConnection {
 
     @Override
     public void onConnected(TcpLeg upstream) {
-      proxy().applicationPorts().onAnswered(route.dial().getPort());
+      proxy().applicationPorts().onAnswered(route.dial());
       relay(route, observer, permit, upstream);
     }
 
@@ -253,15 +254,15 @@ final class InboundRequest implements LiveConnection {
       ConnectionFailure failure = Failures.ofConnect(Dial.LOCAL, route.dial(), cause);
       if (failure instanceof ConnectionFailure.ConnectFailed connect
           && connect.outcome() == DialOutcome.REFUSED) {
-        onApplicationRefused(route.dial().getPort());
+        onApplicationRefused(route.dial());
       }
       reject(observer, failure);
     }
   }
 
-  private void onApplicationRefused(int port) {
-    if (proxy().applicationPorts().onRefused(port)) {
-      ProxyLog.applicationClosed(proxy().workload().info(), port);
+  private void onApplicationRefused(InetSocketAddress application) {
+    if (proxy().applicationPorts().onRefused(application)) {
+      ProxyLog.applicationClosed(proxy().workload().info(), application.getPort());
       proxy().releaseTunnels();
     }
   }

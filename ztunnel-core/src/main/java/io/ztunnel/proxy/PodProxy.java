@@ -7,6 +7,7 @@ import io.netty.channel.EventLoop;
 import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.Promise;
+import io.netty.util.concurrent.PromiseCombiner;
 import io.netty.util.concurrent.ScheduledFuture;
 import io.ztunnel.dns.DnsServer;
 import io.ztunnel.hbone.HbonePool;
@@ -90,6 +91,9 @@ public final class PodProxy implements WorkloadProxy {
   private @Nullable ScheduledFuture<?> deadline;
   private @Nullable ScheduledFuture<?> poll;
   private int polls;
+
+  /** Done when no loop has a connection left that was accepted before the listeners were closed. */
+  private @Nullable Future<Void> arrival;
 
   /** Unset by the control thread when the listeners close, read by event loops. */
   private volatile boolean accepting = true;
@@ -321,7 +325,10 @@ public final class PodProxy implements WorkloadProxy {
     for (WorkloadChange workloadChange : change.workloads()) {
       switch (workloadChange) {
         case WorkloadChange.Added(Workload added) -> ownChanged |= isOwn(added);
-        case WorkloadChange.Replaced(Workload before, Workload after) -> {
+        case WorkloadChange.Replaced(
+                Workload before,
+                Workload after,
+                WorkloadChange.IdentityUse _) -> {
           ownChanged |= isOwn(after);
           if (!before.isReachedAs(after)) {
             moved.add(before.uid());
@@ -445,7 +452,22 @@ public final class PodProxy implements WorkloadProxy {
   }
 
   private boolean isIdle() {
-    return connections.isEmpty() && sessions.isEmpty() && listeners.isClosed();
+    // In this order: what was accepted last is told of by its own loop, and perhaps not yet.
+    return listeners.isClosed() && allHaveArrived() && connections.isEmpty() && sessions.isEmpty();
+  }
+
+  /** Whether each loop has got to what was given to it before the listeners were closed. */
+  private boolean allHaveArrived() {
+    Future<Void> barrier = arrival;
+    if (barrier == null) {
+      Promise<Void> passed = control.newPromise();
+      var loops = new PromiseCombiner(control);
+      context.loops().forEach(loop -> loops.add(loop.submit(() -> {})));
+      loops.finish(passed);
+      arrival = passed;
+      return false;
+    }
+    return barrier.isDone();
   }
 
   /** Ends everything that is left. */

@@ -39,10 +39,12 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -57,7 +59,7 @@ final class InProcessNode implements AutoCloseable {
       new SocketSettings.Keepalive(true, Duration.ofMinutes(3), Duration.ofMinutes(3), 9);
 
   private final EventExecutor control = new DefaultEventExecutor();
-  private final EventLoopGroup loops = new EventLoops(Transport.EPOLL, 1);
+  private final EventLoopGroup loops;
   private final HostResolver resolver =
       new HostResolver(EpollDatagramChannel.class, true, SearchList.NONE, System::nanoTime);
   private final MeshRegistry registry = new MeshRegistry();
@@ -77,7 +79,15 @@ final class InProcessNode implements AutoCloseable {
   }
 
   InProcessNode(Path directory, Discovery discovery) throws IOException {
+    this(directory, discovery, 1);
+  }
+
+  /**
+   * @param loops how many event loops; the listeners of the first proxy are on the first three
+   */
+  InProcessNode(Path directory, Discovery discovery, int loops) throws IOException {
     this.discovery = discovery;
+    this.loops = new EventLoops(Transport.EPOLL, loops);
     this.certificates =
         new CertificateManager(
             control,
@@ -179,6 +189,23 @@ final class InProcessNode implements AutoCloseable {
     assertTrue(started.await(10, TimeUnit.SECONDS));
     assertTrue(started.isSuccess(), () -> String.valueOf(started.cause()));
     return proxy;
+  }
+
+  /** Keeps the last loop busy until it is told otherwise. */
+  void parkLastLoop(CountDownLatch until) {
+    EventExecutor last = null;
+    for (EventExecutor loop : loops) {
+      last = loop;
+    }
+    Objects.requireNonNull(last)
+        .execute(
+            () -> {
+              try {
+                boolean _ = until.await(10, TimeUnit.SECONDS);
+              } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+              }
+            });
   }
 
   /** The page of the metrics. */

@@ -17,10 +17,13 @@ import java.net.ConnectException;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.SocketException;
+import java.net.SocketTimeoutException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assumptions;
@@ -57,15 +60,7 @@ class PodProxyTest {
     outside = node.addPod("outside", Lab.Without.REDIRECTION);
     namespace = pod.open();
     inProcess = new InProcessNode(lab.directory().resolve("ca"));
-    mesh = inProcess.mesh();
-    inProcess.replace(
-        mesh,
-        """
-        workloads:
-        - {uid: app, name: app, namespace: shop, serviceAccount: app, node: node-a,
-           services: {}, workloadIps: [%s]}
-        """
-            .formatted(pod.ipv4().getHostAddress()));
+    mesh = meshOf(inProcess);
   }
 
   @AfterAll
@@ -109,6 +104,59 @@ class PodProxyTest {
 
   private static Socket connect() throws IOException {
     return Peer.connect(outside, pod.ipv4(), APPLICATION_PORT, TIMEOUT);
+  }
+
+  private static MeshState meshOf(InProcessNode node) throws Exception {
+    MeshState mesh = node.mesh();
+    node.replace(
+        mesh,
+        """
+        workloads:
+        - {uid: app, name: app, namespace: shop, serviceAccount: app, node: node-a,
+           services: {}, workloadIps: [%s]}
+        """
+            .formatted(pod.ipv4().getHostAddress()));
+    return mesh;
+  }
+
+  /** Whether nobody has ended it; it is sent nothing. */
+  private static boolean isStillWaiting(Socket client) {
+    try {
+      return client.getInputStream().read() >= 0;
+    } catch (SocketTimeoutException e) {
+      return true;
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  @Test
+  void drainWaitsForWhatWasAcceptedAndHasNotReachedItsLoop() throws Exception {
+    var busy = new CountDownLatch(1);
+    var clients = new ArrayList<Socket>();
+    try (InProcessNode wide =
+        new InProcessNode(lab.directory().resolve("wide"), Discovery.NOTHING, 4)) {
+      PodProxy proxy = wide.started(namespace, meshOf(wide), APP, Duration.ofMinutes(1));
+      wide.parkLastLoop(busy);
+      int waiting = 0;
+      for (int i = 0; i < 8; i++) { // two on each loop; there is no application
+        clients.add(connect());
+        clients.getLast().setSoTimeout(300);
+        if (isStillWaiting(clients.getLast())) {
+          waiting++;
+        }
+      }
+      assertTrue(waiting > 0, "all were taken at once");
+      Future<Void> drained = wide.inControl(() -> proxy.drain(DrainMode.GRACEFUL));
+      assertFalse(drained.await(300, TimeUnit.MILLISECONDS), "over before all had arrived");
+      busy.countDown();
+      assertEnds(drained);
+    } finally {
+      busy.countDown();
+      for (Socket client : clients) {
+        client.close();
+      }
+    }
   }
 
   /** A client outside the pod and the application, joined by the proxy. */
