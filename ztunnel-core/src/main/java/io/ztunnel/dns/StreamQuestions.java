@@ -98,6 +98,14 @@ final class StreamQuestions extends SimpleChannelInboundHandler<ByteBuf> {
   }
 
   private void send(ChannelHandlerContext ctx, byte[] message) {
+  /** A part of a question has come, which counts as what was read, and the rest is to be read. */
+  @Override
+  public void channelReadComplete(ChannelHandlerContext ctx) {
+    if (!answering) {
+      ctx.read();
+    }
+  }
+
     restartTimer(ctx);
     byte[] length = {(byte) (message.length >> 8), (byte) message.length};
     ctx.writeAndFlush(Unpooled.wrappedBuffer(length, message))
