@@ -533,6 +533,19 @@ class DnsServerTest {
   }
 
   @Test
+  void aQuestionByTcpIsAsLongAsByUdpAtMost() throws Exception {
+    start();
+    Question question = DnsClient.question("web", A);
+    assertEquals(
+        "NOERROR aa [web. 30 A 10.96.0.1]",
+        DnsClient.text(DnsClient.tcp(address, padded(question, 4096)), question));
+    try (Socket socket = DnsClient.connect(address)) {
+      DnsClient.send(socket, padded(question, 4097));
+      assertThrows(IOException.class, () -> DnsClient.receive(socket)); // the end, or a reset
+    }
+  }
+
+  @Test
   void aConnectionWithoutAQuestionIsEndedAfterFiveSeconds() throws Exception {
     start();
     long began = System.nanoTime();
