@@ -51,7 +51,7 @@ final class DatagramQuestions extends SimpleChannelInboundHandler<DatagramPacket
       case IncomingMessage.Refused refused -> send(ctx, sender, ReplyMessage.refusal(refused));
       case IncomingMessage.Asked(Query query) ->
           names
-              .ask(query.question(), DnsProtocol.UDP)
+              .ask(query.question(), DnsProtocol.UDP, ReplyMessage.datagramBytes(query))
               .addListener(
                   (Future<Reply> reply) ->
                       send(ctx, sender, ReplyMessage.datagram(query, reply.getNow())));

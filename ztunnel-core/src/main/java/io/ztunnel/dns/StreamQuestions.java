@@ -92,13 +92,12 @@ final class StreamQuestions extends SimpleChannelInboundHandler<ByteBuf> {
       case IncomingMessage.Refused refused -> send(ctx, ReplyMessage.refusal(refused));
       case IncomingMessage.Asked(Query query) ->
           names
-              .ask(query.question(), DnsProtocol.TCP)
+              .ask(query.question(), DnsProtocol.TCP, MessageWriter.MAX_BYTES)
               .addListener(
                   (Future<Reply> reply) -> send(ctx, ReplyMessage.stream(query, reply.getNow())));
     }
   }
 
-  private void send(ChannelHandlerContext ctx, byte[] message) {
   /** A part of a question has come, which counts as what was read, and the rest is to be read. */
   @Override
   public void channelReadComplete(ChannelHandlerContext ctx) {
@@ -107,6 +106,7 @@ final class StreamQuestions extends SimpleChannelInboundHandler<ByteBuf> {
     }
   }
 
+  private void send(ChannelHandlerContext ctx, byte[] message) {
     restartTimer(ctx);
     byte[] length = {(byte) (message.length >> 8), (byte) message.length};
     ctx.writeAndFlush(Unpooled.wrappedBuffer(length, message))
