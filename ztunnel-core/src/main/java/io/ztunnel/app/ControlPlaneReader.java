@@ -1,5 +1,6 @@
 package io.ztunnel.app;
 
+import java.io.File;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.nio.file.InvalidPathException;
@@ -9,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** Reads how the control plane and the CA are reached. Used once, by one thread. */
@@ -21,6 +23,7 @@ final class ControlPlaneReader {
   private final @Nullable String discoveryAddress;
 
   /**
+  private final Config.RootCertificates.SystemStore systemStore;
    * Reads from these.
    *
    * @param discoveryAddress what the proxy config says of the control plane; null: nothing
@@ -31,6 +34,18 @@ final class ControlPlaneReader {
     this.discoveryAddress = discoveryAddress;
   }
 
+    this.systemStore = systemStore(env);
+  }
+
+  /** As OpenSSL reads it. */
+  private static Config.RootCertificates.SystemStore systemStore(Environment env) {
+    String file = env.nonEmpty("SSL_CERT_FILE");
+    return new Config.RootCertificates.SystemStore(
+        file == null ? null : Path.of(file),
+        Stream.of(env.text("SSL_CERT_DIR", "").split(File.pathSeparator))
+            .filter(directory -> !directory.isEmpty())
+            .map(Path::of)
+            .toList());
   Config.Xds xds() {
     String fallback = discoveryAddress == null ? istiod() : discoveryAddress;
     return new Config.Xds(
@@ -95,9 +110,7 @@ final class ControlPlaneReader {
     if (isFile(value)) {
       return new Config.RootCertificates.PemFile(Path.of(value));
     }
-    return value.equals("SYSTEM")
-        ? new Config.RootCertificates.SystemStore()
-        : new Config.RootCertificates.Pem(value);
+    return value.equals("SYSTEM") ? systemStore : new Config.RootCertificates.Pem(value);
   }
 
   private Config.Authentication authentication() {

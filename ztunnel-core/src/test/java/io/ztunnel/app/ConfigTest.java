@@ -295,7 +295,10 @@ class ConfigTest {
                 c -> String.valueOf(c.ca().address()),
                 "https://istiod.istio-system.svc:15012"),
             new Setting(
-                "XDS_ROOT_CA", "SYSTEM", c -> c.xds().roots(), new RootCertificates.SystemStore()),
+                "XDS_ROOT_CA",
+                "SYSTEM",
+                c -> c.xds().roots(),
+                new RootCertificates.SystemStore(null, List.of())),
             new Setting(
                 "CA_ROOT_CA", "text", c -> c.ca().roots(), new RootCertificates.Pem("text")),
             new Setting(
@@ -716,6 +719,28 @@ class ConfigTest {
         refusal.startsWith(
             "invalid configuration: failed to parse DNS_PROXY_ADDR: " + value + " ("),
         refusal);
+  }
+
+  @Test
+  void whatOpensslReadsInPlaceOfTheSystemsRootsIsReadHereToo() {
+    Config config =
+        config(
+            "XDS_ROOT_CA",
+            "SYSTEM",
+            "CA_ROOT_CA",
+            "SYSTEM",
+            "SSL_CERT_FILE",
+            "/roots/all.pem",
+            "SSL_CERT_DIR",
+            "/roots/a:/roots/b");
+    RootCertificates expected =
+        new RootCertificates.SystemStore(
+            Path.of("/roots/all.pem"), List.of(Path.of("/roots/a"), Path.of("/roots/b")));
+    assertEquals(expected, config.xds().roots());
+    assertEquals(expected, config.ca().roots());
+    assertEquals(
+        new RootCertificates.SystemStore(null, List.of()),
+        config("XDS_ROOT_CA", "SYSTEM", "SSL_CERT_FILE", "", "SSL_CERT_DIR", "").xds().roots());
   }
 
   @ParameterizedTest
