@@ -134,6 +134,7 @@ public final class ControlPlaneChannels implements AutoCloseable {
             .offloadExecutor(blocking)
             .proxyDetector(_ -> null) // the control plane is in the cluster, never behind a proxy
             .disableServiceConfigLookUp()
+            .overrideAuthority(controlPlane.authority()) // also the name for TLS
             .disableRetry()
             .keepAliveTime(PING_SECONDS, TimeUnit.SECONDS)
             .keepAliveTimeout(PING_TIMEOUT_SECONDS, TimeUnit.SECONDS)

@@ -195,7 +195,7 @@ final class ControlPlaneConnection {
   private void initialize(Channel created) {
     ControlPlane controlPlane = setting.controlPlane();
     SslHandler tls =
-        setting.tls().newHandler(created.alloc(), controlPlane.host(), controlPlane.port());
+        setting.tls().newHandler(created.alloc(), controlPlane.serverName(), controlPlane.port());
     created
         .pipeline()
         .addLast(

@@ -109,7 +109,7 @@ final class DeltaCall implements ControlPlaneConnection.Owner {
             .method("POST")
             .scheme("https")
             .path(PATH)
-            .authority(controlPlane.uri().getHost() + ":" + controlPlane.port())
+            .authority(controlPlane.authority())
             .set("te", "trailers")
             .set("content-type", "application/grpc")
             .set("user-agent", "ztunnel");

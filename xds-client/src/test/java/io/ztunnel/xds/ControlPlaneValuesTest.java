@@ -51,6 +51,16 @@ class ControlPlaneValuesTest {
     assertEquals(port, controlPlane(uri, null).port());
   }
 
+  @Test
+  void aLastDotIsForTheNameServiceOnly() {
+    ControlPlane dotted = controlPlane("https://istiod.example.com.:15012", "istiod.svc.");
+    assertEquals("istiod.example.com.", dotted.host());
+    assertEquals("istiod.example.com", dotted.serverName());
+    assertEquals("istiod.example.com:15012", dotted.authority());
+    assertEquals(List.of("istiod.example.com", "istiod.svc"), dotted.acceptedNames());
+    assertEquals("[fd00::1]:443", controlPlane("https://[fd00::1]", null).authority());
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"http://istiod:15010", "istiod:15012", "https:///path"})
   void onlyHttpsIsTaken(String uri) {
@@ -58,7 +68,7 @@ class ControlPlaneValuesTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"", "a b", "-x", "a..b", "*.example.com"})
+  @ValueSource(strings = {"", ".", "a b", "-x", "a..b", "a..", "*.example.com"})
   void alternateNamesAreDnsNames(String name) {
     assertThrows(IllegalArgumentException.class, () -> controlPlane("https://istiod", name));
   }
@@ -81,6 +91,10 @@ class ControlPlaneValuesTest {
     "*.svc, istiod.svc, false",
     "is*.istio-system.svc, istiod.istio-system.svc, false",
     "istiod, istiod.istio-system.svc, false",
+    "localhost, localhost., true",
+    "istiod.istio-system.svc, istiod.istio-system.svc., true",
+    "*.istio-system.svc, istiod.istio-system.svc., true",
+    "localhost, localhost.., false",
     "10.0.0.1, 10.0.0.1, true",
     "fd00::1, fd00:0::1, true",
     "10.0.0.1, 10.0.0.2, false",
