@@ -16,14 +16,16 @@ import org.jspecify.annotations.Nullable;
 /** Reads how the control plane and the CA are reached. Used once, by one thread. */
 final class ControlPlaneReader {
   private static final int MAX_PORT = 65_535;
-  private static final Pattern HEADER_NAME = Pattern.compile("[a-z0-9!#$%&'*+.^_`|~-]+");
+
+  /** What gRPC takes, which is less than HTTP does. */
+  private static final Pattern HEADER_NAME = Pattern.compile("[a-z0-9_.-]+");
 
   private final Environment env;
   private final Host host;
   private final @Nullable String discoveryAddress;
+  private final Config.RootCertificates.SystemStore systemStore;
 
   /**
-  private final Config.RootCertificates.SystemStore systemStore;
    * Reads from these.
    *
    * @param discoveryAddress what the proxy config says of the control plane; null: nothing
@@ -32,8 +34,6 @@ final class ControlPlaneReader {
     this.env = env;
     this.host = host;
     this.discoveryAddress = discoveryAddress;
-  }
-
     this.systemStore = systemStore(env);
   }
 
@@ -46,6 +46,8 @@ final class ControlPlaneReader {
             .filter(directory -> !directory.isEmpty())
             .map(Path::of)
             .toList());
+  }
+
   Config.Xds xds() {
     String fallback = discoveryAddress == null ? istiod() : discoveryAddress;
     return new Config.Xds(
@@ -140,7 +142,9 @@ final class ControlPlaneReader {
               String name = variable.substring(prefix.length()).toLowerCase(Locale.ROOT);
               if (!HEADER_NAME.matcher(name).matches() || name.endsWith("-bin")) {
                 throw new ConfigException(
-                    "failed to parse header key: " + variable + " (expected: a header name)");
+                    "failed to parse header key: "
+                        + variable
+                        + " (expected: letters, digits, _, . and -, not -bin at the end)");
               }
               if (!value.chars().allMatch(c -> c >= ' ' && c < 0x7f)) {
                 throw new ConfigException(

@@ -751,6 +751,9 @@ class ConfigTest {
     "CA_ADDRESS, 'https://istiod:0', 'invalid uri: CA_ADDRESS=https://istiod:0 ('",
     "XDS_HEADER_A B, x, 'failed to parse header key: XDS_HEADER_A B ('",
     "XDS_HEADER_A-BIN, x, 'failed to parse header key: XDS_HEADER_A-BIN ('",
+    "CA_HEADER_X+TENANT, a, 'failed to parse header key: CA_HEADER_X+TENANT ('",
+    "XDS_HEADER_X+TENANT, a, 'failed to parse header key: XDS_HEADER_X+TENANT ('",
+    "CA_HEADER_A-BIN, x, 'failed to parse header key: CA_HEADER_A-BIN ('",
     "CA_HEADER_A, 'x\u0007', 'failed to parse header value: CA_HEADER_A ('",
   })
   void badAddressesAndHeadersAreNamed(String name, String value, String start) {
