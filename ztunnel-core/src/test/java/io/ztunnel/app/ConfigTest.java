@@ -762,26 +762,26 @@ class ConfigTest {
   }
 
   @Test
-  void loopbackIsDualStackUnlessTheMachineHasItSwitchedOff() {
+  void loopbackIsDualStackUnlessTheMachineHasNoIpv6OrHasItSwitchedOff() {
     var loopback = new BindAddress.Localhost(true, 15000);
     Path disabled = Path.of("/proc/sys/net/ipv6/conf/lo/disable_ipv6");
-    assertEquals(2, loopback.addresses(new FakeHost(1).with(disabled, "0\n")).size());
-    assertEquals(2, loopback.addresses(new FakeHost(1)).size());
-    assertEquals(1, loopback.addresses(new FakeHost(1).with(disabled, "1\n")).size());
-    assertEquals(1, new BindAddress.Localhost(false, 1).addresses(new FakeHost(1)).size());
+    assertEquals(2, loopback.addresses(withIpv6().with(disabled, "0\n")).size());
+    assertEquals(2, loopback.addresses(withIpv6()).size());
+    assertEquals(1, loopback.addresses(withIpv6().with(disabled, "1\n")).size());
+    assertEquals(1, loopback.addresses(new FakeHost(1)).size(), "a kernel without IPv6");
+    assertEquals(1, new BindAddress.Localhost(false, 1).addresses(withIpv6()).size());
+  }
+
+  private static FakeHost withIpv6() {
+    return new FakeHost(1).with(Path.of("/proc/net/if_inet6"), "");
   }
 
   @Test
   void theWildcardIsIpv4WhereTheKernelHasNoIpv6() {
     BindAddress stats = config().listeners().stats();
-    Path interfaces = Path.of("/proc/net/if_inet6");
     assertEquals(
         "[0:0:0:0:0:0:0:0]:15020",
-        stats
-            .addresses(new FakeHost(1).with(interfaces, ""))
-            .getFirst()
-            .toString()
-            .replaceFirst(".*/", ""));
+        stats.addresses(withIpv6()).getFirst().toString().replaceFirst(".*/", ""));
     assertEquals(
         "0.0.0.0:15020",
         stats.addresses(new FakeHost(1)).getFirst().toString().replaceFirst(".*/", ""));
