@@ -38,6 +38,7 @@ public record ControlPlane(
     if (!"https".equalsIgnoreCase(uri.getScheme()) || uri.getHost() == null) {
       throw new IllegalArgumentException("uri: " + uri + " (expected: https://host:port)");
     }
+    alternateName = alternateName == null ? null : ServerName.withoutLastDot(alternateName);
     if (alternateName != null
         && (alternateName.length() > MAX_NAME
             || !DNS_NAME.matcher(alternateName.toLowerCase(Locale.ROOT)).matches())) {
@@ -47,10 +48,20 @@ public record ControlPlane(
     headers = Map.copyOf(headers);
   }
 
-  /** The host to connect to and to find in the certificate: a name, or an address without []. */
+  /** The host to connect to: a name, with its last dot if it has one, or an address without []. */
   public String host() {
     String host = uri.getHost();
     return host.startsWith("[") ? host.substring(1, host.length() - 1) : host;
+  }
+
+  /** The host as TLS and the certificate name it. */
+  String serverName() {
+    return ServerName.withoutLastDot(host());
+  }
+
+  /** The host as requests name it, with the port. */
+  String authority() {
+    return ServerName.withoutLastDot(uri.getHost()) + ":" + port();
   }
 
   /** The port to connect to. */
@@ -60,7 +71,7 @@ public record ControlPlane(
 
   /** The names that the server's certificate may have, in order of preference. */
   List<String> acceptedNames() {
-    return alternateName == null ? List.of(host()) : List.of(host(), alternateName);
+    return alternateName == null ? List.of(serverName()) : List.of(serverName(), alternateName);
   }
 
   /** The metadata of a call, made with a token read just now; null: there is no token. */

@@ -16,6 +16,7 @@ import io.netty.handler.ssl.SslProvider;
 import io.netty.util.ReferenceCountUtil;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -91,6 +92,7 @@ public final class ControlPlaneChannels implements AutoCloseable {
    */
   private final ByteBufAllocator allocator;
 
+  private final ControlPlaneConnection.Resolver resolver;
   private final EventLoopGroup loops = new ControlPlaneLoop();
   private final ThreadPoolExecutor blocking =
       new ThreadPoolExecutor(
@@ -111,7 +113,13 @@ public final class ControlPlaneChannels implements AutoCloseable {
   }
 
   ControlPlaneChannels(ByteBufAllocator allocator) {
+    this(allocator, host -> List.of(InetAddress.getAllByName(host)));
+  }
+
+  /** With another name service for the call of delta ADS. */
+  ControlPlaneChannels(ByteBufAllocator allocator, ControlPlaneConnection.Resolver resolver) {
     this.allocator = allocator;
+    this.resolver = resolver;
     blocking.allowCoreThreadTimeOut(true);
   }
 
@@ -126,6 +134,7 @@ public final class ControlPlaneChannels implements AutoCloseable {
     SslContext tls = trusting(controlPlane);
     NettyChannelBuilder builder =
         NettyChannelBuilder.forAddress(controlPlane.host(), controlPlane.port())
+            .overrideAuthority(controlPlane.authority()) // also the name for TLS
             .eventLoopGroup(loops)
             .channelType(NioSocketChannel.class)
             .withOption(ChannelOption.ALLOCATOR, allocator)
@@ -152,17 +161,21 @@ public final class ControlPlaneChannels implements AutoCloseable {
    * The call of delta ADS, on a connection of its own, with the roots as they are now. Reads a file
    * if the roots are in one; does not connect yet.
    *
+   * @param turn of all calls to this control plane
    * @param executor runs the callbacks, one after the other
    * @throws IOException if the roots cannot be read
    */
-  DeltaCall call(ControlPlane controlPlane, Executor executor, DeltaCall.Listener listener)
+  DeltaCall call(
+      ControlPlane controlPlane, AddressTurn turn, Executor executor, DeltaCall.Listener listener)
       throws IOException {
     SslContext tls = trusting(controlPlane);
     Bootstrap sockets =
         new Bootstrap().channel(NioSocketChannel.class).option(ChannelOption.ALLOCATOR, allocator);
     SOCKET_OPTIONS.forEach((option, value) -> setOption(sockets, option, value));
     return new DeltaCall(
-        new ControlPlaneConnection.Setting(controlPlane, sockets, tls, loops.next(), blocking),
+        new ControlPlaneConnection.Setting(
+            controlPlane, sockets, tls, loops.next(), blocking, resolver),
+        turn,
         executor,
         listener,
         () -> release(tls));

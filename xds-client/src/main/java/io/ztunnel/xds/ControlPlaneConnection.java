@@ -25,6 +25,8 @@ import java.net.InetSocketAddress;
 import java.net.SocketException;
 import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.List;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Future;
@@ -33,8 +35,9 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An HTTP/2 connection to the control plane, of one call: the addresses of its host in turn, TLS,
- * and PING while it is open. Confined to its event loop, but for what says otherwise.
+ * An HTTP/2 connection to the control plane, of one call: the addresses of its host in turn, from
+ * where the last one gave up, TLS, and PING while it is open. Confined to its event loop, but for
+ * what says otherwise.
  *
  * <p>Source: {@link ControlPlaneChannels} says how it is set up.
  */
@@ -48,13 +51,20 @@ final class ControlPlaneConnection {
     void onLost(Status status);
   }
 
+  /** Looks up a host. Called on a thread that may block. */
+  @FunctionalInterface
+  interface Resolver {
+    List<InetAddress> resolve(String host) throws UnknownHostException;
+  }
+
   /** What a connection needs. Immutable. */
   record Setting(
       ControlPlane controlPlane,
       Bootstrap bootstrap,
       SslContext tls,
       EventLoop loop,
-      Executor blocking) {}
+      Executor blocking,
+      Resolver resolver) {}
 
   /** How much may be on its way, of the connection and of its stream. */
   private static final int WINDOW_BYTES = 1 << 20;
@@ -69,6 +79,7 @@ final class ControlPlaneConnection {
   private static final int PING_TIMEOUT_SECONDS = 10;
 
   private final Setting setting;
+  private final AddressTurn turn;
   private final Owner owner;
 
   /** Gives back what the connection used. */
@@ -77,16 +88,21 @@ final class ControlPlaneConnection {
   /** Written by the loop, read by any thread. */
   private volatile boolean open;
 
-  private List<InetAddress> addresses = List.of();
-  private int attempts;
+  /** Those not tried yet. */
+  private final Deque<InetAddress> addresses = new ArrayDeque<>();
+
+  /** Where there is no connection yet. */
+  private @Nullable InetAddress trying;
+
   private @Nullable Channel channel;
   private @Nullable Future<?> ping;
   private @Nullable Future<?> pingLimit;
   private String goingAway = "";
   private boolean closed;
 
-  ControlPlaneConnection(Setting setting, Owner owner, Runnable release) {
+  ControlPlaneConnection(Setting setting, AddressTurn turn, Owner owner, Runnable release) {
     this.setting = setting;
+    this.turn = turn;
     this.owner = owner;
     this.release = release;
   }
@@ -131,6 +147,7 @@ final class ControlPlaneConnection {
     }
     closed = true;
     open = false;
+    giveUpAddress();
     if (ping != null) {
       ping.cancel(false);
     }
@@ -146,10 +163,10 @@ final class ControlPlaneConnection {
   private void resolve() {
     String host = setting.controlPlane().host();
     try {
-      List<InetAddress> found = List.of(InetAddress.getAllByName(host));
+      List<InetAddress> found = setting.resolver().resolve(host);
       execute(
           () -> {
-            addresses = found;
+            addresses.addAll(turn.order(found));
             connect(Status.UNAVAILABLE);
           });
     } catch (UnknownHostException e) {
@@ -166,11 +183,13 @@ final class ControlPlaneConnection {
     if (closed) {
       return;
     }
-    if (attempts == addresses.size()) {
+    giveUpAddress();
+    InetAddress address = addresses.poll();
+    if (address == null) {
       owner.onLost(last);
       return;
     }
-    InetAddress address = addresses.get(attempts++);
+    trying = address;
     ChannelFuture connecting =
         setting
             .bootstrap()
@@ -192,10 +211,18 @@ final class ControlPlaneConnection {
         });
   }
 
+  /** Of the attempt that is under way, if there is one: nothing has come of it in its time. */
+  private void giveUpAddress() {
+    if (trying != null) {
+      turn.failed(trying);
+      trying = null;
+    }
+  }
+
   private void initialize(Channel created) {
     ControlPlane controlPlane = setting.controlPlane();
     SslHandler tls =
-        setting.tls().newHandler(created.alloc(), controlPlane.host(), controlPlane.port());
+        setting.tls().newHandler(created.alloc(), controlPlane.serverName(), controlPlane.port());
     created
         .pipeline()
         .addLast(
@@ -216,6 +243,7 @@ final class ControlPlaneConnection {
       return;
     }
     open = true;
+    trying = null;
     connected.write(new DefaultHttp2WindowUpdateFrame(WINDOW_BYTES - FIRST_WINDOW_BYTES));
     ping =
         setting

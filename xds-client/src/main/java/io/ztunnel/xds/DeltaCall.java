@@ -76,16 +76,18 @@ final class DeltaCall implements ControlPlaneConnection.Owner {
   /**
    * A call, not yet begun.
    *
+   * @param turn where the connection begins among the addresses of the host
    * @param executor calls the listener
    * @param release gives back what the connection used
    */
   DeltaCall(
       ControlPlaneConnection.Setting setting,
+      AddressTurn turn,
       Executor executor,
       Listener listener,
       Runnable release) {
     this.controlPlane = setting.controlPlane();
-    this.connection = new ControlPlaneConnection(setting, this, release);
+    this.connection = new ControlPlaneConnection(setting, turn, this, release);
     this.executor = executor;
     this.listener = listener;
   }
@@ -109,7 +111,7 @@ final class DeltaCall implements ControlPlaneConnection.Owner {
             .method("POST")
             .scheme("https")
             .path(PATH)
-            .authority(controlPlane.uri().getHost() + ":" + controlPlane.port())
+            .authority(controlPlane.authority())
             .set("te", "trailers")
             .set("content-type", "application/grpc")
             .set("user-agent", "ztunnel");

@@ -3,6 +3,8 @@ package io.ztunnel.xds;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
@@ -10,10 +12,13 @@ import java.security.KeyStore;
 import java.security.cert.CertificateException;
 import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.Stream;
 import javax.net.ssl.TrustManagerFactory;
 import javax.net.ssl.X509TrustManager;
+import org.jspecify.annotations.Nullable;
 
 /** Where the certificates are that a server must be signed by. Immutable; any thread reads. */
 public sealed interface RootSource {
@@ -23,8 +28,84 @@ public sealed interface RootSource {
   /** PEM text. */
   record Pem(String text) implements RootSource {}
 
-  /** The trust store of the system. */
-  record SystemStore() implements RootSource {}
+  /**
+   * The trust store of the system, which may have changed at each reading: the file and the
+   * directories if there are any, or else the first bundle that exists, or else the JDK's own.
+   *
+   * @param file a PEM file, which must be there; null: none
+   * @param directories with PEM files; what else is in them, or not there, is passed over
+   * @param bundles PEM files, where systems have them
+   */
+  record SystemStore(@Nullable Path file, List<Path> directories, List<Path> bundles)
+      implements RootSource {
+    /** Debian, Fedora, openSUSE, OpenELEC, RHEL, Alpine. */
+    private static final List<Path> USUAL =
+        Stream.of(
+                "/etc/ssl/certs/ca-certificates.crt",
+                "/etc/pki/tls/certs/ca-bundle.crt",
+                "/etc/ssl/ca-bundle.pem",
+                "/etc/pki/tls/cacert.pem",
+                "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+                "/etc/ssl/cert.pem")
+            .map(Path::of)
+            .toList();
+
+    public SystemStore {
+      directories = List.copyOf(directories);
+      bundles = List.copyOf(bundles);
+    }
+
+    /** With the bundles of the usual systems. */
+    public SystemStore(@Nullable Path file, List<Path> directories) {
+      this(file, directories, USUAL);
+    }
+
+    private List<X509Certificate> roots() throws IOException {
+      if (file != null || !directories.isEmpty()) {
+        return named();
+      }
+      for (Path bundle : bundles) {
+        if (Files.exists(bundle)) {
+          return new PemFile(bundle).read();
+        }
+      }
+      return ofJdk();
+    }
+
+    private List<X509Certificate> named() throws IOException {
+      Set<X509Certificate> roots = new LinkedHashSet<>(); // links lead to one file by many names
+      if (file != null) {
+        roots.addAll(new PemFile(file).read());
+      }
+      for (Path directory : directories) {
+        if (Files.isDirectory(directory)) {
+          roots.addAll(inside(directory));
+        }
+      }
+      if (roots.isEmpty()) {
+        throw new IOException(
+            "root certificates: none in %s (expected: PEM files)".formatted(directories));
+      }
+      return List.copyOf(roots);
+    }
+
+    private static Set<X509Certificate> inside(Path directory) throws IOException {
+      Set<X509Certificate> roots = new LinkedHashSet<>();
+      try (DirectoryStream<Path> files =
+          Files.newDirectoryStream(directory, Files::isRegularFile)) {
+        for (Path one : files) {
+          try {
+            roots.addAll(new PemFile(one).read());
+          } catch (IOException _) {
+            // Another kind of file, or a link that leads nowhere any more.
+          }
+        }
+      } catch (DirectoryIteratorException e) {
+        throw e.getCause();
+      }
+      return roots;
+    }
+  }
 
   /**
    * The certificates as they are now, at least one. May read a file.
@@ -35,7 +116,7 @@ public sealed interface RootSource {
     return switch (this) {
       case PemFile(Path path) -> parse(Files.readAllBytes(path), path.toString());
       case Pem(String text) -> parse(text.getBytes(StandardCharsets.UTF_8), "PEM text");
-      case SystemStore _ -> system();
+      case SystemStore store -> store.roots();
     };
   }
 
@@ -57,7 +138,7 @@ public sealed interface RootSource {
     }
   }
 
-  private static List<X509Certificate> system() throws IOException {
+  private static List<X509Certificate> ofJdk() throws IOException {
     try {
       TrustManagerFactory factory = TrustManagerFactory.getInstance("PKIX");
       factory.init((KeyStore) null);
@@ -67,11 +148,11 @@ public sealed interface RootSource {
               .flatMap(manager -> Stream.of(((X509TrustManager) manager).getAcceptedIssuers()))
               .toList();
       if (roots.isEmpty()) {
-        throw new IOException("root certificates: none in the system's trust store");
+        throw new IOException("root certificates: none in the JDK's trust store");
       }
       return roots;
     } catch (GeneralSecurityException e) {
-      throw new IOException("root certificates: the system's trust store: " + e.getMessage(), e);
+      throw new IOException("root certificates: the JDK's trust store: " + e.getMessage(), e);
     }
   }
 }

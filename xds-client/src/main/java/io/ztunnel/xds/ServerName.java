@@ -19,9 +19,18 @@ final class ServerName {
 
   private ServerName() {}
 
+  /**
+   * A DNS name as certificates and TLS have it: without the last dot, which tells a resolver only
+   * that no search domain belongs behind it (RFC 6066, 3).
+   */
+  static String withoutLastDot(String name) {
+    return name.endsWith(".") ? name.substring(0, name.length() - 1) : name;
+  }
+
   /** Whether a certificate is for a host, which is a DNS name or an IP address. */
-  static boolean matches(X509Certificate certificate, String host)
+  static boolean matches(X509Certificate certificate, String nameOrAddress)
       throws CertificateParsingException {
+    String host = withoutLastDot(nameOrAddress);
     byte[] address = NetUtil.createByteArrayFromIpAddressString(host);
     Collection<List<?>> names = certificate.getSubjectAlternativeNames();
     if (names == null) {

@@ -45,6 +45,10 @@ public final class XdsClient implements AutoCloseable {
   private final ControlPlaneChannels channels;
   private final XdsObserver observer;
   private final LongSupplier nanoTime;
+
+  /** Confined to the loop of the channels. */
+  private final AddressTurn turn = new AddressTurn();
+
   private final ScheduledThreadPoolExecutor thread;
   private final AtomicInteger waiting = new AtomicInteger();
 
@@ -278,7 +282,7 @@ public final class XdsClient implements AutoCloseable {
               observer,
               thread,
               this::execute,
-              listener -> channels.call(controlPlane, thread, listener));
+              listener -> channels.call(controlPlane, turn, thread, listener));
     } catch (IOException | RuntimeException e) {
       pause(new StreamEnd(StreamEnd.Kind.ERROR, e.toString()));
       return;

@@ -106,7 +106,8 @@ class ConnectionEndTest {
       Channel server = serve(loops, () -> new Counting(open));
       for (int round = 0; round < ROUNDS; round++) {
         try (ControlPlaneChannels channels = new ControlPlaneChannels()) {
-          DeltaCall call = channels.call(controlPlane(server), Runnable::run, new Ignoring());
+          DeltaCall call =
+              channels.call(controlPlane(server), new AddressTurn(), Runnable::run, new Ignoring());
           call.start();
           Await.until("a connection", call::isConnected, open::get);
           for (int task = 0; task < round % 40; task++) {

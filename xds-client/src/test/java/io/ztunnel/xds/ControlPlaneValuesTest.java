@@ -32,7 +32,7 @@ class ControlPlaneValuesTest {
   private static ControlPlane controlPlane(String uri, @Nullable String alternate) {
     return new ControlPlane(
         URI.create(uri),
-        new RootSource.SystemStore(),
+        new RootSource.SystemStore(null, List.of()),
         alternate,
         TlsPolicy.defaults(),
         new TokenSource.None(),
@@ -51,6 +51,16 @@ class ControlPlaneValuesTest {
     assertEquals(port, controlPlane(uri, null).port());
   }
 
+  @Test
+  void aLastDotIsForTheNameServiceOnly() {
+    ControlPlane dotted = controlPlane("https://istiod.example.com.:15012", "istiod.svc.");
+    assertEquals("istiod.example.com.", dotted.host());
+    assertEquals("istiod.example.com", dotted.serverName());
+    assertEquals("istiod.example.com:15012", dotted.authority());
+    assertEquals(List.of("istiod.example.com", "istiod.svc"), dotted.acceptedNames());
+    assertEquals("[fd00::1]:443", controlPlane("https://[fd00::1]", null).authority());
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"http://istiod:15010", "istiod:15012", "https:///path"})
   void onlyHttpsIsTaken(String uri) {
@@ -58,7 +68,7 @@ class ControlPlaneValuesTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"", "a b", "-x", "a..b", "*.example.com"})
+  @ValueSource(strings = {"", ".", "a b", "-x", "a..b", "a..", "*.example.com"})
   void alternateNamesAreDnsNames(String name) {
     assertThrows(IllegalArgumentException.class, () -> controlPlane("https://istiod", name));
   }
@@ -81,6 +91,10 @@ class ControlPlaneValuesTest {
     "*.svc, istiod.svc, false",
     "is*.istio-system.svc, istiod.istio-system.svc, false",
     "istiod, istiod.istio-system.svc, false",
+    "localhost, localhost., true",
+    "istiod.istio-system.svc, istiod.istio-system.svc., true",
+    "*.istio-system.svc, istiod.istio-system.svc., true",
+    "localhost, localhost.., false",
     "10.0.0.1, 10.0.0.1, true",
     "fd00::1, fd00:0::1, true",
     "10.0.0.1, 10.0.0.2, false",
@@ -121,10 +135,61 @@ class ControlPlaneValuesTest {
     Files.writeString(file, PKI.rootPem() + ControlPlanePki.create("second").rootPem(), UTF_8);
     assertEquals(2, new RootSource.PemFile(file).read().size());
     assertEquals(List.of(PKI.root()), new RootSource.Pem(PKI.rootPem()).read());
-    assertFalse(new RootSource.SystemStore().read().isEmpty());
+    assertFalse(new RootSource.SystemStore(null, List.of()).read().isEmpty());
     String nothing =
         assertThrows(IOException.class, () -> new RootSource.Pem("").read()).toString();
     assertTrue(nothing.contains("expected: PEM, at least one"), nothing);
+  }
+
+  /** As text files and links have them in a directory of roots. */
+  private Path write(String name, String text) throws IOException {
+    Path file = directory.resolve(name);
+    Files.createDirectories(file.getParent());
+    return Files.writeString(file, text);
+  }
+
+  @Test
+  void theSystemsRootsAreThoseOfItsBundleAndTheJdksWhereItHasNone() throws IOException {
+    Path absent = directory.resolve("absent.crt");
+    Path bundle = write("bundle.crt", "# a comment\n" + PKI.rootPem());
+    Path later = write("later.crt", ControlPlanePki.create("later").rootPem());
+    RootSource store = new RootSource.SystemStore(null, List.of(), List.of(absent, bundle, later));
+    assertEquals(List.of(PKI.root()), store.read());
+
+    ControlPlanePki next = ControlPlanePki.create("next");
+    Path _ = write("bundle.crt", next.rootPem());
+    assertEquals(List.of(next.root()), store.read());
+
+    int jdk = new RootSource.SystemStore(null, List.of(), List.of(absent)).read().size();
+    assertTrue(jdk > 1, () -> jdk + " roots of the JDK");
+  }
+
+  @Test
+  void whatIsNamedIsReadInPlaceOfTheSystemsRoots() throws IOException {
+    ControlPlanePki other = ControlPlanePki.create("other");
+    Path bundle = write("bundle.crt", ControlPlanePki.create("bundle").rootPem());
+    Path file = write("file.pem", PKI.rootPem());
+    Path some = directory.resolve("some");
+    Path _ = write("some/a.pem", other.rootPem());
+    Path _ = write("some/README", "no certificate");
+    Path _ = Files.createSymbolicLink(some.resolve("1234abcd.0"), Path.of("a.pem"));
+    Path _ = Files.createSymbolicLink(some.resolve("gone"), Path.of("nowhere"));
+    Path absent = directory.resolve("absent");
+    List<Path> bundles = List.of(bundle);
+    assertEquals(List.of(PKI.root()), new RootSource.SystemStore(file, List.of(), bundles).read());
+    assertEquals(
+        List.of(other.root()),
+        new RootSource.SystemStore(null, List.of(absent, some), bundles).read());
+    assertEquals(
+        List.of(PKI.root(), other.root()),
+        new RootSource.SystemStore(file, List.of(some), bundles).read());
+    for (RootSource nothing :
+        List.of(
+            new RootSource.SystemStore(absent, List.of(some), bundles),
+            new RootSource.SystemStore(null, List.of(absent), bundles))) {
+      String message = assertThrows(IOException.class, nothing::read).toString();
+      assertTrue(message.contains("absent"), message);
+    }
   }
 
   @Test

@@ -12,6 +12,9 @@ import org.slf4j.LoggerFactory;
 
 /** Where a server of the daemon listens. */
 sealed interface BindAddress {
+  /** Absent if the kernel has no IPv6; then no address of it can be bound. */
+  Path IPV6_INTERFACES = Path.of("/proc/net/if_inet6");
+
   /** The addresses to bind, at least one. */
   List<InetSocketAddress> addresses(Host host);
 
@@ -23,11 +26,9 @@ sealed interface BindAddress {
 
   /** One address. */
   record Socket(InetSocketAddress address) implements BindAddress {
-    // Absent if the kernel has no IPv6; then not even the wildcard of both families can be bound.
-    private static final Path IPV6_INTERFACES = Path.of("/proc/net/if_inet6");
-
     @Override
     public List<InetSocketAddress> addresses(Host host) {
+      // Without IPv6 not even the wildcard of both families can be bound.
       boolean both = address.getAddress() instanceof Inet6Address v6 && v6.isAnyLocalAddress();
       return both && !host.exists(IPV6_INTERFACES)
           ? List.of(new InetSocketAddress("0.0.0.0", address.getPort()))
@@ -64,6 +65,9 @@ sealed interface BindAddress {
     }
 
     private static boolean hasIpv6(Host host) {
+      if (!host.exists(IPV6_INTERFACES)) {
+        return false;
+      }
       try {
         return !host.read(DISABLED).trim().equals("1");
       } catch (IOException e) {

@@ -210,8 +210,8 @@ record Config(
     /** A PEM file, read again when it changes. */
     record PemFile(Path path) implements RootCertificates {}
 
-    /** The system's trust store. */
-    record SystemStore() implements RootCertificates {}
+    /** The system's trust store, or what is to be read in its place: a file, or directories. */
+    record SystemStore(@Nullable Path file, List<Path> directories) implements RootCertificates {}
 
     /** PEM text. */
     record Pem(String text) implements RootCertificates {}

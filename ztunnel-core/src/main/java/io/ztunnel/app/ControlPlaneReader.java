@@ -1,5 +1,6 @@
 package io.ztunnel.app;
 
+import java.io.File;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.nio.file.InvalidPathException;
@@ -9,16 +10,20 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** Reads how the control plane and the CA are reached. Used once, by one thread. */
 final class ControlPlaneReader {
   private static final int MAX_PORT = 65_535;
-  private static final Pattern HEADER_NAME = Pattern.compile("[a-z0-9!#$%&'*+.^_`|~-]+");
+
+  /** What gRPC takes, which is less than HTTP does. */
+  private static final Pattern HEADER_NAME = Pattern.compile("[a-z0-9_.-]+");
 
   private final Environment env;
   private final Host host;
   private final @Nullable String discoveryAddress;
+  private final Config.RootCertificates.SystemStore systemStore;
 
   /**
    * Reads from these.
@@ -29,6 +34,18 @@ final class ControlPlaneReader {
     this.env = env;
     this.host = host;
     this.discoveryAddress = discoveryAddress;
+    this.systemStore = systemStore(env);
+  }
+
+  /** As OpenSSL reads it. */
+  private static Config.RootCertificates.SystemStore systemStore(Environment env) {
+    String file = env.nonEmpty("SSL_CERT_FILE");
+    return new Config.RootCertificates.SystemStore(
+        file == null ? null : Path.of(file),
+        Stream.of(env.text("SSL_CERT_DIR", "").split(File.pathSeparator))
+            .filter(directory -> !directory.isEmpty())
+            .map(Path::of)
+            .toList());
   }
 
   Config.Xds xds() {
@@ -95,9 +112,7 @@ final class ControlPlaneReader {
     if (isFile(value)) {
       return new Config.RootCertificates.PemFile(Path.of(value));
     }
-    return value.equals("SYSTEM")
-        ? new Config.RootCertificates.SystemStore()
-        : new Config.RootCertificates.Pem(value);
+    return value.equals("SYSTEM") ? systemStore : new Config.RootCertificates.Pem(value);
   }
 
   private Config.Authentication authentication() {
@@ -127,7 +142,9 @@ final class ControlPlaneReader {
               String name = variable.substring(prefix.length()).toLowerCase(Locale.ROOT);
               if (!HEADER_NAME.matcher(name).matches() || name.endsWith("-bin")) {
                 throw new ConfigException(
-                    "failed to parse header key: " + variable + " (expected: a header name)");
+                    "failed to parse header key: "
+                        + variable
+                        + " (expected: letters, digits, _, . and -, not -bin at the end)");
               }
               if (!value.chars().allMatch(c -> c >= ' ' && c < 0x7f)) {
                 throw new ConfigException(

@@ -66,7 +66,8 @@ final class ControlPlaneSettings {
       throws StartException {
     return switch (roots) {
       case Config.RootCertificates.PemFile(Path path) -> new RootSource.PemFile(path);
-      case Config.RootCertificates.SystemStore _ -> new RootSource.SystemStore();
+      case Config.RootCertificates.SystemStore store ->
+          new RootSource.SystemStore(store.file(), store.directories());
       case Config.RootCertificates.Pem(String text) -> {
         if (!text.contains("-----BEGIN")) {
           throw new StartException(

@@ -18,9 +18,6 @@ import java.net.InetSocketAddress;
  * dropped, as the network would.
  */
 final class DatagramQuestions extends SimpleChannelInboundHandler<DatagramPacket> {
-  /** A question is much shorter; what is longer is cut and so malformed. */
-  private static final int MAX_QUESTION_BYTES = 4096;
-
   private final NameService names;
   private long received;
 
@@ -38,7 +35,8 @@ final class DatagramQuestions extends SimpleChannelInboundHandler<DatagramPacket
     ctx.channel()
         .config()
         .setOption(
-            ChannelOption.RECVBUF_ALLOCATOR, new FixedRecvByteBufAllocator(MAX_QUESTION_BYTES));
+            ChannelOption.RECVBUF_ALLOCATOR,
+            new FixedRecvByteBufAllocator(IncomingMessage.MAX_BYTES)); // the rest is cut off
   }
 
   @Override
@@ -53,7 +51,7 @@ final class DatagramQuestions extends SimpleChannelInboundHandler<DatagramPacket
       case IncomingMessage.Refused refused -> send(ctx, sender, ReplyMessage.refusal(refused));
       case IncomingMessage.Asked(Query query) ->
           names
-              .ask(query.question(), DnsProtocol.UDP)
+              .ask(query.question(), DnsProtocol.UDP, ReplyMessage.datagramBytes(query))
               .addListener(
                   (Future<Reply> reply) ->
                       send(ctx, sender, ReplyMessage.datagram(query, reply.getNow())));

@@ -1,6 +1,6 @@
 package io.ztunnel.dns;
 
-import io.ztunnel.mesh.Endpoint;
+import io.ztunnel.mesh.EndpointSet;
 import io.ztunnel.mesh.IpFamilies;
 import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.NamespacedHostname;
@@ -11,18 +11,29 @@ import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
+import java.util.Set;
 import java.util.function.Supplier;
 import java.util.random.RandomGenerator;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Decides what the mesh answers to a question of one of its workloads (Istio, DNS server). Pure but
- * for the order of addresses, which is drawn.
+ * for the order of addresses, which is drawn, and of too many for an answer, which ones.
  */
 final class DnsAnswers {
   /** For how long clients may keep what the mesh says. */
   static final long TTL_SECONDS = 30;
+
+  /** What a record of an address takes beside it, when its name is a pointer. */
+  private static final int RECORD_BYTES = 12;
+
+  private static final int IPV4_BYTES = 4;
+  private static final int IPV6_BYTES = 16;
 
   private final LookupSettings settings;
   private final ServiceSearch search;
@@ -54,7 +65,8 @@ final class DnsAnswers {
     record Empty(Service service) implements Decision {}
 
     /**
-     * Addresses.
+     * Addresses; of very many pods as many as an answer can hold, and one more at least, so that it
+     * shows that there are more.
      *
      * @param stripped the name that owns them, to which the asked one is an alias; null if the
      *     asked one owns them
@@ -69,8 +81,9 @@ final class DnsAnswers {
 
   /**
    * @param question in lower case
+   * @param limitBytes how long the answer can be
    */
-  Decision decide(MeshView view, Workload client, Question question) {
+  Decision decide(MeshView view, Workload client, Question question, int limitBytes) {
     if (!RecordType.isAddress(question.type()) || question.name().isRoot()) {
       return new Decision.Forward();
     }
@@ -85,7 +98,10 @@ final class DnsAnswers {
         : isOnly(service, IpFamilies.IPV6)) {
       return new Decision.Unsupported(service);
     }
-    List<InetAddress> addresses = addresses(view, client, service, ipv6);
+    List<InetAddress> addresses =
+        service.vips().isEmpty()
+            ? podAddresses(view, service.endpoints(), ipv6, most(limitBytes, ipv6))
+            : vips(client, service, ipv6);
     if (addresses.isEmpty()) {
       return new Decision.Empty(service);
     }
@@ -111,32 +127,56 @@ final class DnsAnswers {
     return service.ipFamilies() == family;
   }
 
-  private static List<InetAddress> addresses(
-      MeshView view, Workload client, Service service, boolean ipv6) {
+  /** More than fit into so many bytes. */
+  private static int most(int limitBytes, boolean ipv6) {
+    return limitBytes / (RECORD_BYTES + (ipv6 ? IPV6_BYTES : IPV4_BYTES)) + 1;
+  }
+
+  private static List<InetAddress> vips(Workload client, Service service, boolean ipv6) {
     List<InetAddress> addresses = new ArrayList<>();
     for (NetworkAddress vip : service.vips()) {
       if (vip.network().equals(client.network()) && isOfFamily(vip.ip(), ipv6)) {
         addresses.add(vip.ip());
       }
     }
-    if (service.vips().isEmpty()) { // headless
-      service.endpoints().forEach(endpoint -> addFirst(view, endpoint, ipv6, addresses));
-    }
     return addresses;
   }
 
-  private static void addFirst(
-      MeshView view, Endpoint endpoint, boolean ipv6, List<InetAddress> addresses) {
-    Workload workload = view.workload(endpoint.workloadUid());
-    if (workload == null) {
-      return;
+  /** The first address of each endpoint of a headless service, or of so many that are drawn. */
+  private List<InetAddress> podAddresses(
+      MeshView view, EndpointSet endpoints, boolean ipv6, int most) {
+    List<InetAddress> named = new ArrayList<>(0);
+    endpoints.forEachNamed(
+        endpoint -> {
+          Workload workload = view.workload(endpoint.workloadUid());
+          InetAddress ip = workload == null ? null : workload.firstIp(ipv6);
+          if (ip != null) {
+            named.add(ip);
+          }
+        });
+    List<Workload> workloads = endpoints.workloadsWithIp(ipv6);
+    return draw(workloads.size() + named.size(), most)
+        .mapToObj(
+            i ->
+                i < workloads.size()
+                    ? Objects.requireNonNull(workloads.get(i).firstIp(ipv6))
+                    : named.get(i - workloads.size()))
+        .collect(Collectors.toCollection(ArrayList::new));
+  }
+
+  /** All numbers below one, or so many of them, each equally likely (Floyd's algorithm). */
+  private IntStream draw(int all, int most) {
+    if (all <= most) {
+      return IntStream.range(0, all);
     }
-    for (InetAddress ip : workload.ips()) {
-      if (isOfFamily(ip, ipv6)) {
-        addresses.add(ip);
-        return;
+    RandomGenerator generator = random.get();
+    Set<Integer> drawn = HashSet.newHashSet(most);
+    for (int last = all - most; last < all; last++) {
+      if (!drawn.add(generator.nextInt(last + 1))) {
+        drawn.add(last);
       }
     }
+    return drawn.stream().mapToInt(Integer::intValue);
   }
 
   private static boolean isOfFamily(InetAddress address, boolean ipv6) {

@@ -299,7 +299,10 @@ public final class DnsServer {
     loop.execute(
         () ->
             names
-                .ask(new Question(asked, RecordType.A, Question.IN), DnsProtocol.TCP)
+                .ask(
+                    new Question(asked, RecordType.A, Question.IN),
+                    DnsProtocol.TCP,
+                    MessageWriter.MAX_BYTES)
                 .addListener((Future<Reply> reply) -> complete(result, name, reply.getNow())));
     return result;
   }

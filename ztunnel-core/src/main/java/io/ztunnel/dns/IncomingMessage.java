@@ -2,8 +2,14 @@ package io.ztunnel.dns;
 
 import org.jspecify.annotations.Nullable;
 
-/** What somebody sent to a DNS server, judged in the order of Istio. Immutable. */
+/**
+ * What somebody sent to a DNS server, judged in the order of Istio, except that a message of no or
+ * several questions is not read any further. Immutable.
+ */
 sealed interface IncomingMessage {
+  /** A question is much shorter; what is longer is not read, however it comes. */
+  int MAX_BYTES = 4096;
+
   /** Nothing that could be answered: no header, or an answer itself. */
   record Ignored() implements IncomingMessage {}
 
@@ -29,16 +35,16 @@ sealed interface IncomingMessage {
   }
 
   private static IncomingMessage read(MessageReader reader, Query.Head head) {
-    Question question = null;
+    Question question;
     Edns edns = null;
-    int questions;
     try {
-      questions = reader.unsignedShort();
+      if (reader.unsignedShort() != 1) {
+        int code = head.opcode() != 0 ? ResponseCode.NOT_IMPLEMENTED : ResponseCode.SERVER_FAILURE;
+        return new Refused(head, null, code);
+      }
       int records = reader.unsignedShort() + reader.unsignedShort();
       int additionals = reader.unsignedShort();
-      for (int i = 0; i < questions; i++) {
-        question = reader.question();
-      }
+      question = reader.question();
       for (int i = 0; i < records; i++) {
         ResourceRecord _ = reader.record();
       }
@@ -48,14 +54,8 @@ sealed interface IncomingMessage {
     } catch (MalformedMessageException _) {
       return new Refused(head, null, ResponseCode.FORMAT_ERROR);
     }
-    if (questions != 1) {
-      question = null;
-    }
-    if (head.opcode() != 0) {
-      return new Refused(head, question, ResponseCode.NOT_IMPLEMENTED);
-    }
-    return question == null
-        ? new Refused(head, null, ResponseCode.SERVER_FAILURE)
+    return head.opcode() != 0
+        ? new Refused(head, question, ResponseCode.NOT_IMPLEMENTED)
         : new Asked(new Query(head, question, edns));
   }
 

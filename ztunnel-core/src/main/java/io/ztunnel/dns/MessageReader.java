@@ -11,6 +11,9 @@ final class MessageReader {
 
   private static final int POINTER = 0xc0;
 
+  /** As many as the longest name has labels: each leads to one at least, if it is of any use. */
+  private static final int MAX_POINTERS = 127;
+
   private final byte[] message;
   private int position;
 
@@ -54,7 +57,8 @@ final class MessageReader {
 
   /**
    * A name, whose end may be a pointer to an earlier one. Pointers must lead backwards, so that
-   * following them comes to an end.
+   * following them comes to an end, and soon: else a message could have thousands of names, each
+   * with thousands of pointers.
    */
   DomainName name() throws MalformedMessageException {
     byte[] wire = new byte[DomainName.MAX_BYTES];
@@ -62,6 +66,7 @@ final class MessageReader {
     int at = position;
     int before = position;
     int end = -1;
+    int pointers = 0;
     while (true) {
       int label = byteAt(at);
       if ((label & POINTER) == POINTER) {
@@ -69,6 +74,10 @@ final class MessageReader {
         if (target < HEADER_BYTES || target >= before) {
           throw new MalformedMessageException(
               "name at %d points to %d (expected: an earlier name)".formatted(position, target));
+        }
+        if (++pointers > MAX_POINTERS) {
+          throw new MalformedMessageException(
+              "name at %d: more than %d pointers".formatted(position, MAX_POINTERS));
         }
         end = end < 0 ? at + 2 : end;
         at = target;

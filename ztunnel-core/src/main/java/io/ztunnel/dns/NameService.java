@@ -51,8 +51,12 @@ final class NameService {
     forwarder.close();
   }
 
-  /** The answer; never fails. */
-  Future<Reply> ask(Question asked, DnsProtocol protocol) {
+  /**
+   * The answer; never fails.
+   *
+   * @param limitBytes how long the message with the answer can be
+   */
+  Future<Reply> ask(Question asked, DnsProtocol protocol, int limitBytes) {
     assert loop.inEventLoop();
     Promise<Reply> reply = loop.newPromise();
     if (inFlight >= MAX_QUESTIONS) {
@@ -66,7 +70,7 @@ final class NameService {
         .addListener(
             (Future<Workload> known) -> {
               if (known.isSuccess()) {
-                new Inquiry(known.getNow(), question, protocol, reply).start();
+                new Inquiry(known.getNow(), question, protocol, limitBytes, reply).start();
               } else {
                 context.metrics().request(labels(question, protocol, "", ""));
                 DnsLog.unknownClient(question, known.cause());
@@ -86,12 +90,19 @@ final class NameService {
   private final class Inquiry {
     private final Workload workload;
     private final Question question;
+    private final int limitBytes;
     private final Promise<Reply> reply;
     private final DnsMetrics.Labels labels;
 
-    Inquiry(Workload workload, Question question, DnsProtocol protocol, Promise<Reply> reply) {
+    Inquiry(
+        Workload workload,
+        Question question,
+        DnsProtocol protocol,
+        int limitBytes,
+        Promise<Reply> reply) {
       this.workload = workload;
       this.question = question;
+      this.limitBytes = limitBytes;
       this.reply = reply;
       this.labels =
           labels(question, protocol, workload.canonicalName(), workload.canonicalRevision());
@@ -118,7 +129,7 @@ final class NameService {
     }
 
     private DnsAnswers.Decision decide() {
-      return answers.decide(context.mesh().view(), workload, question);
+      return answers.decide(context.mesh().view(), workload, question, limitBytes);
     }
 
     private void demand(ServiceDemand control, List<NamespacedHostname> unknown) {

@@ -14,15 +14,16 @@ final class ReplyMessage {
 
   private ReplyMessage() {}
 
-  /** For a datagram: as long as the client said, or what it must take (RFC 1035, 4.2.1). */
-  static byte[] datagram(Query query, Reply reply) {
+  /** How long a datagram can be: as the client said, or what it must take (RFC 1035, 4.2.1). */
+  static int datagramBytes(Query query) {
     Edns edns = query.edns();
-    return write(
-        query,
-        reply,
-        edns == null
-            ? Edns.MIN_PAYLOAD_BYTES
-            : Math.min(MAX_DATAGRAM, edns.answering().payloadBytes()));
+    return edns == null
+        ? Edns.MIN_PAYLOAD_BYTES
+        : Math.min(MAX_DATAGRAM, edns.answering().payloadBytes());
+  }
+
+  static byte[] datagram(Query query, Reply reply) {
+    return write(query, reply, datagramBytes(query));
   }
 
   /** For a TCP connection, without its length prefix. */

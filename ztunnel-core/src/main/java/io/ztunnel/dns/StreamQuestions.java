@@ -20,7 +20,8 @@ import org.jspecify.annotations.Nullable;
  * event loop.
  *
  * <p>Reads one question only when the last answer is written. A client that keeps a question, or
- * the reading of its answer, back for five seconds is hung up on (Istio).
+ * the reading of its answer, back for five seconds is hung up on (Istio); so is one whose question
+ * is longer than any can be.
  */
 final class StreamQuestions extends SimpleChannelInboundHandler<ByteBuf> {
   private static final long IDLE_SECONDS = 5;
@@ -49,7 +50,7 @@ final class StreamQuestions extends SimpleChannelInboundHandler<ByteBuf> {
     accepted
         .pipeline()
         .addLast(
-            new LengthFieldBasedFrameDecoder(2 + MessageWriter.MAX_BYTES, 0, 2, 0, 2),
+            new LengthFieldBasedFrameDecoder(2 + IncomingMessage.MAX_BYTES, 0, 2, 0, 2),
             new FlowControlHandler(),
             questions);
     return questions;
@@ -91,9 +92,17 @@ final class StreamQuestions extends SimpleChannelInboundHandler<ByteBuf> {
       case IncomingMessage.Refused refused -> send(ctx, ReplyMessage.refusal(refused));
       case IncomingMessage.Asked(Query query) ->
           names
-              .ask(query.question(), DnsProtocol.TCP)
+              .ask(query.question(), DnsProtocol.TCP, MessageWriter.MAX_BYTES)
               .addListener(
                   (Future<Reply> reply) -> send(ctx, ReplyMessage.stream(query, reply.getNow())));
+    }
+  }
+
+  /** A part of a question has come, which counts as what was read, and the rest is to be read. */
+  @Override
+  public void channelReadComplete(ChannelHandlerContext ctx) {
+    if (!answering) {
+      ctx.read();
     }
   }
 

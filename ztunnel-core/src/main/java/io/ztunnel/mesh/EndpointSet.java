@@ -31,6 +31,27 @@ public final class EndpointSet {
   /** Those that only a local file names. */
   private final PersistentMap<String, Endpoint> named;
 
+  /** Made by the first thread that asks for it, or by several, which makes no difference. */
+  private @Nullable ByFamily byFamily;
+
+  /** The workloads that have an address of a family, for a draw that looks at few of them. */
+  private record ByFamily(List<Workload> v4, List<Workload> v6) {
+    static ByFamily of(Trie<Workload> workloads) {
+      return new ByFamily(having(workloads, false), having(workloads, true));
+    }
+
+    private static List<Workload> having(Trie<Workload> workloads, boolean ipv6) {
+      List<Workload> found = new ArrayList<>();
+      workloads.forEach(
+          workload -> {
+            if (workload.hasIp(ipv6)) {
+              found.add(workload);
+            }
+          });
+      return List.copyOf(found);
+    }
+  }
+
   private EndpointSet(
       NamespacedHostname service,
       List<LoadBalancer.Scope> preferences,
@@ -89,7 +110,23 @@ public final class EndpointSet {
     workloads.forEach(action);
   }
 
-  /** The same in groups, one for each place that the service's preferences tell apart. */
+  /**
+   * Those of them that have an address of IPv6, or else of IPv4, in no order. The first call looks
+   * at all of them, the others at none.
+   */
+  public List<Workload> workloadsWithIp(boolean ipv6) {
+    ByFamily known = byFamily;
+    if (known == null) {
+      known = ByFamily.of(workloads);
+      byFamily = known;
+    }
+    return ipv6 ? known.v6() : known.v4();
+  }
+
+  /**
+   * All that say so themselves in groups, one for each place that the service's preferences tell
+   * apart.
+   */
   public void forEachGroup(Consumer<? super EndpointGroup> action) {
     if (preferences.isEmpty()) {
       action.accept(new EndpointGroup(List.of(), workloads));

@@ -2,6 +2,7 @@ package io.ztunnel.mesh;
 
 import io.ztunnel.hbone.SpiffeId;
 import java.net.Inet4Address;
+import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.util.List;
 import java.util.Map;
@@ -182,6 +183,26 @@ public final class Workload implements Addressable, Resident {
 
   public boolean hasIps() {
     return v4 != NO_V4 || !ips().isEmpty();
+  }
+
+  /** The first of its addresses that is of IPv6, or else the first of IPv4; null: none is. */
+  public @Nullable InetAddress firstIp(boolean ipv6) {
+    if (hasIp(ipv6)) {
+      for (InetAddress ip : ips()) {
+        if (ip instanceof Inet6Address == ipv6) {
+          return ip;
+        }
+      }
+    }
+    return null;
+  }
+
+  /** Whether it has an address of IPv6, or else of IPv4. */
+  boolean hasIp(boolean ipv6) {
+    if (v4 != NO_V4) {
+      return !ipv6;
+    }
+    return ips().stream().anyMatch(ip -> ip instanceof Inet6Address == ipv6);
   }
 
   /** The only address it has, if it is of IPv4; 0: it has others, or none. */

@@ -295,7 +295,10 @@ class ConfigTest {
                 c -> String.valueOf(c.ca().address()),
                 "https://istiod.istio-system.svc:15012"),
             new Setting(
-                "XDS_ROOT_CA", "SYSTEM", c -> c.xds().roots(), new RootCertificates.SystemStore()),
+                "XDS_ROOT_CA",
+                "SYSTEM",
+                c -> c.xds().roots(),
+                new RootCertificates.SystemStore(null, List.of())),
             new Setting(
                 "CA_ROOT_CA", "text", c -> c.ca().roots(), new RootCertificates.Pem("text")),
             new Setting(
@@ -718,6 +721,28 @@ class ConfigTest {
         refusal);
   }
 
+  @Test
+  void whatOpensslReadsInPlaceOfTheSystemsRootsIsReadHereToo() {
+    Config config =
+        config(
+            "XDS_ROOT_CA",
+            "SYSTEM",
+            "CA_ROOT_CA",
+            "SYSTEM",
+            "SSL_CERT_FILE",
+            "/roots/all.pem",
+            "SSL_CERT_DIR",
+            "/roots/a:/roots/b");
+    RootCertificates expected =
+        new RootCertificates.SystemStore(
+            Path.of("/roots/all.pem"), List.of(Path.of("/roots/a"), Path.of("/roots/b")));
+    assertEquals(expected, config.xds().roots());
+    assertEquals(expected, config.ca().roots());
+    assertEquals(
+        new RootCertificates.SystemStore(null, List.of()),
+        config("XDS_ROOT_CA", "SYSTEM", "SSL_CERT_FILE", "", "SSL_CERT_DIR", "").xds().roots());
+  }
+
   @ParameterizedTest
   @CsvSource({
     "XDS_ADDRESS, 'a b:1', 'invalid uri: XDS_ADDRESS=a b:1 ('",
@@ -726,6 +751,9 @@ class ConfigTest {
     "CA_ADDRESS, 'https://istiod:0', 'invalid uri: CA_ADDRESS=https://istiod:0 ('",
     "XDS_HEADER_A B, x, 'failed to parse header key: XDS_HEADER_A B ('",
     "XDS_HEADER_A-BIN, x, 'failed to parse header key: XDS_HEADER_A-BIN ('",
+    "CA_HEADER_X+TENANT, a, 'failed to parse header key: CA_HEADER_X+TENANT ('",
+    "XDS_HEADER_X+TENANT, a, 'failed to parse header key: XDS_HEADER_X+TENANT ('",
+    "CA_HEADER_A-BIN, x, 'failed to parse header key: CA_HEADER_A-BIN ('",
     "CA_HEADER_A, 'x\u0007', 'failed to parse header value: CA_HEADER_A ('",
   })
   void badAddressesAndHeadersAreNamed(String name, String value, String start) {
@@ -734,26 +762,26 @@ class ConfigTest {
   }
 
   @Test
-  void loopbackIsDualStackUnlessTheMachineHasItSwitchedOff() {
+  void loopbackIsDualStackUnlessTheMachineHasNoIpv6OrHasItSwitchedOff() {
     var loopback = new BindAddress.Localhost(true, 15000);
     Path disabled = Path.of("/proc/sys/net/ipv6/conf/lo/disable_ipv6");
-    assertEquals(2, loopback.addresses(new FakeHost(1).with(disabled, "0\n")).size());
-    assertEquals(2, loopback.addresses(new FakeHost(1)).size());
-    assertEquals(1, loopback.addresses(new FakeHost(1).with(disabled, "1\n")).size());
-    assertEquals(1, new BindAddress.Localhost(false, 1).addresses(new FakeHost(1)).size());
+    assertEquals(2, loopback.addresses(withIpv6().with(disabled, "0\n")).size());
+    assertEquals(2, loopback.addresses(withIpv6()).size());
+    assertEquals(1, loopback.addresses(withIpv6().with(disabled, "1\n")).size());
+    assertEquals(1, loopback.addresses(new FakeHost(1)).size(), "a kernel without IPv6");
+    assertEquals(1, new BindAddress.Localhost(false, 1).addresses(withIpv6()).size());
+  }
+
+  private static FakeHost withIpv6() {
+    return new FakeHost(1).with(Path.of("/proc/net/if_inet6"), "");
   }
 
   @Test
   void theWildcardIsIpv4WhereTheKernelHasNoIpv6() {
     BindAddress stats = config().listeners().stats();
-    Path interfaces = Path.of("/proc/net/if_inet6");
     assertEquals(
         "[0:0:0:0:0:0:0:0]:15020",
-        stats
-            .addresses(new FakeHost(1).with(interfaces, ""))
-            .getFirst()
-            .toString()
-            .replaceFirst(".*/", ""));
+        stats.addresses(withIpv6()).getFirst().toString().replaceFirst(".*/", ""));
     assertEquals(
         "0.0.0.0:15020",
         stats.addresses(new FakeHost(1)).getFirst().toString().replaceFirst(".*/", ""));

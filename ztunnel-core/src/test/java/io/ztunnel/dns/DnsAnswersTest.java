@@ -3,13 +3,17 @@ package io.ztunnel.dns;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.sun.management.ThreadMXBean;
 import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.NamespacedHostname;
 import io.ztunnel.mesh.TestMesh;
 import io.ztunnel.mesh.Workload;
+import java.lang.management.ManagementFactory;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.SplittableRandom;
@@ -82,6 +86,9 @@ class DnsAnswersTest {
   private static final Workload CLIENT = TestMesh.workload(MESH, "client");
   private static final DomainName MISSING = DomainName.ROOT;
 
+  /** Of a datagram without EDNS, with room for 30 addresses. */
+  private static final int BYTES = 512;
+
   private static DnsAnswers answers(boolean ipv6, SearchDomains domains) {
     return new DnsAnswers(
         new LookupSettings("cluster.local", "preferred-ns", ipv6, domains),
@@ -103,7 +110,7 @@ class DnsAnswersTest {
 
   private static String decide(DnsAnswers answers, String name, String type) {
     Question question = question(name, type(type)).normal();
-    return switch (answers.decide(MESH, CLIENT, question)) {
+    return switch (answers.decide(MESH, CLIENT, question, BYTES)) {
       case DnsAnswers.Decision.Forward _ -> "forward";
       case DnsAnswers.Decision.Unsupported _ -> "unsupported";
       case DnsAnswers.Decision.Empty _ -> "empty";
@@ -234,10 +241,79 @@ class DnsAnswersTest {
     for (int i = 0; i < 100; i++) {
       DnsAnswers.Decision.Addresses found =
           (DnsAnswers.Decision.Addresses)
-              answers.decide(MESH, CLIENT, question("details.ns2.svc.cluster.remote", 1));
+              answers.decide(MESH, CLIENT, question("details.ns2.svc.cluster.remote", 1), BYTES);
       first.add(found.addresses().getFirst().getHostAddress());
     }
     assertEquals(Set.of("10.96.1.1", "10.96.1.2", "10.96.1.3", "10.96.1.4"), first);
+  }
+
+  /** A service without addresses of its own, and so many pods of it. */
+  private static MeshView headless(int pods) {
+    StringBuilder yaml = new StringBuilder("workloads:\n");
+    yaml.append(
+        "- {uid: client, name: client, namespace: ns1, workloadIps: [10.0.0.1], services: {}}\n");
+    for (int i = 0; i < pods; i++) {
+      yaml.append("- {uid: Kubernetes//Pod/ns1/p%d, name: p%d, namespace: ns1,".formatted(i, i))
+          .append(" workloadIps: [10.1.%d.%d],".formatted(i / 256, i % 256))
+          .append(" services: {ns1/many.ns1.svc.cluster.local: {80: 80}}}\n");
+    }
+    yaml.append(
+        "services:\n- {name: many, namespace: ns1, hostname: many.ns1.svc.cluster.local,"
+            + " ports: {80: 80}, vips: []}\n");
+    return TestMesh.view(yaml.toString());
+  }
+
+  private static Reply.Found reply(DnsAnswers answers, MeshView mesh, int bytes) {
+    Question question = question("many", RecordType.A);
+    DnsAnswers.Decision.Addresses found =
+        (DnsAnswers.Decision.Addresses)
+            answers.decide(mesh, TestMesh.workload(mesh, "client"), question, bytes);
+    return (Reply.Found) DnsAnswers.reply(question, found);
+  }
+
+  @Test
+  void asMuchIsMadeForADatagramAsItCarriesAndNotOfAllEndpoints() {
+    MeshView mesh = headless(10_000);
+    DnsAnswers answers = answers(true, new SearchDomains.OfNamespace());
+    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    Reply.Found _ = reply(answers, mesh, BYTES); // what is made once for many questions
+    long before = threads.getCurrentThreadAllocatedBytes();
+    Reply.Found found = reply(answers, mesh, BYTES);
+    long bytes = threads.getCurrentThreadAllocatedBytes() - before;
+    assertTrue(bytes < 64 << 10, () -> bytes + " bytes");
+    assertEquals(
+        33, Set.copyOf(found.answers()).size(), "not 30, or nobody would see that more are left");
+    assertEquals(4096, Set.copyOf(reply(answers, mesh, 65_535).answers()).size());
+    assertEquals(10_000, Set.copyOf(reply(answers, mesh, 1 << 20).answers()).size());
+  }
+
+  @Test
+  void whatDoesNotFitIsToldAndAllThatFitsIsSaid() {
+    Question question = question("many", RecordType.A);
+    Query query = new Query(Query.Head.of(1, 0), question, null);
+    DnsAnswers answers = answers(true, new SearchDomains.OfNamespace());
+    for (int pods : List.of(29, 30, 31, 32, 33, 34, 100)) {
+      byte[] message = ReplyMessage.datagram(query, reply(answers, headless(pods), BYTES));
+      assertEquals(Math.min(pods, 30), message[7], () -> pods + " pods");
+      assertEquals(pods > 30, (message[2] & 2) != 0, () -> pods + " pods");
+    }
+  }
+
+  @Test
+  void eachEndpointIsDrawnEquallyOften() {
+    MeshView mesh = headless(100);
+    SplittableRandom random = new SplittableRandom(11);
+    DnsAnswers answers =
+        new DnsAnswers(
+            new LookupSettings("cluster.local", null, true, new SearchDomains.OfNamespace()),
+            () -> random);
+    Map<ResourceRecord, Integer> drawn = new HashMap<>();
+    for (int i = 0; i < 3_000; i++) {
+      reply(answers, mesh, BYTES).answers().forEach(record -> drawn.merge(record, 1, Integer::sum));
+    }
+    assertEquals(100, drawn.size());
+    drawn.forEach( // 990 is the mean, 26 the deviation
+        (record, times) -> assertTrue(times > 860 && times < 1_120, record + ": " + times));
   }
 
   @ParameterizedTest
@@ -258,7 +334,7 @@ class DnsAnswersTest {
     DnsAnswers answers = answers(true, new SearchDomains.OfNamespace());
     Question question = question(name, RecordType.A);
     Set<String> keys =
-        answers.unknown(CLIENT, question, answers.decide(MESH, CLIENT, question)).stream()
+        answers.unknown(CLIENT, question, answers.decide(MESH, CLIENT, question, BYTES)).stream()
             .map(NamespacedHostname::toString)
             .collect(Collectors.toSet());
     assertTrue(expected.isEmpty() ? keys.isEmpty() : keys.contains(expected), keys::toString);
@@ -269,6 +345,7 @@ class DnsAnswersTest {
     DnsAnswers answers = answers(true, new SearchDomains.OfNamespace());
     Question question = question("gone", RecordType.NS);
     assertEquals(
-        List.of(), answers.unknown(CLIENT, question, answers.decide(MESH, CLIENT, question)));
+        List.of(),
+        answers.unknown(CLIENT, question, answers.decide(MESH, CLIENT, question, BYTES)));
   }
 }

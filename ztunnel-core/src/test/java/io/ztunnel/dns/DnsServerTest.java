@@ -506,6 +506,45 @@ class DnsServerTest {
     }
   }
 
+  /** With an option that fills it up (RFC 7830). */
+  private static byte[] padded(Question question, int length) {
+    byte[] request = Arrays.copyOf(DnsClient.request(question, true), length);
+    int options = length - DnsClient.request(question, true).length;
+    int at = length - options;
+    byte[] header = {0, 12, (byte) ((options - 4) >> 8), (byte) (options - 4)};
+    System.arraycopy(header, 0, request, at, header.length);
+    request[at - 2] = (byte) (options >> 8);
+    request[at - 1] = (byte) options;
+    return request;
+  }
+
+  @Test
+  void aQuestionThatTakesMoreThanOneReadIsAnswered() throws Exception {
+    start();
+    Question question = DnsClient.question("web", A);
+    try (Socket socket = DnsClient.connect(address)) {
+      for (int i = 0; i < 3; i++) {
+        DnsClient.send(socket, padded(question, 4000));
+        assertEquals(
+            "NOERROR aa [web. 30 A 10.96.0.1]",
+            DnsClient.text(DnsClient.receive(socket), question));
+      }
+    }
+  }
+
+  @Test
+  void aQuestionByTcpIsAsLongAsByUdpAtMost() throws Exception {
+    start();
+    Question question = DnsClient.question("web", A);
+    assertEquals(
+        "NOERROR aa [web. 30 A 10.96.0.1]",
+        DnsClient.text(DnsClient.tcp(address, padded(question, 4096)), question));
+    try (Socket socket = DnsClient.connect(address)) {
+      DnsClient.send(socket, padded(question, 4097));
+      assertThrows(IOException.class, () -> DnsClient.receive(socket)); // the end, or a reset
+    }
+  }
+
   @Test
   void aConnectionWithoutAQuestionIsEndedAfterFiveSeconds() throws Exception {
     start();

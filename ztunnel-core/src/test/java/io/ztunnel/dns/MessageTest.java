@@ -94,11 +94,32 @@ class MessageTest {
           1234 2000 0001 0000 0000 0000 0161 00 0006 0001             | 1234 a004 0001 0000 0000 0000 0161 00 0006 0001     | NOTIFY
           1234 0000 0000 0000 0000 0000                               | 1234 8002 0000 0000 0000 0000                       | no question
           1234 0000 0002 0000 0000 0000 00 0001 0001 00 0001 0001     | 1234 8002 0000 0000 0000 0000                       | two questions
+          1234 0000 0002 0000 0000 0000 c00c                          | 1234 8002 0000 0000 0000 0000                       | two questions, which are not read
+          1234 2000 2aa7 ffff ffff ffff                               | 1234 a004 0000 0000 0000 0000                       | NOTIFY of many questions, which are not read
           """)
   void whatIsNoProperQuestionIsAnsweredByAnError(String hex, String answer, String why) {
     IncomingMessage.Refused refused =
         assertInstanceOf(IncomingMessage.Refused.class, IncomingMessage.read(bytes(hex)), why);
     assertEquals(answer.replace(" ", ""), hex(ReplyMessage.refusal(refused)));
+  }
+
+  /** A question, a record whose data are pointers, each to the one before, and one named by it. */
+  private static byte[] pointers(int count) {
+    StringBuilder hex = new StringBuilder("1234 0100 0001 0000 0000 0002 00 0001 0001 ");
+    int data = 12 + 5 + 11;
+    hex.append("00 0010 0001 00000000 ").append("%04x 00".formatted(1 + 2 * (count - 1)));
+    for (int i = 0; i < count; i++) { // the last is the name of the next record
+      hex.append("%04x".formatted(0xc000 | (i == 0 ? data : data + 1 + 2 * (i - 1))));
+    }
+    return bytes(hex + "0010 0001 00000000 0000");
+  }
+
+  @Test
+  void aNameHasAsManyPointersAsLabelsCanNeed() {
+    assertInstanceOf(IncomingMessage.Asked.class, IncomingMessage.read(pointers(127)));
+    IncomingMessage.Refused refused =
+        assertInstanceOf(IncomingMessage.Refused.class, IncomingMessage.read(pointers(128)));
+    assertEquals(ResponseCode.FORMAT_ERROR, refused.code());
   }
 
   @Test
