@@ -419,6 +419,7 @@ final class Ztunnel implements AutoCloseable {
 
   private void drain() {
     LOG.info("shutting down");
+    operations.readiness().drain(); // the servers themselves go on: a drain is to be watched
     long limitMillis =
         config.engine().terminationDeadline().toMillis() + TimeUnit.SECONDS.toMillis(Step.SECONDS);
     List<Future<Void>> drains = new ArrayList<>();
