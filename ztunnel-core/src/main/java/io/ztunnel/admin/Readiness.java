@@ -25,6 +25,8 @@ public final class Readiness {
   private final Object lock = new Object();
   private final SortedMap<String, Task> tasks = new TreeMap<>(); // guarded by lock
   private final SortedMap<String, Supplier<String>> watched = new TreeMap<>(); // guarded by lock
+  private long drainSinceNanos; // guarded by lock
+  private boolean draining; // guarded by lock
 
   /** One task. Immutable. */
   private sealed interface Task {
@@ -94,6 +96,23 @@ public final class Readiness {
     }
   }
 
+  /** The daemon ends, and is not ready any more, whatever is done. */
+  public void drain() {
+    synchronized (lock) {
+      if (!draining) {
+        draining = true;
+        drainSinceNanos = nanoTime.getAsLong();
+      }
+    }
+  }
+
+  /** Whether the daemon ends. */
+  boolean isDraining() {
+    synchronized (lock) {
+      return draining;
+    }
+  }
+
   /** The tasks that are not done, by name. */
   List<String> pending() {
     synchronized (lock) {
@@ -104,16 +123,23 @@ public final class Readiness {
     }
   }
 
-  /** A line for each task and for each part: {@code +} is well, {@code -} is missing or ill. */
+  /**
+   * A line for each task and for each part: {@code +} is well, {@code -} is missing or ill. Before
+   * them one of the drain, if there is one.
+   */
   String verbose() {
     SortedMap<String, Task> allTasks;
     SortedMap<String, Supplier<String>> allParts;
+    String drain = "";
+    long now = nanoTime.getAsLong();
     synchronized (lock) {
+      if (draining) {
+        drain = "[-] drain: for %s\n".formatted(duration(now - drainSinceNanos));
+      }
       allTasks = new TreeMap<>(tasks);
       allParts = new TreeMap<>(watched);
     }
-    long now = nanoTime.getAsLong();
-    var text = new StringBuilder();
+    var text = new StringBuilder(drain);
     allTasks.forEach(
         (name, task) ->
             text.append(

@@ -12,8 +12,8 @@ import java.util.List;
 
 /**
  * Tells the node whether the daemon is ready: {@code /healthz/ready}, or {@code /readyz}; with
- * {@code ?verbose} also what is missing and since when. Runs on the loops of the data path, so that
- * one that hangs is noticed.
+ * {@code ?verbose} also what is missing and since when. While the daemon drains it is not, and says
+ * 503. Runs on the loops of the data path, so that one that hangs is noticed.
  */
 public final class ReadinessServer {
   private final HttpServer server;
@@ -38,6 +38,9 @@ public final class ReadinessServer {
     List<String> pending = readiness.pending();
     boolean verbose = Query.of(request.uri()).has("verbose");
     String detail = verbose ? readiness.verbose() : "";
+    if (readiness.isDraining()) {
+      return HttpReply.text(HttpResponseStatus.SERVICE_UNAVAILABLE, detail + "draining\n");
+    }
     return pending.isEmpty()
         ? HttpReply.text(HttpResponseStatus.OK, detail + "ready\n")
         : HttpReply.text(

@@ -422,6 +422,7 @@ final class Ztunnel implements AutoCloseable {
 
   private void drain() {
     LOG.info("shutting down");
+    operations.readiness().drain(); // the servers themselves go on: a drain is to be watched
     // After a failure no pod can start here before the next process runs.
     long graceMillis =
         status.get() == 0

@@ -31,9 +31,9 @@ import org.jspecify.annotations.Nullable;
  * on to, the TCP connection there, and then the bytes as they are, for they are a tunnel again that
  * ends at the endpoint. The client gets its 200 when the endpoint has accepted.
  *
- * <p>An endpoint that cannot be reached is set aside and another one is tried, before the client
- * hears anything. Confined to the event loop of the session; {@link LiveConnection}'s methods hop
- * to it.
+ * <p>An endpoint that cannot be reached is set aside and another one is tried, or beside one that
+ * is slow, before the client hears anything. Confined to the event loop of the session; {@link
+ * LiveConnection}'s methods hop to it.
  *
  * <pre>
  *   Choosing --route--> Dialling --endpoint accepts--> Relaying --> Ended
@@ -88,7 +88,11 @@ final class GatewayRequest implements LiveConnection, GatewayAttempts.Owner {
     this.span = new RequestSpan(session, connect);
     this.attempts =
         new GatewayAttempts(
-            session.proxy(), gateway, loop, session.peerAddress(), Dial.HBONE, beganNanos, this);
+            GatewayAttempts.Means.of(session.proxy(), gateway, loop),
+            session.peerAddress(),
+            Dial.HBONE,
+            beganNanos,
+            this);
     this.summary = summary("", session.localAddress());
   }
 
@@ -136,7 +140,7 @@ final class GatewayRequest implements LiveConnection, GatewayAttempts.Owner {
   }
 
   @Override
-  public @Nullable GatewayTarget choose(Set<String> failed) {
+  public @Nullable GatewayTarget choose(Set<String> tried) {
     GatewayResult result =
         gateway
             .router()
@@ -146,7 +150,7 @@ final class GatewayRequest implements LiveConnection, GatewayAttempts.Owner {
                     GatewayCall.Caller.of(connect.request().istioSource()),
                     identity == null ? null : identity.namespace(),
                     proxy().workload().now(),
-                    failed),
+                    tried),
                 proxy().context().mesh().view(),
                 proxy().context().upstreams().health()::isSetAside,
                 RouteTrace.OFF);
@@ -176,6 +180,7 @@ final class GatewayRequest implements LiveConnection, GatewayAttempts.Owner {
 
   @Override
   public void onConnected(GatewayTarget target, TcpLeg upstream) {
+    summary = summary(target.service().hostname(), target.address()); // not always the last chosen
     RelayReport report =
         new RelayReport(
             proxy().context().telemetry().opened(facts(target), beganNanos, loop), this::onEnded);

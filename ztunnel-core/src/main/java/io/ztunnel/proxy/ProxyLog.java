@@ -149,11 +149,20 @@ final class ProxyLog {
 
   /** A gateway or name is slow, and another endpoint is tried beside it. */
   static void overtaking(InetSocketAddress source, Candidate slow, TunnelProgress progress) {
+    overtaking(source, slow.workload().uid(), progress);
+  }
+
+  /**
+   * An endpoint is slow, and another one is tried beside it.
+   *
+   * @param slow the workload's uid, or an address that the mesh does not know
+   */
+  static void overtaking(InetSocketAddress source, String slow, TunnelProgress progress) {
     if (OUTBOUND.isEnabled(LogLevel.DEBUG)) {
       OUTBOUND
           .at(LogLevel.DEBUG, "trying another endpoint beside")
           .display("src.addr", NetUtil.toSocketAddressString(source))
-          .string("slow", slow.workload().uid())
+          .string("slow", slow)
           .string("so far", progress.text())
           .log();
     }

@@ -95,7 +95,9 @@ final class TlsPassthroughConnection
     this.local = Addresses.canonical((InetSocketAddress) downstream.channel().localAddress());
     this.client = SourceLimits.source(source);
     this.beganNanos = proxy.context().telemetry().nanoTime();
-    this.attempts = new GatewayAttempts(proxy, gateway, loop, source, Dial.PLAIN, beganNanos, this);
+    this.attempts =
+        new GatewayAttempts(
+            GatewayAttempts.Means.of(proxy, gateway, loop), source, Dial.PLAIN, beganNanos, this);
     this.summary = summary("", local);
   }
 
@@ -163,11 +165,11 @@ final class TlsPassthroughConnection
   }
 
   @Override
-  public @Nullable GatewayTarget choose(Set<String> failed) {
+  public @Nullable GatewayTarget choose(Set<String> tried) {
     TlsPassthrough server = asked();
     List<InetAddress> addresses = resolved;
     if (addresses != null) {
-      return toAddress(server, addresses, failed);
+      return toAddress(server, addresses, tried);
     }
     GatewayResult result =
         gateway
@@ -175,7 +177,7 @@ final class TlsPassthroughConnection
             .pass(
                 server,
                 proxy.workload().now(),
-                failed,
+                tried,
                 proxy.context().mesh().view(),
                 proxy.context().upstreams().health()::isSetAside);
     return switch (result) {
@@ -229,13 +231,13 @@ final class TlsPassthroughConnection
             });
   }
 
-  /** Of those that have not failed for this connection, one that did not fail lately. */
+  /** Of those that were not tried for this connection, one that did not fail lately. */
   private GatewayTarget toAddress(
-      TlsPassthrough server, List<InetAddress> addresses, Set<String> failed) {
+      TlsPassthrough server, List<InetAddress> addresses, Set<String> tried) {
     List<InetSocketAddress> left =
         addresses.stream()
             .map(address -> new InetSocketAddress(address, server.targetPort()))
-            .filter(address -> !failed.contains(key(address)))
+            .filter(address -> !tried.contains(key(address)))
             .toList();
     InetSocketAddress chosen =
         left.stream()
@@ -266,6 +268,7 @@ final class TlsPassthroughConnection
 
   @Override
   public void onConnected(GatewayTarget target, TcpLeg upstream) {
+    summary = summary(target.service().hostname(), target.address()); // not always the last chosen
     RelayReport report = new RelayReport(open(target), this::onEnded);
     Relay relay =
         Relay.forwarded(loop, downstream, upstream, proxy.settings().relayLimits(), report);

@@ -69,6 +69,31 @@ class ReadinessTest {
   }
 
   @Test
+  void aDaemonThatDrainsIsNotReadyWhateverIsDone() throws Exception {
+    var server = new ReadinessServer(readiness, LOOPS.group, LOOPS.transport);
+    int port = server.start(ServerLoops.anyPort()).getFirst().getPort();
+    readiness.require("workload proxy manager");
+    readiness.complete("workload proxy manager");
+    readiness.drain();
+    nanos += 3_000_000;
+    readiness.drain(); // it began before
+    TestClient.Reply draining = TestClient.request(port, "GET", "/healthz/ready");
+    assertEquals(503, draining.status());
+    assertEquals("draining\n", draining.text());
+    readiness.require("workload proxy manager"); // the CNI agent has been left
+    TestClient.Reply verbose = TestClient.request(port, "GET", "/readyz?verbose");
+    assertEquals(503, verbose.status());
+    assertEquals(
+        """
+        [-] drain: for 3ms
+        [-] workload proxy manager: pending for 0ns
+        draining
+        """,
+        verbose.text());
+    assertTrue(server.drain().awaitUninterruptibly(10, TimeUnit.SECONDS));
+  }
+
+  @Test
   void whoLooksCloserIsToldWhatIsMissingSinceWhenAndWhatIsIll() throws Exception {
     var server = new ReadinessServer(readiness, LOOPS.group, LOOPS.transport);
     int port = server.start(ServerLoops.anyPort()).getFirst().getPort();

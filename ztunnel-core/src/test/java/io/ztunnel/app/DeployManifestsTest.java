@@ -1,6 +1,7 @@
 package io.ztunnel.app;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 
 import java.io.IOException;
@@ -117,6 +118,27 @@ class DeployManifestsTest {
 
     assertInstanceOf(Config.Mode.Gateway.class, config.mode());
     assertEquals("network-2", config.node().network());
+  }
+
+  @Test
+  void theControlPlaneIsToldTheClusterThatTheLogNames() throws IOException {
+    Config config = Config.from(environment(), List.of(), new FakeHost(2));
+
+    assertEquals("cluster-2", config.node().clusterId());
+    assertEquals(
+        "cluster-2",
+        NodeMetadata.node(config).metadata().getFieldsOrThrow("CLUSTER_ID").getStringValue());
+  }
+
+  /** Without it, istiod would show others the ClusterIP of a Service that has no outer address. */
+  @Test
+  void theGatewayCanBeLeftOutByALabel() throws IOException {
+    Map<String, Object> manifest = manifest("east-west-gateway.yaml");
+    for (String kind : List.of("ServiceAccount", "Deployment", "Service")) {
+      assertEquals("istio-eastwestgateway", text(manifest, kind, "metadata", "labels", "app"));
+    }
+    Object labels = at(manifest, "Gateway", "metadata", "labels");
+    assertFalse(assertInstanceOf(Map.class, labels).containsKey("app"));
   }
 
   @Test

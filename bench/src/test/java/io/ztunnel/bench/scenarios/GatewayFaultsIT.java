@@ -46,6 +46,7 @@ class GatewayFaultsIT {
   private Lab.Pod gatewayPod;
   private Lab.Pod killedPod;
   private Lab.Pod guardedPod;
+  private Lab.Pod patientPod;
   private Lab.Pod outside;
   private Lab.Pod one;
   private Lab.Pod dying;
@@ -59,6 +60,7 @@ class GatewayFaultsIT {
     gatewayPod = node.addPod("gateway", Lab.Without.REDIRECTION);
     killedPod = node.addPod("killed", Lab.Without.REDIRECTION);
     guardedPod = node.addPod("guarded", Lab.Without.REDIRECTION);
+    patientPod = node.addPod("patient", Lab.Without.REDIRECTION);
     outside = node.addPod("outside", Lab.Without.REDIRECTION);
     controlPlane =
         LabControlPlane.startForAll(scene.lab(), node, ControlPlanePki.create("lab control plane"));
@@ -68,11 +70,13 @@ class GatewayFaultsIT {
         ADDRESS,
         WireWorkload.of(gatewayPod).entry(),
         WireWorkload.of(killedPod).entry(),
+        WireWorkload.of(patientPod).entry(),
         WireWorkload.of(guardedPod).under("no-banned").entry());
     one = endpoint(node, "one", ALL_OF_ONE);
     dying = endpoint(node, "dying", "dying");
-    Lab.Pod lost = endpoint(node, "lost", "lost");
+    Lab.Pod lost = endpoint(node, "lost", "lost", "half");
     lost.dropPort(HBONE);
+    scene.app(endpoint(node, "living", "half"), HBONE, App.saying("living"));
     Lab.Pod deaf = endpoint(node, "deaf", "deaf");
     Lab.Pod source = endpoint(node, "source", "source");
     scene.app(one, HBONE, App.saying("one"));
@@ -108,12 +112,12 @@ class GatewayFaultsIT {
 
   private Daemon gateway(Lab.Pod pod, String... more) throws IOException {
     Map<String, String> variables = new TreeMap<>(controlPlane.environment());
+    variables.put("ZTUNNEL_CONNECT_TIMEOUT", "1s");
     for (int i = 0; i < more.length; i += 2) {
       variables.put(more[i], more[i + 1]);
     }
     variables.put("GATEWAY_EXPORTS", "shop/*");
     variables.put("GATEWAY_MAX_SOURCE_TUNNELS", String.valueOf(MAX_TUNNELS));
-    variables.put("ZTUNNEL_CONNECT_TIMEOUT", "1s");
     return scene.gateway(pod, variables);
   }
 
@@ -232,6 +236,22 @@ class GatewayFaultsIT {
         "dst.workload=\"lost\"",
         "connection timed out, maybe a NetworkPolicy is blocking HBONE port 15008",
         "reason=\"hbone_connect_timed_out\"");
+  }
+
+  @Test
+  void anEndpointWhosePacketsAreLostIsReplaced() throws Exception {
+    Daemon patient = gateway(patientPod, "ZTUNNEL_CONNECT_TIMEOUT", "10s");
+    List<MeshClient.Answer> open = new ArrayList<>();
+    for (int i = 0; i < 4; i++) { // after the first, the one that lives has more tunnels
+      MeshClient.Answer answer = client.connect(patientPod, authority("half"));
+      assertEquals(200, answer.status());
+      open.add(answer);
+    }
+    for (MeshClient.Answer each : open) {
+      assertEquals("living", each.exchange(""));
+    }
+    double retries = Counters.sum(Counters.read(patient), "ztunnel_gateway_retries_total");
+    assertTrue(retries >= 1, "nothing was retried");
   }
 
   @Test

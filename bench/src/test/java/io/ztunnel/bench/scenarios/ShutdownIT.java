@@ -114,6 +114,27 @@ class ShutdownIT {
   }
 
   @Test
+  void aDaemonThatDrainsIsNotReadyAndCanBeWatched() throws Exception {
+    try (Daemon daemon = scene.daemon("watched", node, PATIENT, client, server)) {
+      try (Socket held = open()) {
+        assertEquals(200, Http.ask(node, Http.READINESS, "GET /healthz/ready").status());
+        signal(daemon, "TERM");
+        Await.until(
+            "it is not ready",
+            () -> Http.ask(node, Http.READINESS, "GET /healthz/ready").status() == 503);
+        assertTrue(
+            Http.ask(node, Http.READINESS, "GET /readyz?verbose").text().startsWith("[-] drain: "));
+        Await.until(
+            "the metrics count what is left",
+            () -> Counters.sum(Counters.read(daemon), "ztunnel_drain_connections_left") > 0);
+        assertEquals(200, Http.ask(node, Http.ADMIN, "GET /config_dump").status());
+        goesOn(held);
+      }
+      assertEquals(0, daemon.awaitExit(SOON));
+    }
+  }
+
+  @Test
   void sigtermEndsTheStreamOfTheAgentBeforeTheConnections() throws Exception {
     try (Daemon daemon = scene.daemon("leaving", node, PATIENT, client, server)) {
       try (Socket held = open()) {
