@@ -13,6 +13,7 @@ import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.Workload;
 import io.ztunnel.policy.Connection;
 import io.ztunnel.proxy.Failures;
+import io.ztunnel.proxy.ProxySettings;
 import io.ztunnel.routing.EndpointHealth;
 import io.ztunnel.routing.Hop;
 import io.ztunnel.routing.InboundCall;
@@ -27,6 +28,7 @@ import io.ztunnel.routing.Route;
 import io.ztunnel.routing.RouteFailure;
 import io.ztunnel.routing.RouteResult;
 import io.ztunnel.routing.UnresolvedRoute;
+import io.ztunnel.telemetry.ConnectionFailure;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.LinkedHashSet;
@@ -244,6 +246,13 @@ public final class Explainer {
     private Verdict plain(Workload local, InetSocketAddress from) {
       steps.enter(Place.INBOUND);
       steps.add("plain TCP from %s, without an identity".formatted(IpText.of(from.getAddress())));
+      if (destination.target().getPort() == ProxySettings.HBONE_PORT) { // it is not redirected
+        return Verdict.failed(
+            new ConnectionFailure.TlsFailed(
+                ConnectionFailure.TlsRole.SERVER,
+                "port %d is for tunnels, which begin with TLS"
+                    .formatted(ProxySettings.HBONE_PORT)));
+      }
       return judge(inbound.passthrough(local, destination.target(), view), from, null);
     }
 

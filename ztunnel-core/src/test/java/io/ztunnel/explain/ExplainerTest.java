@@ -248,6 +248,22 @@ final class ExplainerTest {
     assertEquals(rule, explanation.verdict().rule());
   }
 
+  @ParameterizedTest(name = "{0}: {1}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          15001 | proxy_port | attempted recursive call to ourselves (port 15001 is the proxy's own)
+          15006 | proxy_port | attempted recursive call to ourselves (port 15006 is the proxy's own)
+          15008 | tls_failed | tls handshake error: port 15008 is for tunnels, which begin with TLS
+          """)
+  void aPlainConnectionToAPortOfTheProxyFailsAsInTheLog(int port, String reason, String text) {
+    Explanation explanation = inbound("1.2.3.4", "shop/cart-0", port, new Client.Plain());
+    assertEquals(Explanation.Outcome.FAILED, explanation.verdict().outcome());
+    assertEquals(reason, explanation.verdict().reason());
+    assertEquals(text, explanation.verdict().text());
+  }
+
   @Test
   void theOutboundHalfAloneSaysWhereItGoes() {
     Explanation explanation =
