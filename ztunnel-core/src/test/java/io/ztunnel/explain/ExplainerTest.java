@@ -265,6 +265,32 @@ final class ExplainerTest {
   }
 
   @Test
+  void aClientWithoutAnIdentityComesInPlainlyWhereverTheRouteLeads() {
+    Explanation explanation =
+        explainer.explain(
+            new Question(
+                "shop/client", "cart.shop.svc", 80, new Client.Plain(), Question.Halves.BOTH));
+    assertTrue(
+        explanation
+            .text()
+            .endsWith(
+                """
+                inbound
+                  plain TCP to 10.0.0.2:8080 from 10.0.0.1, without an identity
+                  delivered to c//Pod/shop/cart-0, application at 10.0.0.2:8080
+                  policies of c//Pod/shop/cart-0:
+                    namespace shop (deny): shop/no-strangers
+                    namespace shop (deny, dry run): shop/trial
+                    selecting the workload (allow): shop/cart-port
+                    dry-run: deny policy match shop/trial rule 0
+                    no allow policies matched
+                    does not match: shop/cart-port rule 0 clause 0: principal
+                verdict: denied: allow policies exist, but none allowed: shop/cart-port rule 0 clause 0: principal
+                """),
+        explanation.text());
+  }
+
+  @Test
   void theOutboundHalfAloneSaysWhereItGoes() {
     Explanation explanation =
         explainer.explain(
