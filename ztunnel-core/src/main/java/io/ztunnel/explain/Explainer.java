@@ -13,6 +13,7 @@ import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.Workload;
 import io.ztunnel.policy.Connection;
 import io.ztunnel.proxy.Failures;
+import io.ztunnel.proxy.ProxySettings;
 import io.ztunnel.routing.EndpointHealth;
 import io.ztunnel.routing.Hop;
 import io.ztunnel.routing.InboundCall;
@@ -27,6 +28,7 @@ import io.ztunnel.routing.Route;
 import io.ztunnel.routing.RouteFailure;
 import io.ztunnel.routing.RouteResult;
 import io.ztunnel.routing.UnresolvedRoute;
+import io.ztunnel.telemetry.ConnectionFailure;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.LinkedHashSet;
@@ -100,7 +102,7 @@ public final class Explainer {
       Verdict verdict =
           switch (question.halves()) {
             case BOTH, OUTBOUND -> leave();
-            case INBOUND -> arrive(namedWorkload());
+            case INBOUND -> arrive(namedWorkload(), destination.target(), source.identity());
           };
       return new Explanation(steps.list(), verdict);
     }
@@ -211,57 +213,67 @@ public final class Explainer {
         return Verdict.of(
             Outcome.ELSEWHERE, hop.workload().uid() + " ends the tunnel and asks policies itself");
       }
-      InetSocketAddress from =
-          new InetSocketAddress(source.addressFor(hop.address().getAddress()), 0);
-      return tunnelled(
+      int port =
+          Authority.parse(authority)
+              .orElseThrow(() -> new IllegalStateException("authority: " + authority))
+              .port();
+      return arrive(
           hop.workload(),
-          hop.address().getAddress(),
-          authority,
-          from,
-          switch (question.client()) {
-            case Client.AsKnown _, Client.Plain _ -> client.identity();
-            case Client.Identified(SpiffeId identity) -> identity;
-          });
+          new InetSocketAddress(hop.address().getAddress(), port),
+          client.identity());
     }
 
     // The half at the destination's node.
 
-    /** It comes in without the half before. */
-    private Verdict arrive(Workload local) {
-      InetAddress address = destination.target().getAddress();
-      InetSocketAddress from = new InetSocketAddress(source.addressFor(address), 0);
+    /**
+     * It comes in.
+     *
+     * @param target the address and the port that are asked for
+     * @param known the identity of the client as the mesh knows it; null: it comes without a tunnel
+     */
+    private Verdict arrive(Workload local, InetSocketAddress target, @Nullable SpiffeId known) {
+      steps.enter(Place.INBOUND);
+      InetSocketAddress from = new InetSocketAddress(source.addressFor(target.getAddress()), 0);
       SpiffeId identity =
           switch (question.client()) {
-            case Client.AsKnown _ -> source.identity();
+            case Client.AsKnown _ -> known;
             case Client.Plain _ -> null;
             case Client.Identified(SpiffeId given) -> given;
           };
       return identity == null
-          ? plain(local, from)
-          : tunnelled(local, address, IpText.of(destination.target()), from, identity);
+          ? plain(local, target, from)
+          : tunnelled(local, target, from, identity);
     }
 
-    private Verdict plain(Workload local, InetSocketAddress from) {
-      steps.enter(Place.INBOUND);
-      steps.add("plain TCP from %s, without an identity".formatted(IpText.of(from.getAddress())));
-      return judge(inbound.passthrough(local, destination.target(), view), from, null);
+    private Verdict plain(Workload local, InetSocketAddress target, InetSocketAddress from) {
+      steps.add(
+          "plain TCP to %s from %s, without an identity"
+              .formatted(IpText.of(target), IpText.of(from.getAddress())));
+      if (target.getPort() == ProxySettings.HBONE_PORT) { // it is not redirected
+        return Verdict.failed(
+            new ConnectionFailure.TlsFailed(
+                ConnectionFailure.TlsRole.SERVER,
+                "port %d is for tunnels, which begin with TLS"
+                    .formatted(ProxySettings.HBONE_PORT)));
+      }
+      return judge(inbound.passthrough(local, target, view), from, null);
     }
 
     private Verdict tunnelled(
-        Workload local,
-        InetAddress address,
-        String authority,
-        InetSocketAddress from,
-        SpiffeId identity) {
-      steps.enter(Place.INBOUND);
+        Workload local, InetSocketAddress target, InetSocketAddress from, SpiffeId identity) {
       steps.add(
           "CONNECT %s from %s, identity %s"
-              .formatted(authority, IpText.of(from.getAddress()), identity));
-      Authority parsed =
-          Authority.parse(authority)
-              .orElseThrow(() -> new IllegalStateException("authority: " + authority));
+              .formatted(IpText.of(target), IpText.of(from.getAddress()), identity));
       return judge(
-          inbound.route(new InboundCall(local, address, parsed, identity), view), from, identity);
+          inbound.route(
+              new InboundCall(
+                  local,
+                  target.getAddress(),
+                  new Authority.Address(target.getAddress(), target.getPort()),
+                  identity),
+              view),
+          from,
+          identity);
     }
 
     private Verdict judge(

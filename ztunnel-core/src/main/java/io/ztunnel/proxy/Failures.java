@@ -66,6 +66,7 @@ public final class Failures {
       case InboundFailure.NoServiceAddress(String hostname) ->
           ConnectionFailure.HostnameUnresolved.withoutAddress(hostname);
       case InboundFailure.SelfCall _ -> new ConnectionFailure.SelfCall();
+      case InboundFailure.ProxyPort(int port) -> new ConnectionFailure.ProxyPort(port);
     };
   }
 

@@ -19,4 +19,7 @@ public sealed interface InboundFailure extends InboundResult {
 
   /** It would come back to this proxy. */
   record SelfCall() implements InboundFailure {}
+
+  /** A plain connection was going to a port of the pod on which this proxy listens. */
+  record ProxyPort(int port) implements InboundFailure {}
 }

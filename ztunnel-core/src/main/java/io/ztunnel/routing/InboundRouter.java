@@ -45,7 +45,7 @@ public final class InboundRouter {
   public InboundResult passthrough(
       Workload local, InetSocketAddress originalDestination, MeshView view) {
     return settings.reservedPorts().contains(originalDestination.getPort())
-        ? new InboundFailure.SelfCall()
+        ? new InboundFailure.ProxyPort(originalDestination.getPort())
         : new InboundRoute(
             local, originalDestination, originalDestination, null, services(local, view));
   }

@@ -248,6 +248,48 @@ final class ExplainerTest {
     assertEquals(rule, explanation.verdict().rule());
   }
 
+  @ParameterizedTest(name = "{0}: {1}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          15001 | proxy_port | attempted recursive call to ourselves (port 15001 is the proxy's own)
+          15006 | proxy_port | attempted recursive call to ourselves (port 15006 is the proxy's own)
+          15008 | tls_failed | tls handshake error: port 15008 is for tunnels, which begin with TLS
+          """)
+  void aPlainConnectionToAPortOfTheProxyFailsAsInTheLog(int port, String reason, String text) {
+    Explanation explanation = inbound("1.2.3.4", "shop/cart-0", port, new Client.Plain());
+    assertEquals(Explanation.Outcome.FAILED, explanation.verdict().outcome());
+    assertEquals(reason, explanation.verdict().reason());
+    assertEquals(text, explanation.verdict().text());
+  }
+
+  @Test
+  void aClientWithoutAnIdentityComesInPlainlyWhereverTheRouteLeads() {
+    Explanation explanation =
+        explainer.explain(
+            new Question(
+                "shop/client", "cart.shop.svc", 80, new Client.Plain(), Question.Halves.BOTH));
+    assertTrue(
+        explanation
+            .text()
+            .endsWith(
+                """
+                inbound
+                  plain TCP to 10.0.0.2:8080 from 10.0.0.1, without an identity
+                  delivered to c//Pod/shop/cart-0, application at 10.0.0.2:8080
+                  policies of c//Pod/shop/cart-0:
+                    namespace shop (deny): shop/no-strangers
+                    namespace shop (deny, dry run): shop/trial
+                    selecting the workload (allow): shop/cart-port
+                    dry-run: deny policy match shop/trial rule 0
+                    no allow policies matched
+                    does not match: shop/cart-port rule 0 clause 0: principal
+                verdict: denied: allow policies exist, but none allowed: shop/cart-port rule 0 clause 0: principal
+                """),
+        explanation.text());
+  }
+
   @Test
   void theOutboundHalfAloneSaysWhereItGoes() {
     Explanation explanation =

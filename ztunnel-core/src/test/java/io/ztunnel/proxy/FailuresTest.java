@@ -422,6 +422,10 @@ class FailuresTest {
         new Inbound(
             new InboundFailure.SelfCall(),
             new ConnectionFailure.SelfCall(),
+            "attempted recursive call to ourselves"),
+        new Inbound(
+            new InboundFailure.ProxyPort(15006),
+            new ConnectionFailure.ProxyPort(15006),
             "attempted recursive call to ourselves"));
   }
 

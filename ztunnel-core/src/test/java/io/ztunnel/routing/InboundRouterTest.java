@@ -165,7 +165,7 @@ final class InboundRouterTest {
           """
           10.0.0.1:8080  | 10.0.0.1:8080
           10.9.9.9:80    | 10.9.9.9:80
-          10.9.9.9:15006 | self call
+          10.9.9.9:15006 | proxy port 15006
           """)
   void aPlainConnectionEndsWhereItWasGoing(String destination, String expected) {
     InboundResult result =
@@ -204,6 +204,7 @@ final class InboundRouterTest {
       case InboundFailure.NoPort(Authority.Host requested) -> "no port " + requested;
       case InboundFailure.NoServiceAddress none -> "no address " + none.hostname();
       case InboundFailure.SelfCall _ -> "self call";
+      case InboundFailure.ProxyPort(int port) -> "proxy port " + port;
       case InboundRoute route ->
           IpText.of(route.destination())
               + (route.isLoopback() ? " dial " + IpText.of(route.dial()) : "")
