@@ -64,6 +64,7 @@ class CertificatePrefetchTest {
   private Set<String> after(String... workloads) throws Exception {
     String yaml = "workloads:\n- " + String.join("\n- ", workloads) + "\n";
     control.submit(() -> TestMesh.config(yaml).replace(mesh)).get(10, TimeUnit.SECONDS);
+    control.submit(() -> {}).get(10, TimeUnit.SECONDS); // behind what that has brought about
     return certificates.states().keySet();
   }
 
