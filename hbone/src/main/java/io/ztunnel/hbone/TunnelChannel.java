@@ -50,6 +50,9 @@ final class TunnelChannel extends AbstractChannel implements TunnelListener {
   /** The tunnel has ended by itself: there is nobody to take leave of. */
   private boolean tunnelIsOver;
 
+  /** In the middle of handing bytes to the tunnel: an end has to wait for them. */
+  private boolean isHandingOn;
+
   private @Nullable Future<?> lingerTimer;
 
   /**
@@ -125,9 +128,22 @@ final class TunnelChannel extends AbstractChannel implements TunnelListener {
       if (!tunnel.isWritable()) {
         return; // the tunnel will tell
       }
-      ByteBuf own = payload.retain();
-      in.remove(); // first: a frame's header goes in front of a buffer that nobody else has
+      handOn(in, payload.retain());
+    }
+  }
+
+  private void handOn(ChannelOutboundBuffer in, ByteBuf own) {
+    isHandingOn = true;
+    try {
+      // First: a frame's header goes in front of a buffer that nobody else has. Who hears that it
+      // is written may close the channel, as TLS does after its close_notify.
+      in.remove();
       tunnel.write(own);
+    } finally {
+      isHandingOn = false;
+    }
+    if (state == State.LINGERING) {
+      tunnel.shutdownOutput();
     }
   }
 
@@ -146,7 +162,9 @@ final class TunnelChannel extends AbstractChannel implements TunnelListener {
     } else if (state == State.OPEN) {
       state = State.LINGERING;
       lingerTimer = eventLoop().schedule(this::giveUp, LINGER_MILLIS, TimeUnit.MILLISECONDS);
-      tunnel.shutdownOutput();
+      if (!isHandingOn) {
+        tunnel.shutdownOutput();
+      }
     }
   }
 

@@ -38,11 +38,35 @@ class TunnelChannelTest {
         List.of(new Written(100, Tunnel.HEAD_ROOM_BYTES, /* owners= */ 1)), tunnel.written);
   }
 
+  @Test
+  void whoClosesWhenItsLastBytesAreWrittenDoesNotCutThemOff() throws Exception {
+    RecordingTunnel tunnel = new RecordingTunnel(loop);
+    tunnel.writable = false;
+    loop.submit(
+            () -> {
+              TunnelChannel channel =
+                  new TunnelChannel(
+                      tunnel, new InetSocketAddress(InetAddress.getLoopbackAddress(), 1));
+              loop.register(channel);
+              // As TLS does after its close_notify.
+              channel
+                  .writeAndFlush(channel.alloc().directBuffer(7).writeZero(7))
+                  .addListener(_ -> channel.close());
+              assertEquals(List.of(), tunnel.events);
+              tunnel.writable = true;
+              channel.onWritabilityChanged();
+            })
+        .get(10, TimeUnit.SECONDS);
+    assertEquals(List.of("7 bytes", "end"), tunnel.events);
+  }
+
   private record Written(int bytes, int roomInFront, int owners) {}
 
   /** Notes what it is given. */
   private static final class RecordingTunnel implements Tunnel {
     final List<Written> written = new ArrayList<>();
+    final List<String> events = new ArrayList<>();
+    boolean writable = true;
     private final EventLoop loop;
 
     RecordingTunnel(EventLoop loop) {
@@ -56,17 +80,20 @@ class TunnelChannelTest {
 
     @Override
     public void write(ByteBuf payload) {
+      events.add(payload.readableBytes() + " bytes");
       written.add(new Written(payload.readableBytes(), payload.readerIndex(), payload.refCnt()));
       payload.release();
     }
 
     @Override
     public boolean isWritable() {
-      return true;
+      return writable;
     }
 
     @Override
-    public void shutdownOutput() {}
+    public void shutdownOutput() {
+      events.add("end");
+    }
 
     @Override
     public void consumed(int bytes) {}
