@@ -77,6 +77,8 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
 
   private static final int MAX_HEADER_LIST_BYTES = 16_384;
 
+  private static final String RETIRED = "retired";
+
   /** How long a connection may be silent and still be trusted without a PING. */
   private static final long TRUSTED_NANOS = TimeUnit.SECONDS.toNanos(1);
 
@@ -113,6 +115,7 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
   private long idleSinceNanos;
   private int nextStreamId = 1;
   private boolean peerSettingsSeen;
+
   private boolean goAwaySent;
 
   ClientConnection(
@@ -291,10 +294,15 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
 
   /** Takes no more tunnels; ends with the last one. */
   void stopUsing() {
+    stopUsing(RETIRED);
+  }
+
+  /** As above; what is told as the reason of the end if it carries nothing by now. */
+  void stopUsing(String reason) {
     if (stage == Stage.USABLE) {
       stage = Stage.RETIRED;
       owner.onRetired(this);
-      leaveIfUnused();
+      leaveIfUnused(reason);
     }
   }
 
@@ -472,7 +480,7 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
     }
     if (stage == Stage.RETIRED) {
       // Not at once: a stream may go in the middle of a flush, which comes before the last PING.
-      loop.execute(this::leaveIfUnused);
+      loop.execute(() -> leaveIfUnused(RETIRED));
     } else if (stage == Stage.USABLE) {
       owner.onRoom(this);
     }
@@ -510,10 +518,10 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
     return "connection to " + key.address() + " for " + key.workloadUid();
   }
 
-  private void leaveIfUnused() {
+  private void leaveIfUnused(String reason) {
     if (stage == Stage.RETIRED && carriesNothing()) {
       sayGoAway();
-      connection.leave("retired");
+      connection.leave(reason);
     }
   }
 

@@ -387,7 +387,7 @@ public final class HbonePool {
 
     @Override
     public void onIdle(ClientConnection connection) {
-      connection.close("unused for " + settings.idleRelease().toMillis() + " ms");
+      connection.stopUsing("unused for " + settings.idleRelease().toMillis() + " ms");
     }
 
     @Override

@@ -458,7 +458,7 @@ final class InnerConnections implements ClientConnection.Owner {
 
   @Override
   public void onIdle(ClientConnection connection) {
-    connection.close("unused for " + settings.idleRelease().toMillis() + " ms");
+    connection.stopUsing("unused for " + settings.idleRelease().toMillis() + " ms");
   }
 
   @Override

@@ -381,7 +381,10 @@ class PoolTest {
     finish(open(pool, 2));
     mesh.await("the close", () -> mesh.closed.get() == 1);
     assertEquals(0, connections(pool));
-    assertTrue(mesh.call(() -> peers.getFirst().events.contains("goaway 0")));
+    // The PONG tells that the peer has read all: a socket that is closed before may reset it.
+    List<String> events = new ArrayList<>(mesh.call(() -> List.copyOf(peers.getFirst().events)));
+    events.removeIf(each -> !each.startsWith("goaway") && !each.startsWith("ping"));
+    assertEquals(List.of("goaway 0", "ping false"), events);
   }
 
   @Test
