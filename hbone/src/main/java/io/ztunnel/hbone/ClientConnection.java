@@ -116,6 +116,9 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
   private int nextStreamId = 1;
   private boolean peerSettingsSeen;
 
+  /** The first one that was opened, or will be, after the peer had said how many it allows. */
+  private int firstInformedStreamId = Integer.MAX_VALUE;
+
   private boolean goAwaySent;
 
   ClientConnection(
@@ -359,6 +362,16 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
         : new HboneFailure.Http2Failed(reason);
   }
 
+  /**
+   * Whether a stream was opened before the peer had said how many it allows at once, and was one
+   * too many. Never of a peer that allows none: each connection has some that are not.
+   */
+  boolean wasTooMany(TunnelStream stream) {
+    long limit = connection.peerMaxStreams(Long.MAX_VALUE);
+    int place = (stream.id() + 1) / 2;
+    return limit > 0 && place > limit && stream.id() < firstInformedStreamId;
+  }
+
   void countInterimAnswer() throws ConnectionError {
     connection.countNotice();
   }
@@ -438,7 +451,10 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
 
   @Override
   public void onPeerSettings() {
-    peerSettingsSeen = true;
+    if (!peerSettingsSeen) {
+      peerSettingsSeen = true;
+      firstInformedStreamId = nextStreamId;
+    }
     if (connection.peerMaxStreams(1) == 0) {
       stopUsing(); // it would stay beside those that are dialled because it has no room
     } else {

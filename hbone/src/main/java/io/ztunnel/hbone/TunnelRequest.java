@@ -189,7 +189,7 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
 
   @Override
   public void onGone(TunnelTermination cause) {
-    if (!(state instanceof State.Sent(ClientConnection on, _, _))) {
+    if (!(state instanceof State.Sent(ClientConnection on, TunnelStream stream, _))) {
       return; // done
     }
     boolean unprocessed =
@@ -201,12 +201,15 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
               TunnelTermination.PeerRevoked _ ->
               false;
         };
-    if (unprocessed) {
+    boolean tooMany =
+        cause instanceof TunnelTermination.Reset && unprocessed && on.wasTooMany(stream);
+    if (unprocessed && !tooMany) {
       on.stopUsing();
     }
-    if (unprocessed && !retried) {
-      // The peer did not process it, so that it may be sent again (RFC 9113, 8.7).
-      retried = true;
+    if (tooMany || (unprocessed && !retried)) {
+      // The peer did not process it, so that it may be sent again (RFC 9113, 8.7); as often as it
+      // is one too many, for each connection takes some.
+      retried |= !tooMany;
       State _ = become(new State.Waiting());
       line.assign(this);
       return;

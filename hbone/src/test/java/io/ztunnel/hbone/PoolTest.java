@@ -11,6 +11,7 @@ import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandler;
+import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.EventLoop;
 import io.netty.handler.codec.http2.DefaultHttp2DataFrame;
@@ -28,6 +29,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class PoolTest {
   private final Loopback mesh = new Loopback();
@@ -148,6 +151,80 @@ class PoolTest {
       assertNull(mesh.open(pool, key).failure);
     }
     assertEquals(3, mesh.accepted.get());
+  }
+
+  /** Says with its first answer how many it allows at once, and refuses what is beyond. */
+  private static final class LateSettings extends ChannelInboundHandlerAdapter {
+    private final Frames frames = new Frames();
+    private final int allowed;
+    private final int served;
+    private int asked;
+
+    /**
+     * @param served of these how many it does not refuse either
+     */
+    LateSettings(int allowed, int served) {
+      this.allowed = allowed;
+      this.served = served;
+    }
+
+    @Override
+    public void channelRead(ChannelHandlerContext ctx, Object bytes) {
+      for (String frame : frames.read((ByteBuf) bytes)) {
+        if (frame.startsWith("HEADERS ")) {
+          if (asked == 0) {
+            ctx.write(Frames.settings(SettingIds.MAX_CONCURRENT_STREAMS, allowed));
+          }
+          int id = Integer.parseInt(frame.split(" ", -1)[1]);
+          asked++;
+          ctx.write(
+              asked <= served
+                  ? Frames.frame(FrameType.HEADERS, FrameType.END_HEADERS, id, 0x88)
+                  : Frames.reset(id, Http2Error.REFUSED_STREAM.code()));
+        }
+      }
+      ctx.flush();
+    }
+  }
+
+  /** Asks for so many tunnels at once to such a server. */
+  private List<Opened> openAtOnce(int count, int allowed, int served) {
+    InetSocketAddress late =
+        mesh.listen(
+            channel -> {
+              channel.pipeline().addLast(serverTls.newHandler(channel.alloc()));
+              channel.pipeline().addLast(new LateSettings(allowed, served));
+              channel.config().setAutoRead(true);
+              return channel;
+            });
+    HbonePool pool = pool(100);
+    List<Opened> all = new ArrayList<>();
+    mesh.run(
+        () -> {
+          for (int i = 0; i < count; i++) {
+            Opened opened = new Opened();
+            all.add(opened);
+            pool.open(Loopback.key(late, "late"), Loopback.connect("a:1"), opened);
+          }
+        });
+    mesh.await("all answers", () -> all.stream().allMatch(Opened::isDone));
+    return all;
+  }
+
+  @Test
+  void thosePastALimitThatWasNotKnownYetAreSentElsewhereAsOftenAsItTakes() {
+    List<Opened> all = openAtOnce(300, 50, 50);
+    all.forEach(each -> assertNull(each.failure));
+    all.forEach(each -> assertEquals(1, each.calls));
+    assertEquals(6, mesh.accepted.get(), "none was left for what it could not know");
+  }
+
+  @ParameterizedTest
+  @CsvSource({"0, 0", "10, 0", "10, 5"})
+  void aLimitDoesNotMakeAPeerThatRefusesWhatItAllowsGoOnForEver(int allowed, int served) {
+    List<Opened> all = openAtOnce(100, allowed, served);
+    assertEquals(served == 0, all.stream().allMatch(each -> each.failure != null));
+    assertTrue(mesh.accepted.get() <= 100, () -> "dials: " + mesh.accepted.get());
   }
 
   @Test
