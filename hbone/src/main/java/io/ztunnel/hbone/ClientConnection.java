@@ -119,6 +119,7 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
   /** The first one that was opened, or will be, after the peer had said how many it allows. */
   private int firstInformedStreamId = Integer.MAX_VALUE;
 
+  private boolean served;
   private boolean goAwaySent;
 
   ClientConnection(
@@ -241,8 +242,14 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
     return workloadUid;
   }
 
+  /** Whether a CONNECT was answered by 200. */
+  boolean hasServed() {
+    return served;
+  }
+
   /** A CONNECT was answered by 200. */
   void onAnswer(Http2Headers headers) {
+    served = true;
     if (workloadUid == null) {
       workloadUid = ConnectFields.get(headers, ConnectFields.WORKLOAD_UID);
       if (workloadUid != null) {

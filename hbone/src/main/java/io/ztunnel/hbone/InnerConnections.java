@@ -20,15 +20,20 @@ import org.jspecify.annotations.Nullable;
  * peer are many backends, of which its gateway gives each connection one; so there are several, and
  * tunnels are spread over them ({@link TunnelPlacement}). They are made in the background as long
  * as there are fewer than wanted, and each is replaced after a time by a new one, for which the
- * gateway chooses anew: tunnels stay spread as the gateway spreads connections. A backend that goes
- * takes its connection with it, and no other; one that dies without a word is noticed by the
- * CONNECTs that it leaves unanswered, which go elsewhere.
+ * gateway chooses anew: tunnels stay spread as the gateway spreads connections. One that is old
+ * takes no more tunnels though there be no other, nor one past its time when the gateway refuses to
+ * make another: what the gateway says now counts for all that begins. A backend that goes takes its
+ * connection with it, and no other; one that dies without a word is noticed by the CONNECTs that it
+ * leaves unanswered, which go elsewhere, as one does that a backend cannot serve.
  *
  * <p>Confined to the pool's event loop.
  */
 final class InnerConnections implements ClientConnection.Owner {
   /** How long no connection is made in the background after one could not be made. */
   static final long BACK_OFF_NANOS = 1_000_000_000;
+
+  /** How much longer than its time a connection is used while no other could take its place. */
+  private static final long GRACE_NANOS = 5_000_000_000L;
 
   /** How long requests wait for connections in the making when others are there. */
   private static final long HOLD_MILLIS = 50;
@@ -37,6 +42,11 @@ final class InnerConnections implements ClientConnection.Owner {
   private static final int TRIES_FOR_ROOM = 4;
 
   private static final long ROOM_MILLIS = 60;
+
+  private static final int OK = 200;
+
+  /** The gateway has no room for more, which says nothing of those behind it. */
+  private static final int TOO_MANY_REQUESTS = 429;
 
   /** How often backends that owe an answer are looked after. */
   private static final long WATCH_MILLIS = 200;
@@ -110,6 +120,14 @@ final class InnerConnections implements ClientConnection.Owner {
     OWN
   }
 
+  /** Which connections are good enough. */
+  private enum Age {
+    /** Those that may still be used. */
+    IN_TIME,
+    /** There is no room for others. */
+    ANY
+  }
+
   private final EventLoop loop;
   private final NestedPeer peer;
   private final PeerKey key;
@@ -157,7 +175,7 @@ final class InnerConnections implements ClientConnection.Owner {
 
   /** Puts a request on a connection, or in line for one. */
   void assign(TunnelRequest request, ConnectRequest outer) {
-    @Nullable TunnelPlacement<Member> chosen = choose();
+    @Nullable TunnelPlacement<Member> chosen = choose(request, Age.IN_TIME);
     if (chosen == null) {
       waiting.add(new Waiting(request, outer));
       if (toCome() == 0) {
@@ -176,19 +194,39 @@ final class InnerConnections implements ClientConnection.Owner {
     return dials.size() - doomed.size();
   }
 
-  /** Where the next tunnel goes; who leaves a PING unanswered is for want of others. */
-  private @Nullable TunnelPlacement<Member> choose() {
+  /**
+   * Where a request goes; who leaves a PING unanswered is for want of others, and so is, for one
+   * that somebody could not serve, who has served nobody yet.
+   */
+  private @Nullable TunnelPlacement<Member> choose(TunnelRequest request, Age age) {
+    long now = loop.ticker().nanoTime();
     List<Member> withRoom = new ArrayList<>(usable.size());
-    List<Member> answering = new ArrayList<>(usable.size());
     for (Member each : usable) {
-      if (each.connection().hasRoom()) {
+      if (each.connection().hasRoom() && (age == Age.ANY || !isOld(each, now))) {
         withRoom.add(each);
-        if (!each.connection().isPeerSilent()) {
-          answering.add(each);
-        }
       }
     }
-    return TunnelPlacement.among(answering.isEmpty() ? withRoom : answering, retired);
+    List<Member> best = preferred(withRoom, each -> !each.connection().isPeerSilent());
+    if (request.isUnserved()) {
+      best = preferred(best, each -> each.connection().hasServed());
+    }
+    return TunnelPlacement.among(best, retired);
+  }
+
+  /** Those for which it holds; all if there are none. */
+  private static List<Member> preferred(List<Member> all, Predicate<Member> holds) {
+    List<Member> some = all.stream().filter(holds).toList();
+    return some.isEmpty() ? all : some;
+  }
+
+  /** Whether another connection is to take the place of this one. */
+  private boolean isPastItsTime(Member member, long nowNanos) {
+    return nowNanos - member.bornNanos() > settings.nested().refresh().toNanos();
+  }
+
+  /** Whether it is not used any more, though there be no other. */
+  private boolean isOld(Member member, long nowNanos) {
+    return nowNanos - member.bornNanos() - GRACE_NANOS > settings.nested().refresh().toNanos();
   }
 
   private void use(TunnelPlacement<Member> chosen, TunnelRequest request) {
@@ -226,9 +264,9 @@ final class InnerConnections implements ClientConnection.Owner {
   }
 
   /** Puts no more tunnels on a connection, nor on others to whom it has reached. */
-  private void leaveBackend(ClientConnection dead) {
-    dead.stopUsing();
-    @Nullable String backend = dead.workloadUid();
+  void leaveBackend(ClientConnection left) {
+    left.stopUsing();
+    @Nullable String backend = left.workloadUid();
     if (backend != null) {
       leave(other -> backend.equals(other.workloadUid()));
     }
@@ -246,7 +284,7 @@ final class InnerConnections implements ClientConnection.Owner {
       return;
     }
     for (Member each : usable) {
-      if (now - each.bornNanos() > settings.nested().refresh().toNanos()) {
+      if (isPastItsTime(each, now)) {
         dialSpare(outer, each.connection());
         return;
       }
@@ -261,10 +299,21 @@ final class InnerConnections implements ClientConnection.Owner {
   private void dial(ConnectRequest outer) {
     if (home.admit()) {
       triesForRoom = 0;
-      begin(outer, new Dial(null));
+      begin(outer, new Dial(oldest()));
     } else {
+      handOut(Share.ALL, Age.ANY);
       onNoRoom();
     }
+  }
+
+  /** Which one is not used any more, the oldest of them; null: none is. */
+  private @Nullable ClientConnection oldest() {
+    long now = loop.ticker().nanoTime();
+    return usable.stream()
+        .filter(member -> isOld(member, now))
+        .map(Member::connection)
+        .findFirst()
+        .orElse(null);
   }
 
   /** Makes one more; where there is no room those that are there do, and none is closed for it. */
@@ -326,7 +375,7 @@ final class InnerConnections implements ClientConnection.Owner {
 
   /** Hands out what waits, and makes a connection for what is left. */
   private void serve(Share share) {
-    handOut(share);
+    handOut(share, Age.IN_TIME);
     @Nullable Waiting first = waiting.peek();
     if (first == null) {
       triesForRoom = 0;
@@ -337,16 +386,17 @@ final class InnerConnections implements ClientConnection.Owner {
     }
   }
 
-  private void handOut(Share share) {
+  private void handOut(Share share, Age age) {
     waiting.removeIf(each -> !each.request().isWaiting());
     int toCome = share == Share.ALL ? 0 : toCome();
     int left = (waiting.size() + toCome) / (toCome + 1);
     while (left > 0) {
-      @Nullable TunnelPlacement<Member> chosen = choose();
-      @Nullable Waiting next = chosen == null ? null : waiting.poll();
-      if (chosen == null || next == null) {
+      @Nullable Waiting next = waiting.peek();
+      @Nullable TunnelPlacement<Member> chosen = next == null ? null : choose(next.request(), age);
+      if (next == null || chosen == null) {
         break;
       }
+      waiting.remove();
       use(chosen, next.request());
       left--;
     }
@@ -355,7 +405,8 @@ final class InnerConnections implements ClientConnection.Owner {
   /** A connection in the making is late: what was kept for it goes to those that are there. */
   private void holdNoLonger() {
     holdTimer = null;
-    if (choose() != null) {
+    @Nullable Waiting first = waiting.peek();
+    if (first != null && choose(first.request(), Age.IN_TIME) != null) {
       serve(Share.ALL);
     }
   }
@@ -427,13 +478,34 @@ final class InnerConnections implements ClientConnection.Owner {
     settings.nested().limit().closed();
     backOff();
     doomed.remove(connection);
+    int status = statusOfGateway(failure);
+    if (status != OK && status != TOO_MANY_REQUESTS) {
+      leavePastTheirTime();
+    }
     if (closing) {
       failWaiting(failure);
     } else if (dials.isEmpty()) {
-      handOut(Share.ALL);
+      handOut(Share.ALL, status == TOO_MANY_REQUESTS ? Age.ANY : Age.IN_TIME);
       failWaiting(failure); // not dialled again and again for those that are too many
     }
     leaveIfEmpty();
+  }
+
+  /** By what the gateway has refused the tunnel; 200 if it has not. */
+  private static int statusOfGateway(HboneFailure failure) {
+    return failure instanceof HboneFailure.OuterFailed(HboneFailure.Rejected(int status, String _))
+        ? status
+        : OK;
+  }
+
+  /** The gateway makes no other connection: those that were to be replaced are not used either. */
+  private void leavePastTheirTime() {
+    long now = loop.ticker().nanoTime();
+    for (Member member : List.copyOf(usable)) {
+      if (isPastItsTime(member, now)) {
+        member.connection().stopUsing();
+      }
+    }
   }
 
   @Override

@@ -210,6 +210,15 @@ final class NestedTunnels implements InnerConnections.Home {
     }
 
     @Override
+    public boolean leaveUnserving(ClientConnection on) {
+      @Nullable InnerConnections connections = kept.get(peer);
+      if (connections != null) {
+        connections.leaveBackend(on);
+      }
+      return true;
+    }
+
+    @Override
     public @Nullable ClientConnection awaited(TunnelRequest request) {
       @Nullable InnerConnections connections = kept.get(peer);
       return connections == null ? null : connections.awaited();

@@ -36,6 +36,16 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
     /** Nobody waits any more for a request that has no connection yet. */
     void onCancelled(TunnelRequest request);
 
+    /**
+     * Puts no more requests on a connection whose peer could not serve one, if there may be others
+     * to other peers.
+     *
+     * @return whether the request may go to another one
+     */
+    default boolean leaveUnserving(ClientConnection on) {
+      return false;
+    }
+
     /** The connection in the making that a request waits for, or one of them. */
     @Nullable ClientConnection awaited(TunnelRequest request);
   }
@@ -54,6 +64,7 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
   private final TunnelOpening opening;
   private State state = new State.Waiting();
   private boolean retried;
+  private boolean unserved;
   private int moves;
 
   TunnelRequest(Line line, PeerKey key, ConnectRequest request, TunnelOpening opening) {
@@ -73,6 +84,11 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
 
   boolean isWaiting() {
     return state instanceof State.Waiting;
+  }
+
+  /** Whether somebody could not serve it. */
+  boolean isUnserved() {
+    return unserved;
   }
 
   /** The CONNECT is on its way. */
@@ -173,6 +189,13 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
         stream.onRemoteEnd();
       }
       stream.reset(TunnelReset.CANCEL);
+      if (isForWantOfServer(status) && line.leaveUnserving(on) && !unserved) {
+        // No byte has left yet, and another one may have a server.
+        unserved = true;
+        State _ = become(new State.Waiting());
+        line.assign(this);
+        return;
+      }
       fail(new HboneFailure.Rejected(status, "http status: " + HttpResponseStatus.valueOf(status)));
       return;
     }
@@ -250,6 +273,11 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
       on.onNoLongerAwaited(this);
     }
     return before;
+  }
+
+  /** Whether an answer tells of what is behind the peer, and is no decision about the request. */
+  private static boolean isForWantOfServer(int status) {
+    return status >= 502 && status <= 504;
   }
 
   /** The status, or -1 if there is none or it is no number. */

@@ -38,16 +38,30 @@ class InnerConnectionsTest {
   private static final ConnectRequest OUTER =
       new ConnectRequest(AUTHORITY, "", "for=\"10.0.0.1:1\"", "t", null);
   private static final Duration LONG = Duration.ofMinutes(5);
+  private static final Duration REFRESH = Duration.ofSeconds(30);
+
+  /** Nobody listens there. */
+  private static final InetSocketAddress NOBODY =
+      new InetSocketAddress(InetAddress.getLoopbackAddress(), 1);
 
   /** One backend: its connections, and what was asked on them. */
   private final class Backend {
     private final ServerTls tls = mesh.serverTls(pki.workload(Loopback.SERVER));
     private final List<EchoHandler> connections = new ArrayList<>();
     private final List<HboneServerConnection> open = new ArrayList<>();
+
+    /** On which connection each CONNECT came, answered or not. */
+    private final List<EchoHandler> asked = new ArrayList<>();
+
     private final List<Channel> channels = new ArrayList<>();
     private Duration answerDelay = Duration.ZERO;
     private @Nullable String workloadUid;
     private boolean dead;
+
+    /** What it answers to every CONNECT, and not before this is done. */
+    private int status = 200;
+
+    private Future<?> mayAnswer = mesh.loop().newSucceededFuture(true);
 
     int tunnels() {
       return connections.stream().mapToInt(each -> each.connects.size()).sum();
@@ -59,9 +73,20 @@ class InnerConnectionsTest {
           new EchoHandler() {
             @Override
             public void onConnect(InboundConnect connect) {
-              mesh.loop()
-                  .schedule(
-                      () -> super.onConnect(connect), answerDelay.toNanos(), TimeUnit.NANOSECONDS);
+              asked.add(this);
+              mayAnswer.addListener(
+                  _ ->
+                      mesh.loop()
+                          .schedule(
+                              () -> answer(connect), answerDelay.toNanos(), TimeUnit.NANOSECONDS));
+            }
+
+            private void answer(InboundConnect connect) {
+              if (status == 200) {
+                super.onConnect(connect);
+              } else {
+                connect.reject(status);
+              }
             }
           };
       handler.workloadUid = workloadUid;
@@ -382,6 +407,180 @@ class InnerConnectionsTest {
           return backends.get(1).tunnels() > 0;
         });
     exchange(first); // what it carried goes on
+  }
+
+  /** A pool with one connection, which is past its time by so much. */
+  private HbonePool withOnePastItsTime(InnerLimit limit, Duration past) {
+    HbonePool pool =
+        mesh.pool(
+            clientTls,
+            TestSettings.nested(
+                HboneSettings.defaults(), new HboneSettings.Nested(1, REFRESH, limit)));
+    exchange(open(pool));
+    mesh.advance(REFRESH.plus(past));
+    return pool;
+  }
+
+  private HbonePool withOnePastItsTime(Duration past) {
+    return withOnePastItsTime(new InnerLimit(10), past);
+  }
+
+  private static final Duration SLIGHTLY = Duration.ofMillis(10);
+  private static final Duration FAR = Duration.ofSeconds(6);
+
+  @Test
+  void anOldConnectionTakesNoMoreTunnels() {
+    HbonePool pool = withOnePastItsTime(FAR);
+    exchange(open(pool));
+    mesh.run(() -> assertEquals(1, backends.getFirst().tunnels()));
+    mesh.run(() -> assertEquals(1, backends.get(1).tunnels()));
+    exchange(open(pool));
+    assertEquals(2, gateway.connects().size());
+  }
+
+  @Test
+  void whatTheGatewayRefusesToReplaceIsNotUsedAnyMore() {
+    HbonePool pool = pool(1, REFRESH);
+    Opened lasting = open(pool);
+    mesh.advance(REFRESH.plus(SLIGHTLY));
+    addresses.replaceAll(_ -> NOBODY);
+    List<Opened> all = new ArrayList<>();
+    mesh.await(
+        "a failure",
+        () -> {
+          boolean failed = all.stream().anyMatch(each -> each.failure != null);
+          if (!failed && all.stream().allMatch(Opened::isDone)) {
+            Opened opened = new Opened();
+            all.add(opened);
+            pool.openNested(peer, OUTER, OUTER, opened);
+          }
+          return failed;
+        });
+    assertEquals(
+        new HboneFailure.OuterFailed(
+            new HboneFailure.Rejected(503, "http status: 503 Service Unavailable")),
+        all.getLast().failure());
+    // To replace it, and for whom there was none left.
+    assertEquals(3, gateway.connects().size());
+    exchange(lasting);
+  }
+
+  @Test
+  void whatCannotBeReplacedIsUsedForALittleWhileAndThenTheFailureIsTold() {
+    // The gateway reaches somebody who ends every connection.
+    InetSocketAddress mute = mesh.listen(Channel::close);
+    HbonePool pool = withOnePastItsTime(SLIGHTLY);
+    addresses.replaceAll(_ -> mute);
+    exchange(open(pool));
+    mesh.await("another one cannot be made", () -> gateway.ends().size() == 1);
+    exchange(open(pool));
+    mesh.advance(FAR);
+    assertNull(open(pool).tunnel);
+    mesh.run(() -> assertEquals(3, backends.getFirst().tunnels()));
+  }
+
+  @Test
+  void atTheLimitOfTheProcessTunnelsShareAnOldConnectionThatIsInUse() {
+    InnerLimit limit = new InnerLimit(1);
+    HbonePool pool = withOnePastItsTime(limit, Duration.ZERO);
+    Opened lasting = open(pool);
+    mesh.advance(FAR.plus(REFRESH));
+    exchange(open(pool));
+    mesh.run(() -> assertEquals(3, backends.getFirst().tunnels()));
+    exchange(lasting);
+    exchange(open(pool));
+    mesh.run(() -> assertEquals(1, backends.get(1).tunnels(), "room was made"));
+  }
+
+  @Test
+  void aGatewayThatHasNoRoomDoesNotTakeAnOldConnectionAway() {
+    HbonePool pool = withOnePastItsTime(SLIGHTLY);
+    gateway.refusal = 429;
+    addresses.replaceAll(_ -> NOBODY);
+    exchange(open(pool));
+    mesh.await("refused", () -> gateway.connects().size() == 2);
+    exchange(open(pool));
+    mesh.advance(FAR);
+    exchange(open(pool));
+    mesh.run(() -> assertEquals(4, backends.getFirst().tunnels()));
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {502, 503, 504})
+  void whatABackendCannotServeGoesElsewhereAndNoMoreGoesThere(int status) {
+    addresses.removeLast();
+    backends.getFirst().status = status;
+    HbonePool pool = pool(2, LONG);
+    for (int i = 0; i < 20; i++) {
+      exchange(open(pool));
+    }
+    mesh.run(
+        () -> {
+          List<EchoHandler> asked = backends.getFirst().asked;
+          assertTrue(asked.size() > 1);
+          assertEquals(asked.stream().distinct().toList(), asked);
+          assertEquals(20, backends.get(1).tunnels());
+        });
+  }
+
+  @Test
+  void whatABackendCannotServeGoesWhereOthersWereServed() {
+    Backend refusing = backends.getFirst();
+    Promise<Void> answers = mesh.loop().newPromise();
+    refusing.status = 503;
+    refusing.mayAnswer = answers;
+    HbonePool pool = pool(3, LONG);
+    List<InetSocketAddress> all = List.copyOf(addresses);
+    addresses.replaceAll(_ -> all.get(1));
+    List<Opened> lasting = new ArrayList<>(List.of(open(pool)));
+    addresses.replaceAll(_ -> all.getFirst());
+    lasting.add(open(pool)); // with nobody else yet
+    mesh.await(
+        "two connections have one each to answer, fewer than the one that has served",
+        () -> {
+          if (lasting.stream().filter(each -> !each.isDone()).count() == refusing.asked.size()) {
+            Opened opened = new Opened();
+            lasting.add(opened);
+            pool.openNested(peer, OUTER, OUTER, opened);
+          }
+          return refusing.asked.stream().distinct().count() == 2;
+        });
+    answers.setSuccess(null);
+    awaitAnswers(lasting);
+    lasting.forEach(this::exchange);
+  }
+
+  @Test
+  void whoCannotBeServedTwiceIsTold() {
+    backends.forEach(each -> each.status = 503);
+    HbonePool pool = pool(1, LONG);
+    assertEquals(
+        new HboneFailure.Rejected(503, "http status: 503 Service Unavailable"),
+        open(pool).failure());
+    assertEquals(2, gateway.connects().size());
+    backends.get(2).status = 200;
+    exchange(open(pool));
+  }
+
+  @Test
+  void aTunnelOnAConnectionOfItsOwnIsToldWhatItsBackendSays() {
+    backends.forEach(each -> each.status = 503);
+    assertInstanceOf(HboneFailure.Rejected.class, open(pool(0, LONG)).failure());
+    assertEquals(1, gateway.connects().size());
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {400, 401, 403, 404, 429, 500})
+  void whatABackendDecidesIsTold(int status) {
+    backends.getFirst().status = status;
+    HbonePool pool = pool(1, LONG);
+    HboneFailure.Rejected told =
+        assertInstanceOf(HboneFailure.Rejected.class, open(pool).failure());
+    assertEquals(status, told.status());
+    assertEquals(1, gateway.connects().size());
+    mesh.run(() -> backends.getFirst().status = 200);
+    exchange(open(pool));
+    assertEquals(1, gateway.connects().size(), "the connection is as good as before");
   }
 
   @Test

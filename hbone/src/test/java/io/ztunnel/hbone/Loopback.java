@@ -7,8 +7,8 @@ import io.netty.channel.ChannelHandler;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoop;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.ServerChannel;
+import io.netty.channel.SingleThreadIoEventLoop;
 import io.netty.channel.epoll.Epoll;
 import io.netty.channel.epoll.EpollIoHandler;
 import io.netty.channel.epoll.EpollServerSocketChannel;
@@ -17,10 +17,13 @@ import io.netty.channel.nio.NioIoHandler;
 import io.netty.channel.socket.SocketChannel;
 import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.channel.socket.nio.NioSocketChannel;
+import io.netty.util.concurrent.DefaultThreadFactory;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.Promise;
+import io.netty.util.concurrent.Ticker;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -29,16 +32,14 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
 
 /**
- * Servers and pools on 127.0.0.1, real sockets and real TLS, all on one event loop. Called from the
- * test's thread; {@link #close} ends everything.
+ * Servers and pools on 127.0.0.1, real sockets and real TLS, all on one event loop, whose clock can
+ * be put forward. Called from the test's thread; {@link #close} ends everything.
  */
 final class Loopback implements AutoCloseable {
   static final String CLIENT = "spiffe://cluster.local/ns/default/sa/client";
   static final String SERVER = "spiffe://cluster.local/ns/default/sa/server";
 
-  private final MultiThreadIoEventLoopGroup group =
-      new MultiThreadIoEventLoopGroup(
-          1, Epoll.isAvailable() ? EpollIoHandler.newFactory() : NioIoHandler.newFactory());
+  private final Loop loop = new Loop();
   private final List<Channel> listeners = new CopyOnWriteArrayList<>();
   private final List<HbonePool> pools = new CopyOnWriteArrayList<>();
   private final List<Runnable> clients = new CopyOnWriteArrayList<>();
@@ -50,7 +51,12 @@ final class Loopback implements AutoCloseable {
   final AtomicInteger closed = new AtomicInteger();
 
   EventLoop loop() {
-    return group.next();
+    return loop;
+  }
+
+  /** Lets this time go by on the loop's clock: what is due by then is run. */
+  void advance(Duration time) {
+    run(() -> loop.advance(time.toNanos()));
   }
 
   /** Runs on the loop and waits for the outcome. */
@@ -144,7 +150,7 @@ final class Loopback implements AutoCloseable {
         Epoll.isAvailable() ? EpollServerSocketChannel.class : NioServerSocketChannel.class;
     ServerBootstrap bootstrap =
         new ServerBootstrap()
-            .group(group)
+            .group(loop)
             .channel(type)
             .childOption(ChannelOption.AUTO_READ, false)
             .childOption(ChannelOption.TCP_NODELAY, true)
@@ -244,15 +250,52 @@ final class Loopback implements AutoCloseable {
     listeners.forEach(listener -> listener.close().awaitUninterruptibly());
     await("accepted connections are closed", () -> accepted.get() == closed.get());
     resources.forEach(Runnable::run);
-    group.shutdownGracefully(0, 5, TimeUnit.SECONDS).awaitUninterruptibly();
+    loop.shutdownGracefully(0, 5, TimeUnit.SECONDS).awaitUninterruptibly();
   }
 
   private Bootstrap bootstrap(ChannelHandler handler) {
     return new Bootstrap()
-        .group(group)
+        .group(loop)
         .channel(Epoll.isAvailable() ? EpollSocketChannel.class : NioSocketChannel.class)
         .option(ChannelOption.TCP_NODELAY, true)
         .option(ChannelOption.CONNECT_TIMEOUT_MILLIS, 5_000)
         .handler(handler);
+  }
+
+  /** An event loop whose clock goes ahead of the system's. */
+  private static final class Loop extends SingleThreadIoEventLoop {
+    private volatile long aheadNanos;
+
+    Loop() {
+      super(
+          null,
+          new DefaultThreadFactory("loopback"),
+          Epoll.isAvailable() ? EpollIoHandler.newFactory() : NioIoHandler.newFactory());
+    }
+
+    synchronized void advance(long nanos) {
+      aheadNanos += nanos;
+    }
+
+    @Override
+    public Ticker ticker() {
+      return new Ticker() {
+        @Override
+        public long initialNanoTime() {
+          // The loop subtracts it of the system's time to know how long it may sleep.
+          return Ticker.systemTicker().initialNanoTime() - aheadNanos;
+        }
+
+        @Override
+        public long nanoTime() {
+          return Ticker.systemTicker().nanoTime() + aheadNanos;
+        }
+
+        @Override
+        public void sleep(long delay, TimeUnit unit) throws InterruptedException {
+          Ticker.systemTicker().sleep(delay, unit);
+        }
+      };
+    }
   }
 }

@@ -31,6 +31,9 @@ public final class StandInGateway implements ConnectHandler {
   private final Dialer dialer;
   private final IntFunction<InetSocketAddress> backend;
 
+  /** By what it refuses a tunnel whose backend it cannot reach. */
+  volatile int refusal = 503;
+
   /**
    * @param backend of the n-th tunnel, from 0
    */
@@ -65,7 +68,7 @@ public final class StandInGateway implements ConnectHandler {
                 passage.tunnel = connect.accept(ConnectAnswer.PLAIN, passage);
                 passage.channel().config().setAutoRead(true);
               } else {
-                connect.reject(503);
+                connect.reject(refusal);
               }
             });
   }
