@@ -51,6 +51,10 @@ public final class Profiler implements AutoCloseable {
   /** The rate at which allocations are sampled; each stands for all since the one before. */
   private static final String ALLOCATION_RATE = "150/s";
 
+  /** Of the default settings: the environment, which may hold a token, and arguments of others. */
+  private static final List<String> NOT_TOLD =
+      List.of("jdk.InitialEnvironmentVariable", "jdk.SystemProcess");
+
   private final EventExecutor executor;
   private final InstantSource clock;
   private final AtomicBoolean busy = new AtomicBoolean();
@@ -105,13 +109,18 @@ public final class Profiler implements AutoCloseable {
   }
 
   /**
-   * A recording of the JVM's default settings, as a file. Whoever gets it removes it; if nobody
-   * takes it any more it is removed here. Fails and ends as {@link #cpu} does.
+   * A recording of the JVM's default settings, without the environment and the list of processes,
+   * as a file. Whoever gets it removes it; if nobody takes it any more it is removed here. Fails
+   * and ends as {@link #cpu} does.
    */
   public Future<Path> flight(Duration length) {
     return record(
         length,
-        () -> bounded(new Recording(Configuration.getConfiguration("default"))),
+        () -> {
+          Recording recording = bounded(new Recording(Configuration.getConfiguration("default")));
+          NOT_TOLD.forEach(recording::disable);
+          return recording;
+        },
         (file, _) -> {
           Path taken = Files.createTempFile("ztunnel-", ".jfr");
           Files.move(file, taken, StandardCopyOption.REPLACE_EXISTING);
