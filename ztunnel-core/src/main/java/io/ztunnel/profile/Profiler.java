@@ -92,13 +92,14 @@ public final class Profiler implements AutoCloseable {
         },
         (file, begin) -> {
           PprofProfile profile = new PprofProfile(List.of(SAMPLES, CPU), CPU, periodNanos);
+          StackFrames frames = new StackFrames();
           forEach(
               file,
               event -> {
                 if (event.getEventType().getName().equals(CPU_SAMPLE)) {
                   RecordedThread thread = event.getThread("eventThread");
                   profile.add(
-                      StackFrames.of(event.getStackTrace()),
+                      frames.of(event.getStackTrace()),
                       thread == null ? "" : name(thread),
                       1,
                       event.getDuration("samplingPeriod").toNanos());
@@ -166,6 +167,7 @@ public final class Profiler implements AutoCloseable {
           Instant begin = recording.getStartTime();
           PprofProfile profile =
               new PprofProfile(List.of(SAMPLES, ALLOCATED), new ValueType("space", "bytes"), 0);
+          StackFrames frames = new StackFrames();
           Path file = Files.createTempFile("ztunnel-", ".jfr");
           try {
             recording.dump(file);
@@ -173,8 +175,7 @@ public final class Profiler implements AutoCloseable {
                 file,
                 event -> {
                   if (event.getEventType().getName().equals(ALLOCATION_SAMPLE)) {
-                    profile.add(
-                        StackFrames.of(event.getStackTrace()), "", 1, event.getLong("weight"));
+                    profile.add(frames.of(event.getStackTrace()), "", 1, event.getLong("weight"));
                   }
                 });
           } finally {
