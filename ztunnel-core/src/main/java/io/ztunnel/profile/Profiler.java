@@ -51,6 +51,10 @@ public final class Profiler implements AutoCloseable {
   /** The rate at which allocations are sampled; each stands for all since the one before. */
   private static final String ALLOCATION_RATE = "150/s";
 
+  /** Of the default settings: the environment, which may hold a token, and arguments of others. */
+  private static final List<String> NOT_TOLD =
+      List.of("jdk.InitialEnvironmentVariable", "jdk.SystemProcess");
+
   private final EventExecutor executor;
   private final InstantSource clock;
   private final AtomicBoolean busy = new AtomicBoolean();
@@ -88,13 +92,14 @@ public final class Profiler implements AutoCloseable {
         },
         (file, begin) -> {
           PprofProfile profile = new PprofProfile(List.of(SAMPLES, CPU), CPU, periodNanos);
+          StackFrames frames = new StackFrames();
           forEach(
               file,
               event -> {
                 if (event.getEventType().getName().equals(CPU_SAMPLE)) {
                   RecordedThread thread = event.getThread("eventThread");
                   profile.add(
-                      StackFrames.of(event.getStackTrace()),
+                      frames.of(event.getStackTrace()),
                       thread == null ? "" : name(thread),
                       1,
                       event.getDuration("samplingPeriod").toNanos());
@@ -105,13 +110,18 @@ public final class Profiler implements AutoCloseable {
   }
 
   /**
-   * A recording of the JVM's default settings, as a file. Whoever gets it removes it; if nobody
-   * takes it any more it is removed here. Fails and ends as {@link #cpu} does.
+   * A recording of the JVM's default settings, without the environment and the list of processes,
+   * as a file. Whoever gets it removes it; if nobody takes it any more it is removed here. Fails
+   * and ends as {@link #cpu} does.
    */
   public Future<Path> flight(Duration length) {
     return record(
         length,
-        () -> bounded(new Recording(Configuration.getConfiguration("default"))),
+        () -> {
+          Recording recording = bounded(new Recording(Configuration.getConfiguration("default")));
+          NOT_TOLD.forEach(recording::disable);
+          return recording;
+        },
         (file, _) -> {
           Path taken = Files.createTempFile("ztunnel-", ".jfr");
           Files.move(file, taken, StandardCopyOption.REPLACE_EXISTING);
@@ -157,6 +167,7 @@ public final class Profiler implements AutoCloseable {
           Instant begin = recording.getStartTime();
           PprofProfile profile =
               new PprofProfile(List.of(SAMPLES, ALLOCATED), new ValueType("space", "bytes"), 0);
+          StackFrames frames = new StackFrames();
           Path file = Files.createTempFile("ztunnel-", ".jfr");
           try {
             recording.dump(file);
@@ -164,8 +175,7 @@ public final class Profiler implements AutoCloseable {
                 file,
                 event -> {
                   if (event.getEventType().getName().equals(ALLOCATION_SAMPLE)) {
-                    profile.add(
-                        StackFrames.of(event.getStackTrace()), "", 1, event.getLong("weight"));
+                    profile.add(frames.of(event.getStackTrace()), "", 1, event.getLong("weight"));
                   }
                 });
           } finally {

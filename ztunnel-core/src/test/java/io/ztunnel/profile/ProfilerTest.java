@@ -8,14 +8,21 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.netty.util.concurrent.DefaultEventExecutor;
 import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.Future;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
+import jdk.jfr.consumer.RecordedEvent;
 import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -110,6 +117,41 @@ final class ProfilerTest {
     } finally {
       Files.delete(file);
     }
+  }
+
+  /** The environment may hold a token; what else runs on the node is nobody's to read here. */
+  @Test
+  void aFlightRecordingTellsNeitherTheEnvironmentNorOtherProcesses() throws Exception {
+    Path file = result(profiler.flight(Duration.ofMillis(200)));
+    try {
+      List<RecordedEvent> events = RecordingFile.readAllEvents(file);
+      String path = Objects.requireNonNull(System.getenv("PATH"));
+      assertEquals(
+          List.of(), events.stream().filter(event -> event.toString().contains(path)).toList());
+      Set<String> enabled = enabled(file, events);
+      assertTrue(enabled.contains("jdk.JVMInformation"), enabled::toString);
+      assertFalse(enabled.contains("jdk.InitialEnvironmentVariable"), enabled::toString);
+      assertFalse(enabled.contains("jdk.SystemProcess"), enabled::toString);
+    } finally {
+      Files.delete(file);
+    }
+  }
+
+  /** The types of events that the recording says were switched on. */
+  private static Set<String> enabled(Path file, List<RecordedEvent> events) throws IOException {
+    Map<Long, String> names = new HashMap<>();
+    try (RecordingFile recording = new RecordingFile(file)) {
+      recording.readEventTypes().forEach(type -> names.put(type.getId(), type.getName()));
+    }
+    Set<String> enabled = new TreeSet<>();
+    for (RecordedEvent event : events) {
+      if (event.getEventType().getName().equals("jdk.ActiveSetting")
+          && event.getString("name").equals("enabled")
+          && event.getString("value").equals("true")) {
+        enabled.add(Objects.requireNonNull(names.get(event.getLong("id"))));
+      }
+    }
+    return enabled;
   }
 
   @Test
