@@ -22,7 +22,10 @@ import javax.net.ssl.SSLHandshakeException;
  */
 final class AlpnCheck extends SslClientHelloHandler<List<String>> {
   /** A ClientHello is a few hundred bytes; with post-quantum key shares about two thousand. */
-  private static final int MAX_CLIENT_HELLO_BYTES = 64 * 1024;
+  private static final int MAX_CLIENT_HELLO_BYTES = 16 * 1024;
+
+  /** How much of what the client offers is told. */
+  private static final int MAX_TOLD_CHARS = 200;
 
   private static final String H2 = "h2";
   private static final int EXTENSION_ALPN = 16;
@@ -49,7 +52,11 @@ final class AlpnCheck extends SslClientHelloHandler<List<String>> {
     List<String> offered = future.getNow();
     if (!offered.isEmpty() && !offered.contains(H2)) {
       ctx.writeAndFlush(Unpooled.wrappedBuffer(NO_APPLICATION_PROTOCOL));
-      fail(ctx, new SSLHandshakeException("client offers ALPN " + offered + " (expected: h2)"));
+      String told = offered.toString();
+      if (told.length() > MAX_TOLD_CHARS) {
+        told = told.substring(0, MAX_TOLD_CHARS) + "…";
+      }
+      fail(ctx, new SSLHandshakeException("client offers ALPN " + told + " (expected: h2)"));
       return;
     }
     SslHandler handler;

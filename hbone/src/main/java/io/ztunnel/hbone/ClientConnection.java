@@ -110,6 +110,9 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
   private @Nullable TlsPeer peer;
   private @Nullable String workloadUid;
   private @Nullable PeerTrust trust;
+
+  /** The roots by which the peer was accepted. */
+  private List<X509Certificate> acceptedBy = List.of();
   private @Nullable OuterTunnelEndedException outerEnd;
   private @Nullable Future<?> idleTimer;
   private long idleSinceNanos;
@@ -355,7 +358,7 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
   }
 
   private @Nullable X509Certificate revoked() {
-    return peer == null || trust == null ? null : trust.revoked(peer.chain());
+    return peer == null || trust == null ? null : trust.revoked(peer.chain(), acceptedBy);
   }
 
   /** What a CONNECT without an answer is told when the connection is lost. */
@@ -389,6 +392,7 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
   public void onSecured(TlsPeer secured, PeerTrust believed, long handshakeNanosLeft) {
     peer = secured;
     trust = believed;
+    acceptedBy = believed.rootsOf(secured.chain());
     stage = Stage.USABLE;
     connection.start(handshakeNanosLeft);
   }

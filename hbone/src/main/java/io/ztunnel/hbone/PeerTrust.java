@@ -50,6 +50,26 @@ public record PeerTrust(
     return anchors.isEmpty() ? Set.of(roots) : anchors;
   }
 
+  /** The roots that a chain may lead to, as things are now. */
+  List<X509Certificate> rootsOf(List<X509Certificate> chain) {
+    Set<TrustRoots> anchors = anchors(chain.getFirst());
+    return anchors.size() == 1
+        ? anchors.iterator().next().roots()
+        : anchors.stream().flatMap(each -> each.roots().stream()).distinct().toList();
+  }
+
+  /**
+   * The certificate whose revocation rules out a peer that was accepted before.
+   *
+   * @param acceptedBy the roots of that time: they may have been replaced, and the chain may lead
+   *     to none of those of now
+   */
+  @Nullable X509Certificate revoked(
+      List<X509Certificate> chain, List<X509Certificate> acceptedBy) {
+    @Nullable X509Certificate now = revoked(chain);
+    return now != null ? now : revocations.revoked(chain, acceptedBy);
+  }
+
   /** The certificate whose revocation rules the peer out, as things are now. */
   @Nullable X509Certificate revoked(List<X509Certificate> chain) {
     for (TrustRoots each : anchors(chain.getFirst())) {

@@ -56,6 +56,9 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
   private boolean peerSettingsSeen;
   private @Nullable TlsPeer peer;
   private @Nullable PeerTrust trust;
+
+  /** The roots by which the peer was accepted. */
+  private List<X509Certificate> acceptedBy = List.of();
   private @Nullable Future<?> handshakeTimer;
 
   /** Runs until the PONG to the PING of a drain. */
@@ -141,7 +144,7 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
   }
 
   private @Nullable X509Certificate revoked() {
-    return peer == null || trust == null ? null : trust.revoked(peer.chain());
+    return peer == null || trust == null ? null : trust.revoked(peer.chain(), acceptedBy);
   }
 
   @Override
@@ -168,6 +171,9 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
       return; // timed out, or closed by the owner, in the same turn
     }
     peer = secured;
+    if (trust != null) {
+      acceptedBy = trust.rootsOf(secured.chain());
+    }
     @Nullable X509Certificate revoked = revoked();
     if (revoked != null) { // since it was verified in this handshake
       onTlsFailed(new RevokedPeerException(revoked));

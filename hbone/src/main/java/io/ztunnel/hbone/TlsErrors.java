@@ -1,5 +1,6 @@
 package io.ztunnel.hbone;
 
+import io.netty.handler.ssl.NotSslRecordException;
 import java.net.InetSocketAddress;
 import java.nio.channels.ClosedChannelException;
 import java.security.cert.CertPathBuilderException;
@@ -70,6 +71,9 @@ final class TlsErrors {
         || message.contains("Empty client certificate chain")
         || message.contains("Empty certificate chain")) {
       return "peer presented no certificate";
+    }
+    if (find(thrown, NotSslRecordException.class) != null) {
+      return "not a TLS record"; // its own message has all the bytes
     }
     if (thrown instanceof ClosedChannelException) {
       return "connection closed by peer";

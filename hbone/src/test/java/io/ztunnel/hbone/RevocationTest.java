@@ -179,6 +179,45 @@ class RevocationTest {
   }
 
   @Test
+  void aPeerOfARootThatIsNoMoreIsEndedByTheListOfThatRoot() {
+    // As a list does: without its issuer it says nothing.
+    Revocations byRoot =
+        (chain, known) ->
+            known.contains(root.rootCertificate())
+                ? chain.stream().filter(revoked::contains).findFirst().orElse(null)
+                : null;
+    PeerTrust trust = new PeerTrust(roots, byRoot);
+    InetSocketAddress address = serve(trust, TlsSettings.defaults());
+    HbonePool pool = pool(trust, TlsSettings.defaults());
+    Opened opened = mesh.open(pool, Loopback.key(address, "uid"));
+    roots.replace(List.of(TestPki.root("next").rootCertificate()));
+    mesh.run(() -> served.getFirst().closeIfRevoked());
+    mesh.run(pool::closeRevoked);
+    assertEquals(List.of(), mesh.call(() -> List.copyOf(opened.listener.events)));
+    revoked.add(serverKey.leaf());
+    mesh.run(pool::closeRevoked);
+    assertEquals(1, count(clientSide, "CLIENT peer revoked"));
+    assertEquals(0, mesh.call(pool::connections));
+  }
+
+  @Test
+  void aClientOfARootThatIsNoMoreIsEndedByTheListOfThatRoot() {
+    Revocations byRoot =
+        (chain, known) ->
+            known.contains(root.rootCertificate()) && chain.stream().anyMatch(revoked::contains)
+                ? chain.getFirst()
+                : null;
+    InetSocketAddress address = serve(new PeerTrust(roots, byRoot), TlsSettings.defaults());
+    Opened opened =
+        mesh.open(pool(careless(), TlsSettings.defaults()), Loopback.key(address, "uid"));
+    roots.replace(List.of(TestPki.root("next").rootCertificate()));
+    revoked.add(issuer.certificate());
+    mesh.run(() -> served.getFirst().closeIfRevoked());
+    mesh.await("the client loses it", () -> opened.listener.isOver());
+    assertEquals(1, count(serverSide, "SERVER peer revoked"));
+  }
+
+  @Test
   void replacedRootsCountFromTheNextHandshakeOn() {
     TestPki next = TestPki.root("next");
     InetSocketAddress address = serve(careless(), TlsSettings.defaults());

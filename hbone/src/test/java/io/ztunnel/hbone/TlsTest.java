@@ -26,6 +26,7 @@ import java.net.InetSocketAddress;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Arrays;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -371,6 +372,19 @@ class TlsTest {
     assertNull(mesh.open(pool, key).failure, "the connection goes on");
     Opened another = mesh.open(pool, Loopback.key(address, "another"));
     assertInstanceOf(HboneFailure.IdentityUnavailable.class, another.failure());
+  }
+
+  @Test
+  void ofVeryManyProtocolsTheFirstAreTold() {
+    InetSocketAddress address = serve(pki.workload(Loopback.SERVER), tls(BORINGSSL));
+    String[] names = new String[250];
+    Arrays.setAll(names, i -> "protocol-" + i);
+    RawTls many = RawTls.of(mesh, pki.workload(Loopback.CLIENT), "TLSv1.3", names).connect(address);
+    assertTrue(many.failure().contains("no_application_protocol"), many::failure);
+    mesh.await("the reason", () -> !servers.getLast().events.isEmpty());
+    String told = mesh.call(() -> servers.getLast().events.getFirst());
+    assertTrue(told.startsWith("client offers ALPN [protocol-0, protocol-1, "), told);
+    assertTrue(told.length() < 260, told);
   }
 
   @Test

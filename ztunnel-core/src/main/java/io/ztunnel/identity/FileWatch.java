@@ -5,6 +5,7 @@ import io.netty.util.concurrent.DefaultThreadFactory;
 import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.Future;
 import java.io.IOException;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -99,7 +100,13 @@ public final class FileWatch implements AutoCloseable {
 
   private void look() {
     assert files.inEventLoop();
-    watched.forEach(Watched::look);
+    for (Watched one : watched) {
+      try {
+        one.look();
+      } catch (RuntimeException e) { // one that throws must not end the watch of the others
+        LOG.error("cannot look at {}: {}", one.path, e.toString());
+      }
+    }
   }
 
   @Override
@@ -130,7 +137,7 @@ public final class FileWatch implements AutoCloseable {
             add(state, entry, depth - 1);
           }
         }
-      } catch (IOException e) {
+      } catch (IOException | DirectoryIteratorException e) {
         state.add(path + " unreadable");
       }
     }

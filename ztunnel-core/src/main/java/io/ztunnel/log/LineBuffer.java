@@ -117,7 +117,7 @@ final class LineBuffer {
     int from = 0;
     for (int i = 0; i < n; i++) {
       char c = text.charAt(i);
-      boolean special = c < ' ' || c == 0x7f || (quotes && (c == '"' || c == '\\'));
+      boolean special = Character.isISOControl(c) || (quotes && (c == '"' || c == '\\'));
       if (special) {
         raw(text.substring(from, i));
         from = i + 1;
@@ -145,7 +145,7 @@ final class LineBuffer {
     int from = 0;
     for (int i = 0; i < n; i++) {
       char c = text.charAt(i);
-      if (c < ' ' || c == '"' || c == '\\') {
+      if (Character.isISOControl(c) || c == '"' || c == '\\') {
         raw(text.substring(from, i));
         from = i + 1;
         jsonEscape(c);

@@ -13,6 +13,11 @@ import org.jspecify.annotations.Nullable;
  */
 @CheckReturnValue
 public final class LogEvent {
+  /**
+   * Of a value. The longest that mean something are identities; what is longer a peer has made up.
+   */
+  static final int MAX_VALUE_CHARS = 2_048;
+
   /** The event of a level that is off. */
   static final LogEvent OFF = new LogEvent(null);
 
@@ -55,19 +60,25 @@ public final class LogEvent {
     return line;
   }
 
-  /** A string, in quotes. */
+  /** A string, in quotes; the beginning of it if it is very long. */
   public LogEvent string(String name, String value) {
     if (system != null) {
-      format.string(named(name), value);
+      format.string(named(name), bounded(value));
     }
     return this;
+  }
+
+  private static String bounded(String value) {
+    return value.length() <= MAX_VALUE_CHARS
+        ? value
+        : value.substring(0, MAX_VALUE_CHARS) + "… (" + value.length() + " characters)";
   }
 
   /** Something with a text of its own, such as an address, without quotes. */
   public LogEvent display(String name, Object value) {
     if (system != null) {
       String text = value.toString(); // first: it may log itself
-      format.display(named(name), text);
+      format.display(named(name), bounded(text));
     }
     return this;
   }
@@ -95,7 +106,9 @@ public final class LogEvent {
     }
     var trace = new StringWriter();
     cause.printStackTrace(new PrintWriter(trace));
-    return string("error", cause.toString()).string("stack", trace.toString());
+    LogEvent named = string("error", cause.toString());
+    format.string(named("stack"), trace.toString());
+    return named;
   }
 
   /** Ends the line and hands it to the writer. Waits while the writer's queue is full. */

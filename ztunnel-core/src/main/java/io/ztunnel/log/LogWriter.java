@@ -8,16 +8,21 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * A bounded queue of lines and the one thread that writes them. A producer waits while the queue is
- * full: back-pressure, so that no line is lost. Any thread may produce; the thread {@code
+ * A queue of lines, bounded in lines and bytes, and the one thread that writes them. A producer
+ * waits while the queue is full: back-pressure, so that no line is lost. Any thread may produce; the thread {@code
  * log-writer} alone writes.
  */
 final class LogWriter implements LineSink, AutoCloseable {
   static final int QUEUE_LINES = 10_000;
+
+  /** Lines of the usual length fill the queue before they do this. */
+  static final int QUEUE_BYTES = 8 << 20;
+
   private static final int BATCH_LINES = 64;
   private static final Duration STOP_MARKER_WAIT = Duration.ofMillis(100);
   private static final Duration LAST_LINES_WAIT = Duration.ofSeconds(1);
@@ -30,6 +35,8 @@ final class LogWriter implements LineSink, AutoCloseable {
   private static final byte[] STOP = new byte[0];
 
   private final BlockingQueue<byte[]> queue;
+  private final int queueBytes;
+  private final Semaphore room;
   private final WritableByteChannel out;
   private final Thread thread;
   // Owned by the writer thread.
@@ -38,9 +45,11 @@ final class LogWriter implements LineSink, AutoCloseable {
   private volatile boolean stopped;
 
   /** Writes to the channel from now on. */
-  LogWriter(WritableByteChannel out, int queueLines) {
+  LogWriter(WritableByteChannel out, int queueLines, int queueBytes) {
     this.out = out;
     this.queue = new ArrayBlockingQueue<>(queueLines);
+    this.queueBytes = queueBytes;
+    this.room = new Semaphore(queueBytes);
     this.thread = Thread.ofPlatform().name("log-writer").daemon().unstarted(this::run);
     thread.start();
   }
@@ -48,9 +57,13 @@ final class LogWriter implements LineSink, AutoCloseable {
   @Override
   public void accept(byte[] line) {
     boolean interrupted = false;
+    boolean hasRoom = false;
     while (!stopped) {
       try {
-        if (queue.offer(line, FULL_QUEUE_CHECK_MILLIS, TimeUnit.MILLISECONDS)) {
+        hasRoom =
+            hasRoom
+                || room.tryAcquire(size(line), FULL_QUEUE_CHECK_MILLIS, TimeUnit.MILLISECONDS);
+        if (hasRoom && queue.offer(line, FULL_QUEUE_CHECK_MILLIS, TimeUnit.MILLISECONDS)) {
           break;
         }
       } catch (InterruptedException _) {
@@ -60,6 +73,11 @@ final class LogWriter implements LineSink, AutoCloseable {
     if (interrupted) {
       Thread.currentThread().interrupt();
     }
+  }
+
+  /** What it takes of the queue; all of it if it is longer. */
+  private int size(byte[] line) {
+    return Math.min(line.length, queueBytes);
   }
 
   /** Waits a bounded time until the lines before this call are written; later ones are dropped. */
@@ -88,6 +106,7 @@ final class LogWriter implements LineSink, AutoCloseable {
         queue.drainTo(lines, BATCH_LINES - 1);
         boolean last = lines.contains(STOP);
         write(lines);
+        room.release(lines.stream().mapToInt(this::size).sum());
         if (last) {
           return;
         }

@@ -199,10 +199,10 @@ final class ProxyLog {
         .string("pod", pod);
   }
 
-  static void socksRefused(Channel channel, String reason) {
+  static void socksRefused(InetSocketAddress client, String reason) {
     SOCKS
         .at(LogLevel.WARN, "failed to negotiate socks connection")
-        .display("src.addr", String.valueOf(channel.remoteAddress()))
+        .display("src.addr", NetUtil.toSocketAddressString(client))
         .string("error", reason)
         .log();
   }

@@ -12,6 +12,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 
 class LogLinesTest {
   private final List<String> lines = new ArrayList<>();
@@ -98,12 +99,31 @@ class LogLinesTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"PLAIN, 'x=a\\nb\\u{1b}c ü'", "JSON, '\"x\":\"a\\nb\\u001bc ü\"'"})
+  @CsvSource({
+    "PLAIN, 'x=a\\nb\\u{1b}c\\u{9b} ü'", "JSON, '\"x\":\"a\\nb\\u001bc\\u009b ü\"'"
+  })
   void aValueCannotEndTheLine(LineFormat format, String expected) {
     String line =
-        logged(format, () -> client.at(LogLevel.INFO, "m").display("x", "a\nb\u001bc ü").log());
+        logged(format, () -> client.at(LogLevel.INFO, "m").display("x", "a\nb\u001bc\u009b ü").log());
     assertTrue(line.contains(expected), line);
     assertEquals(line.length() - 1, line.indexOf('\n'));
+  }
+
+  @ParameterizedTest
+  @EnumSource(LineFormat.class)
+  void aVeryLongValueIsCutAndSaysSo(LineFormat format) {
+    String line =
+        logged(
+            format,
+            () ->
+                client
+                    .at(LogLevel.INFO, "m")
+                    .string("x", "x".repeat(100_000))
+                    .display("y", "y".repeat(100_000))
+                    .log());
+    assertTrue(line.length() < 2 * LogEvent.MAX_VALUE_CHARS + 200, () -> "length " + line.length());
+    assertTrue(line.contains("xxx… (100000 characters)"), line);
+    assertTrue(line.contains("yyy… (100000 characters)"), line);
   }
 
   @Test

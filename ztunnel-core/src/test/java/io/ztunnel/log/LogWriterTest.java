@@ -20,6 +20,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class LogWriterTest {
@@ -69,7 +70,7 @@ class LogWriterTest {
   void partialWritesKeepAllBytesInOrder(int most) {
     var out = new Output(most, 0);
     var expected = new StringBuilder();
-    try (var writer = new LogWriter(out, 100)) {
+    try (var writer = new LogWriter(out, 100, 1 << 20)) {
       for (int i = 0; i < 300; i++) {
         writer.accept(line("line " + i));
         expected.append("line ").append(i).append('\n');
@@ -78,11 +79,12 @@ class LogWriterTest {
     assertEquals(expected.toString(), out.bytes.toString(StandardCharsets.UTF_8));
   }
 
-  @Test
-  void aLineLongerThanTheBatchComesThrough() {
+  @ParameterizedTest
+  @ValueSource(ints = {1 << 20, 1_000})
+  void aLineLongerThanTheBatchOrTheQueueComesThrough(int queueBytes) {
     var out = new Output(100_000, 0);
     String text = "x".repeat(300_000);
-    try (var writer = new LogWriter(out, 10)) {
+    try (var writer = new LogWriter(out, 10, queueBytes)) {
       writer.accept(line(text));
       writer.accept(line("after"));
     }
@@ -92,7 +94,7 @@ class LogWriterTest {
   @Test
   void manyThreadsLoseNoLine() throws Exception {
     var out = new Output(1 << 20, 0);
-    try (var writer = new LogWriter(out, 16)) {
+    try (var writer = new LogWriter(out, 16, 1 << 20)) {
       var threads = new ArrayList<Thread>();
       for (int t = 0; t < 10; t++) {
         int id = t;
@@ -110,10 +112,11 @@ class LogWriterTest {
     assertEquals(2_000, new HashSet<>(lines).size());
   }
 
-  @Test
-  void aFullQueueMakesTheProducerWaitAndDropsNothing() throws Exception {
+  @ParameterizedTest
+  @CsvSource({"1, 1000000", "10, 8"}) // full of lines, and of bytes
+  void aFullQueueMakesTheProducerWaitAndDropsNothing(int lines, int bytes) throws Exception {
     var out = new Output(1 << 20, 1);
-    var writer = new LogWriter(out, 1);
+    var writer = new LogWriter(out, lines, bytes);
     var accepted = new CountDownLatch(4);
     var stillInterrupted = new AtomicBoolean();
     Thread producer =
@@ -142,7 +145,7 @@ class LogWriterTest {
   @Test
   void closingADeadOutputIsBounded() throws Exception {
     var out = new Output(10, 1);
-    var writer = new LogWriter(out, 10);
+    var writer = new LogWriter(out, 10, 1 << 20);
     writer.accept(line("never written"));
     Thread closer = Thread.ofPlatform().start(writer::close);
     assertTrue(closer.join(Duration.ofSeconds(10)));
@@ -158,7 +161,7 @@ class LogWriterTest {
   void aBrokenOutputDoesNotStopTheProducers() throws Exception {
     var out = new Output(10, 0);
     out.broken = true;
-    var writer = new LogWriter(out, 2);
+    var writer = new LogWriter(out, 2, 1 << 20);
     Thread producer =
         Thread.ofPlatform()
             .start(() -> IntStream.range(0, 100).forEach(i -> writer.accept(line("x"))));
