@@ -113,6 +113,7 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
 
   /** The roots by which the peer was accepted. */
   private List<X509Certificate> acceptedBy = List.of();
+
   private @Nullable OuterTunnelEndedException outerEnd;
   private @Nullable Future<?> idleTimer;
   private long idleSinceNanos;

@@ -64,8 +64,7 @@ public record PeerTrust(
    * @param acceptedBy the roots of that time: they may have been replaced, and the chain may lead
    *     to none of those of now
    */
-  @Nullable X509Certificate revoked(
-      List<X509Certificate> chain, List<X509Certificate> acceptedBy) {
+  @Nullable X509Certificate revoked(List<X509Certificate> chain, List<X509Certificate> acceptedBy) {
     @Nullable X509Certificate now = revoked(chain);
     return now != null ? now : revocations.revoked(chain, acceptedBy);
   }

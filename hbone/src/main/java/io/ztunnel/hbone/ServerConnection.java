@@ -9,6 +9,7 @@ import io.netty.handler.codec.http2.Http2Headers;
 import io.netty.util.concurrent.Future;
 import java.net.InetSocketAddress;
 import java.security.cert.X509Certificate;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -59,6 +60,7 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
 
   /** The roots by which the peer was accepted. */
   private List<X509Certificate> acceptedBy = List.of();
+
   private @Nullable Future<?> handshakeTimer;
 
   /** Runs until the PONG to the PING of a drain. */

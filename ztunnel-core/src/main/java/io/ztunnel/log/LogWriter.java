@@ -14,8 +14,8 @@ import java.util.concurrent.locks.LockSupport;
 
 /**
  * A queue of lines, bounded in lines and bytes, and the one thread that writes them. A producer
- * waits while the queue is full: back-pressure, so that no line is lost. Any thread may produce; the thread {@code
- * log-writer} alone writes.
+ * waits while the queue is full: back-pressure, so that no line is lost. Any thread may produce;
+ * the thread {@code log-writer} alone writes.
  */
 final class LogWriter implements LineSink, AutoCloseable {
   static final int QUEUE_LINES = 10_000;
@@ -61,8 +61,7 @@ final class LogWriter implements LineSink, AutoCloseable {
     while (!stopped) {
       try {
         hasRoom =
-            hasRoom
-                || room.tryAcquire(size(line), FULL_QUEUE_CHECK_MILLIS, TimeUnit.MILLISECONDS);
+            hasRoom || room.tryAcquire(size(line), FULL_QUEUE_CHECK_MILLIS, TimeUnit.MILLISECONDS);
         if (hasRoom && queue.offer(line, FULL_QUEUE_CHECK_MILLIS, TimeUnit.MILLISECONDS)) {
           break;
         }

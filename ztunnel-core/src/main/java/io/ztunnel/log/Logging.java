@@ -39,7 +39,10 @@ public final class Logging {
     SYSTEM.format(
         "json".equals(environment.get("LOG_FORMAT")) ? LineFormat.JSON : LineFormat.PLAIN);
     var writer =
-        new LogWriter(new FileOutputStream(FileDescriptor.out).getChannel(), LogWriter.QUEUE_LINES, LogWriter.QUEUE_BYTES);
+        new LogWriter(
+            new FileOutputStream(FileDescriptor.out).getChannel(),
+            LogWriter.QUEUE_LINES,
+            LogWriter.QUEUE_BYTES);
     SYSTEM.sink(writer);
     return new Session(initial, writer);
   }

@@ -99,12 +99,11 @@ class LogLinesTest {
   }
 
   @ParameterizedTest
-  @CsvSource({
-    "PLAIN, 'x=a\\nb\\u{1b}c\\u{9b} ü'", "JSON, '\"x\":\"a\\nb\\u001bc\\u009b ü\"'"
-  })
+  @CsvSource({"PLAIN, 'x=a\\nb\\u{1b}c\\u{9b} ü'", "JSON, '\"x\":\"a\\nb\\u001bc\\u009b ü\"'"})
   void aValueCannotEndTheLine(LineFormat format, String expected) {
     String line =
-        logged(format, () -> client.at(LogLevel.INFO, "m").display("x", "a\nb\u001bc\u009b ü").log());
+        logged(
+            format, () -> client.at(LogLevel.INFO, "m").display("x", "a\nb\u001bc\u009b ü").log());
     assertTrue(line.contains(expected), line);
     assertEquals(line.length() - 1, line.indexOf('\n'));
   }

@@ -27,7 +27,8 @@ class ApplicationPortsTest {
   void onlyAPortThatHasAnsweredCloses(String events, String expected) {
     ApplicationPorts ports = new ApplicationPorts();
     StringBuilder closed = new StringBuilder();
-    for (char event : events.toCharArray()) {
+    for (int i = 0; i < events.length(); i++) {
+      char event = events.charAt(i);
       if (event == 'A') {
         ports.onAnswered(SERVED);
         continue;
