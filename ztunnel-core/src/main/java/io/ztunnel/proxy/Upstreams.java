@@ -15,11 +15,9 @@ import java.util.function.Supplier;
  *
  * @param resolver host names of workloads
  * @param health endpoints that failed lately
- * @param retries how many connections may be tried again
  * @param gateways gateways of other networks
  */
-public record Upstreams(
-    HostResolver resolver, EndpointHealth health, RetryBudget retries, RemoteGateways gateways) {
+public record Upstreams(HostResolver resolver, EndpointHealth health, RemoteGateways gateways) {
   /** A start without memories. */
   public static Upstreams create(
       HostResolver resolver,
@@ -28,10 +26,7 @@ public record Upstreams(
       LongSupplier nanoClock) {
     EndpointHealth health = new EndpointHealth(EndpointHealth.DEFAULT_CAPACITY, nanoClock);
     return new Upstreams(
-        resolver,
-        health,
-        new RetryBudget(nanoClock),
-        new RemoteGateways(metrics, mesh, ThreadLocalRandom::current));
+        resolver, health, new RemoteGateways(metrics, mesh, ThreadLocalRandom::current));
   }
 
   /** A tunnel or connection of the pod to it stands. */
