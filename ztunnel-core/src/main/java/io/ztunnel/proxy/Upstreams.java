@@ -31,8 +31,15 @@ public record Upstreams(HostResolver resolver, EndpointHealth health, RemoteGate
 
   /** A tunnel or connection of the pod to it stands. */
   void succeeded(PodHealth pod, Hop hop) {
+    answered(pod, hop);
+    pod.succeeded(Hop.key(hop.workload().uid(), hop.application()));
+    hop.applicationKeys().forEach(pod::succeeded);
+    gateways.succeeded(pod, hop);
+  }
+
+  /** It has answered the pod, whatever it said of what was asked for there. */
+  void answered(PodHealth pod, Hop hop) {
     pod.succeeded(hop.workload().uid()); // its name may have had no address
     hop.keys().forEach(pod::succeeded);
-    gateways.succeeded(pod, hop);
   }
 }
