@@ -29,6 +29,15 @@ import java.util.List;
 
 /** Translates what decisions and leaves report into the one list of failures. Stateless. */
 public final class Failures {
+  /** EADDRNOTAVAIL (no port is left), ENETUNREACH, EPERM, EACCES, ENOBUFS. */
+  private static final List<String> OF_OUR_SOCKET =
+      List.of(
+          "Cannot assign requested address",
+          "Network is unreachable",
+          "Operation not permitted",
+          "Permission denied",
+          "No buffer space available");
+
   private Failures() {}
 
   /** Why an outbound connection goes nowhere. */
@@ -188,16 +197,32 @@ public final class Failures {
     };
   }
 
-  /** Whose fault it is that there is no connection without a tunnel. */
+  /**
+   * Whose fault it is that there is no connection without a tunnel. The port was dialled; nothing
+   * is known of the other ones, whether it was refused or filtered.
+   */
   static EndpointFault faultOfDial(ConnectionFailure failure) {
-    return failure instanceof ConnectionFailure.OutOfDescriptors
-        ? EndpointFault.NO
-        : EndpointFault.YES;
+    if (failure instanceof ConnectionFailure.OutOfDescriptors) {
+      return EndpointFault.NO;
+    }
+    return failure instanceof ConnectionFailure.ConnectFailed connect
+            && isOfOurSocket(connect.systemText())
+        ? EndpointFault.OWN
+        : EndpointFault.APPLICATION;
   }
 
-  /** Whose fault it is that there is no tunnel to a peer. */
+  /**
+   * Whose fault it is that there is no tunnel to a peer. What a peer answers, or does not answer
+   * while it lives, is told of the application.
+   */
   static EndpointFault faultOfTunnel(HboneFailure failure) {
-    return isEndpointsFault(failure) ? EndpointFault.YES : EndpointFault.NO;
+    if (!isEndpointsFault(failure)) {
+      return EndpointFault.NO;
+    }
+    if (failure instanceof HboneFailure.ConnectFailed connect && isOfOurSocket(connect.message())) {
+      return EndpointFault.OWN;
+    }
+    return isAnswer(failure) ? EndpointFault.APPLICATION : EndpointFault.YES;
   }
 
   /**
@@ -227,7 +252,8 @@ public final class Failures {
   static EndpointFault faultOf(TunnelProgress progress) {
     return switch (progress) {
       case CERTIFICATE -> EndpointFault.NO;
-      case DIALLING, SECURING, SILENT, UNANSWERED -> EndpointFault.YES;
+      case DIALLING, SECURING, SILENT -> EndpointFault.YES;
+      case UNANSWERED -> EndpointFault.APPLICATION;
       case INNER_HANDSHAKE, INNER_UNANSWERED -> EndpointFault.ONE_OF_MANY;
     };
   }
@@ -311,6 +337,15 @@ public final class Failures {
 
   private static DialOutcome outcome(String text) {
     return text.contains("refused") ? DialOutcome.REFUSED : DialOutcome.FAILED;
+  }
+
+  /**
+   * Whether the kernel did not let our socket connect, which says nothing of who was dialled. By
+   * the texts of the C library, which all transports have somewhere within theirs. Only the JDK's
+   * tells ENETUNREACH: Netty's others take it for EHOSTUNREACH.
+   */
+  private static boolean isOfOurSocket(String text) {
+    return OF_OUR_SOCKET.stream().anyMatch(text::contains);
   }
 
   private static boolean isOutOfDescriptors(String text) {

@@ -123,7 +123,7 @@ final class GatewayRequest implements LiveConnection, GatewayAttempts.Owner {
       fail(facts(session.localAddress(), null, null), denied);
       return;
     }
-    proxy().context().upstreams().retries().onConnection();
+    proxy().retries().onConnection();
     attempts.next();
   }
 

@@ -239,7 +239,17 @@ final class OutboundAttempt implements TunnelOpening {
                 key(route.hop()),
                 Headers.request(local, route.authority(), source, route.service()),
                 this));
-    limitTime();
+    if (hasOthers()) {
+      limitTime(ALONE_MILLIS, this::onUnansweredForLong);
+    }
+  }
+
+  /** Has the end of the time tell a peer that is silent from an application that is. */
+  private void onUnansweredForLong() {
+    limitTime(ATTEMPT_MILLIS - ALONE_MILLIS);
+    if (pending != null) {
+      pending.probe();
+    }
   }
 
   /** A tunnel to the gateway of another network, and one within it to a peer over there. */
@@ -280,6 +290,9 @@ final class OutboundAttempt implements TunnelOpening {
   private void begin(Candidate chosen) {
     candidate = chosen;
     chosen.keys().forEach(health::attempted);
+    if (chosen instanceof Hop hop) {
+      hop.applicationKeys().forEach(health::attempted);
+    }
   }
 
   private PeerKey key(Hop to) {
@@ -353,7 +366,7 @@ final class OutboundAttempt implements TunnelOpening {
     leaveIfSilent(progress);
     giveUp();
     if (twice == null) {
-      onFailure(failure, Failures.faultOf(progress));
+      onFailure(failure, pending == null ? EndpointFault.APPLICATION : Failures.faultOf(progress));
     } else {
       EndpointFault fault = Failures.faultBehindGateway(progress);
       onFailure(
@@ -418,6 +431,9 @@ final class OutboundAttempt implements TunnelOpening {
   @Override
   public void onFailed(HboneFailure failure) {
     if (isAwaited()) {
+      if (failure instanceof HboneFailure.Rejected) {
+        proxy.context().upstreams().answered(health, dialled());
+      }
       onFailure(Failures.ofTunnel(failure), Failures.faultOfTunnel(failure));
     }
   }
@@ -457,8 +473,10 @@ final class OutboundAttempt implements TunnelOpening {
 
   private void onFailure(ConnectionFailure failure, EndpointFault fault) {
     stopTimer();
-    if (fault == EndpointFault.YES) {
-      blame(failure.message());
+    switch (fault) {
+      case YES -> blame(failure.message());
+      case APPLICATION -> blameApplication();
+      case ONE_OF_MANY, OWN, NO -> {}
     }
     race.onFailure(this, failure, fault);
   }
@@ -486,6 +504,11 @@ final class OutboundAttempt implements TunnelOpening {
                       new OutboundCall(local, source.getAddress(), gateway.address())));
       case Candidate other -> other.keys().forEach(health::failed);
     }
+  }
+
+  /** Has what was asked for avoided, and nothing else of who was dialled. */
+  private void blameApplication() {
+    dialled().applicationKeys().forEach(health::failed);
   }
 
   /** Hears of a connection without a tunnel. */

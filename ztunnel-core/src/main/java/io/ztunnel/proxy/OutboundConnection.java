@@ -117,7 +117,7 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
     assert loop.inEventLoop();
     proxy.table().add(this);
     proxy.context().metrics().sockets(Reporter.SOURCE).opened();
-    proxy.context().upstreams().retries().onConnection();
+    proxy.retries().onConnection();
     if (isForProxyItself()) {
       refuse(new ConnectionFailure.SelfCall());
       return;
@@ -307,7 +307,7 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
 
   private boolean mayRetry() {
     return proxy.context().telemetry().nanoTime() - beganNanos < DEADLINE_NANOS
-        && proxy.context().upstreams().retries().tryRetry();
+        && proxy.retries().tryRetry();
   }
 
   private void relay(ConnectionFacts facts, Leg upstream) {

@@ -77,6 +77,7 @@ public final class PodProxy implements WorkloadProxy {
   private final InboundRouter inboundRouter;
   private final ConnectionTable connections;
   private final ApplicationPorts applicationPorts = new ApplicationPorts();
+  private final RetryBudget retries;
   private final Set<InboundSession> sessions = ConcurrentHashMap.newKeySet();
   private final Map<EventLoop, HbonePool> pools = new ConcurrentHashMap<>();
   private final PodListeners listeners;
@@ -123,6 +124,7 @@ public final class PodProxy implements WorkloadProxy {
     this.role = role;
     this.gateway = gateway;
     this.connections = new ConnectionTable(context.drains());
+    this.retries = new RetryBudget(context.telemetry()::nanoTime);
     this.listeners = new PodListeners(control, context, sockets);
     this.workload = new LocalWorkload(context.mesh(), info);
     this.router = context.settings().outboundRouter();
@@ -259,6 +261,11 @@ public final class PodProxy implements WorkloadProxy {
 
   ApplicationPorts applicationPorts() {
     return applicationPorts;
+  }
+
+  /** How many of its connections may be tried again. */
+  RetryBudget retries() {
+    return retries;
   }
 
   /**

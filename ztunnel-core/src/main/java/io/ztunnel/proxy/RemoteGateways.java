@@ -105,7 +105,7 @@ public final class RemoteGateways {
     gateway.keys().forEach(key -> pod.hold(key, HELD));
     Probing made = new Probing(pod, gateway, loop, probe);
     if (underWay.putIfAbsent(made.probed, made) == null) {
-      gateway.keys().forEach(pod::failed); // once, however many connections of the pod fail
+      gateway.keys().forEach(pod::warn); // once, however many connections of the pod fail
       ProxyLog.gatewaySetAside(made.key(), gateway.address(), pod.pod(), why);
       metrics.setAside(gateway.address());
       made.goOn();

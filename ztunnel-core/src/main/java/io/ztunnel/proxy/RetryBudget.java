@@ -4,12 +4,13 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 
 /**
- * How many connections may be tried on another endpoint: a fifth of those made, and ten a second in
- * any case. It keeps retries from multiplying the load when everything fails.
+ * How many connections of a pod may be tried on another endpoint: a fifth of those made, and ten a
+ * second in any case. It keeps retries from multiplying the load when everything fails. Each pod
+ * has its own, so that one all of whose connections fail leaves the others theirs.
  *
  * <p>Thread-safe; written by event loops.
  */
-public final class RetryBudget {
+final class RetryBudget {
   /** What one retry costs, in the unit of the account. */
   private static final long COST = 10;
 

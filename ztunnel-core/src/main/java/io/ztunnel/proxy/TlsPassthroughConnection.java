@@ -134,7 +134,7 @@ final class TlsPassthroughConnection
     }
     proxy.table().add(this);
     proxy.context().metrics().sockets(Reporter.GATEWAY).opened();
-    proxy.context().upstreams().retries().onConnection();
+    proxy.retries().onConnection();
     downstream.channel().closeFuture().addListener(_ -> onClosed());
     ServerNamePeek.begin(downstream.channel(), proxy.settings().hbone().handshakeTimeout(), this);
   }

@@ -15,11 +15,9 @@ import java.util.function.Supplier;
  *
  * @param resolver host names of workloads
  * @param health endpoints that failed lately
- * @param retries how many connections may be tried again
  * @param gateways gateways of other networks
  */
-public record Upstreams(
-    HostResolver resolver, EndpointHealth health, RetryBudget retries, RemoteGateways gateways) {
+public record Upstreams(HostResolver resolver, EndpointHealth health, RemoteGateways gateways) {
   /** A start without memories. */
   public static Upstreams create(
       HostResolver resolver,
@@ -28,16 +26,20 @@ public record Upstreams(
       LongSupplier nanoClock) {
     EndpointHealth health = new EndpointHealth(EndpointHealth.DEFAULT_CAPACITY, nanoClock);
     return new Upstreams(
-        resolver,
-        health,
-        new RetryBudget(nanoClock),
-        new RemoteGateways(metrics, mesh, ThreadLocalRandom::current));
+        resolver, health, new RemoteGateways(metrics, mesh, ThreadLocalRandom::current));
   }
 
   /** A tunnel or connection of the pod to it stands. */
   void succeeded(PodHealth pod, Hop hop) {
+    answered(pod, hop);
+    pod.succeeded(Hop.key(hop.workload().uid(), hop.application()));
+    hop.applicationKeys().forEach(pod::succeeded);
+    gateways.succeeded(pod, hop);
+  }
+
+  /** It has answered the pod, whatever it said of what was asked for there. */
+  void answered(PodHealth pod, Hop hop) {
     pod.succeeded(hop.workload().uid()); // its name may have had no address
     hop.keys().forEach(pod::succeeded);
-    gateways.succeeded(pod, hop);
   }
 }

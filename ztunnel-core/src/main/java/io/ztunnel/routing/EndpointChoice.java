@@ -2,6 +2,7 @@ package io.ztunnel.routing;
 
 import io.ztunnel.mesh.Endpoint;
 import io.ztunnel.mesh.EndpointSet;
+import io.ztunnel.mesh.IpText;
 import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.PortMap;
 import io.ztunnel.mesh.Service;
@@ -34,6 +35,10 @@ final class EndpointChoice {
   private final EndpointSet endpoints;
   private final int port;
   private final ResolutionMode mode;
+
+  /** What a waypoint is asked for. */
+  private final String target;
+
   private final Scene scene;
   private final RandomGenerator random;
   private final GatewayGroup gateways;
@@ -53,6 +58,7 @@ final class EndpointChoice {
     this.random = random;
     this.port = port;
     this.mode = mode;
+    target = mode == ResolutionMode.WAYPOINT ? IpText.of(scene.call().target()) : "";
     isServed = mode == ResolutionMode.WAYPOINT || service.ports().contains(port);
     gateways = new GatewayGroup(scene);
     draw = new TieredDraw(random);
@@ -127,9 +133,15 @@ final class EndpointChoice {
     if (workload.capacity() == 0) {
       return EndpointFate.NO_CAPACITY;
     }
-    Tier own = scene.tier(workload.uid());
-    Tier tier = tier(workload);
-    return tier.equals(own) || tier == Tier.NO_WAY ? tier.fate() : EndpointFate.GATEWAYS_AVOIDED;
+    Tier whole = scene.tier(workload.uid());
+    Tier own = own(workload, endpoint.ports());
+    Tier tier = tier(workload, endpoint.ports());
+    if (!tier.equals(own) && tier != Tier.NO_WAY) {
+      return EndpointFate.GATEWAYS_AVOIDED;
+    }
+    return tier.equals(Tier.ASIDE) && !tier.equals(whole)
+        ? EndpointFate.APPLICATION_SET_ASIDE
+        : tier.fate();
   }
 
   /** One of the nearest that can be used; null when it was not met in a few draws. */
@@ -137,7 +149,8 @@ final class EndpointChoice {
     NearestGroups nearest = NearestGroups.of(endpoints, nearness);
     for (int i = 0; i < DRAWS && !nearest.isEmpty(); i++) {
       Workload workload = nearest.draw(random);
-      if (canServe(workload, endpoints.ports(workload)) && tier(workload) == Tier.USABLE) {
+      PortMap ports = endpoints.ports(workload);
+      if (canServe(workload, ports) && tier(workload, ports) == Tier.USABLE) {
         return workload;
       }
     }
@@ -162,7 +175,7 @@ final class EndpointChoice {
   private void consider(Workload workload, PortMap ports) {
     int rank = nearness.of(workload);
     if (rank >= 0 && canServe(workload, ports)) {
-      draw.offer(workload, rank, tier(workload));
+      draw.offer(workload, rank, tier(workload, ports));
     }
   }
 
@@ -171,11 +184,20 @@ final class EndpointChoice {
   }
 
   /** One behind gateways is as good as the best of them at most. */
-  private Tier tier(Workload workload) {
-    Tier own = scene.tier(workload.uid());
+  private Tier tier(Workload workload, PortMap ports) {
+    Tier own = own(workload, ports);
     return workload.network().equals(source.network()) || workload.networkGateway() == null
         ? own
         : own.orWorse(gateways.best(workload.networkGateway(), workload.network()));
+  }
+
+  /** Whatever is on the way to it. */
+  private Tier own(Workload workload, PortMap ports) {
+    return switch (mode) {
+      case STANDARD -> scene.tier(workload.uid(), Integer.toString(targetPort(workload, ports)));
+      case WAYPOINT -> scene.tier(workload.uid(), target);
+      case GATEWAY -> scene.tier(workload.uid());
+    };
   }
 
   /** One without an address can be reached in another network, through its gateway. */
@@ -187,7 +209,7 @@ final class EndpointChoice {
 
   private boolean servesPort(Workload workload, PortMap ports) {
     return switch (mode) {
-      case STANDARD -> service.ports().target(port) != 0 || ports.contains(port);
+      case STANDARD, GATEWAY -> service.ports().target(port) != 0 || ports.contains(port);
       case WAYPOINT -> service.ports().contains(port) || workload.applicationTunnel() != null;
     };
   }
@@ -195,7 +217,11 @@ final class EndpointChoice {
   /** The port of the chosen workload behind the service's port; {@link PortMap#ABSENT} if none. */
   int targetPort(Workload workload) {
     Endpoint endpoint = endpoints.get(workload.uid());
-    int own = endpoint == null ? PortMap.ABSENT : endpoint.ports().target(port);
+    return targetPort(workload, endpoint == null ? PortMap.EMPTY : endpoint.ports());
+  }
+
+  private int targetPort(Workload workload, PortMap ports) {
+    int own = ports.target(port);
     if (own != PortMap.ABSENT) {
       return own;
     }

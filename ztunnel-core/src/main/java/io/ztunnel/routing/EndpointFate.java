@@ -4,6 +4,7 @@ package io.ztunnel.routing;
 public enum EndpointFate {
   USABLE("can be used"),
   SET_ASIDE("avoided: it failed lately"),
+  APPLICATION_SET_ASIDE("avoided: what is asked for there failed lately"),
   FAILED_ALREADY("avoided: it failed for this connection"),
   GATEWAYS_AVOIDED("avoided: all its gateways failed lately, or for this connection"),
   NO_GATEWAY("avoided: no gateway into its network is known"),

@@ -4,18 +4,21 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 
 /**
- * Which workloads failed lately and are better avoided, and for how long: after the first failure 1
- * s, doubled by each further one up to 30 s. Then one connection tries, and the others wait for
- * what becomes of it: a workload that has gone must not have all of them again. A success ends it.
+ * What failed lately and is better avoided, by keys (of a workload, of an address, or of what is
+ * behind a port of it), and for how long: after the first failure 1 s, doubled by each further one
+ * up to 30 s. Then one connection tries, and the others wait for what becomes of it: a workload
+ * that has gone must not have all of them again. A success ends it.
  *
- * <p>Any thread. It remembers a bounded number of workloads; when that is used up, further failures
- * are not remembered until others have passed.
+ * <p>Any thread; asking takes no lock. It remembers a bounded number of keys; when that is used up,
+ * further failures are not remembered until others have passed. What is over for half a minute is
+ * let go of when something else fails.
  */
 public final class EndpointHealth {
-  /** How many workloads are remembered, unless the owner says otherwise. */
+  /** How many keys are remembered, unless the owner says otherwise. */
   public static final int DEFAULT_CAPACITY = 10_000;
 
   private static final long FIRST_NANOS = Duration.ofSeconds(1).toNanos();
@@ -24,8 +27,14 @@ public final class EndpointHealth {
   /** As long as one connection is given to find out; then the next one may. */
   private static final long TRIAL_NANOS = Duration.ofSeconds(2).toNanos();
 
+  /** So long passes at least from one look for what can be let go of to the next. */
+  private static final long LOOK_NANOS = Duration.ofSeconds(1).toNanos();
+
   private final int capacity;
   private final LongSupplier nanoClock;
+
+  /** When it was last looked for what can be let go of. */
+  private final AtomicLong lookedNanos;
 
   /** Shared by the event loops. */
   private final Map<String, Aside> aside = new ConcurrentHashMap<>();
@@ -38,6 +47,7 @@ public final class EndpointHealth {
   public EndpointHealth(int capacity, LongSupplier nanoClock) {
     this.capacity = capacity;
     this.nanoClock = nanoClock;
+    this.lookedNanos = new AtomicLong(nanoClock.getAsLong());
   }
 
   /** Whether nothing is remembered. */
@@ -50,18 +60,18 @@ public final class EndpointHealth {
     return new PodHealth(this, pod);
   }
 
-  /** Whether the workload of this uid should be avoided now. */
-  public boolean isSetAside(String workloadUid) {
+  /** Whether it should be avoided now. */
+  public boolean isSetAside(String key) {
     if (aside.isEmpty()) {
       return false;
     }
-    Aside entry = aside.get(workloadUid);
+    Aside entry = aside.get(key);
     return entry != null && !entry.isOver(nanoClock.getAsLong());
   }
 
-  /** For how long it has been so that the workload should be avoided; empty: it should not. */
-  public Optional<Duration> setAsideFor(String workloadUid) {
-    Aside entry = aside.get(workloadUid);
+  /** For how long it has been so that it should be avoided; empty: it should not. */
+  public Optional<Duration> setAsideFor(String key) {
+    Aside entry = aside.get(key);
     long now = nanoClock.getAsLong();
     return entry == null || entry.isOver(now)
         ? Optional.empty()
@@ -69,52 +79,63 @@ public final class EndpointHealth {
   }
 
   /**
-   * The workload should be avoided until it has {@link #succeeded}: somebody else finds that out.
+   * It should be avoided until it has {@link #succeeded}: somebody else finds that out.
    *
    * @param atMost for so long only
    */
-  void hold(String workloadUid, Duration atMost) {
+  void hold(String key, Duration atMost) {
     long now = nanoClock.getAsLong();
-    if (isRoomFor(workloadUid, now)) {
+    if (isRoomFor(key, now)) {
       aside.merge(
-          workloadUid,
-          Aside.first(now).held(now, atMost),
-          (earlier, _) -> earlier.held(now, atMost));
+          key, Aside.first(now).held(now, atMost), (earlier, _) -> earlier.held(now, atMost));
     }
   }
 
-  /** The workload is dialled now. */
-  public void attempted(String workloadUid) {
-    if (aside.isEmpty()) {
-      return;
+  /**
+   * It is tried now.
+   *
+   * @return whether a failure of it is remembered
+   */
+  public boolean attempted(String key) {
+    Aside entry = aside.isEmpty() ? null : aside.get(key);
+    if (entry == null) {
+      return false;
     }
     long now = nanoClock.getAsLong();
-    aside.computeIfPresent(workloadUid, (_, entry) -> entry.isOver(now) ? entry.trial(now) : entry);
+    if (entry.isOver(now)) {
+      aside.computeIfPresent(
+          key, (_, present) -> present.isOver(now) ? present.trial(now) : present);
+    }
+    return !entry.isForgotten(now);
   }
 
-  /** Dialling the workload failed. */
-  public void failed(String workloadUid) {
+  /**
+   * It failed.
+   *
+   * @return whether no failure of it was remembered before, and this one is
+   */
+  public boolean failed(String key) {
     long now = nanoClock.getAsLong();
-    if (isRoomFor(workloadUid, now)) {
-      aside.merge(workloadUid, Aside.first(now), (earlier, _) -> earlier.again(now));
+    return isRoomFor(key, now)
+        && aside.merge(key, Aside.first(now), (earlier, _) -> earlier.again(now)).sinceNanos == now;
+  }
+
+  /** It succeeded. */
+  public void succeeded(String key) {
+    if (!aside.isEmpty() && aside.containsKey(key)) {
+      aside.remove(key);
     }
   }
 
-  /** Dialling the workload succeeded. */
-  public void succeeded(String workloadUid) {
-    if (!aside.isEmpty()) {
-      aside.remove(workloadUid);
-    }
-  }
-
-  private boolean isRoomFor(String workloadUid, long now) {
-    if (aside.size() >= capacity) {
+  private boolean isRoomFor(String key, long now) {
+    long looked = lookedNanos.get();
+    if (now - looked >= LOOK_NANOS && lookedNanos.compareAndSet(looked, now)) {
       aside.values().removeIf(entry -> entry.isForgotten(now));
     }
-    return aside.size() < capacity || aside.containsKey(workloadUid);
+    return aside.size() < capacity || aside.containsKey(key);
   }
 
-  /** How many workloads are remembered. */
+  /** How many keys are remembered. */
   int size() {
     return aside.size();
   }

@@ -124,7 +124,8 @@ final class GatewayChoice {
           case USABLE -> 0;
           case SET_ASIDE -> 1;
           case FAILED_ALREADY -> 2;
-          case GATEWAYS_AVOIDED,
+          case APPLICATION_SET_ASIDE,
+              GATEWAYS_AVOIDED,
               NO_GATEWAY,
               WORKLOAD_UNKNOWN,
               UNREACHABLE,

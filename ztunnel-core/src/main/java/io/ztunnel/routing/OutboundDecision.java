@@ -116,18 +116,21 @@ final class OutboundDecision {
 
   private RouteResult direct(Upstream.Chosen upstream) {
     ServiceName service = name(upstream.service());
+    String asked = Integer.toString(upstream.port());
     return withAddress(
         upstream,
         upstream.otherEndpoints(),
+        asked,
         found -> {
           // A port of a pod that the application chose itself says nothing of the pod's services.
           PickedAddress picked = upstream.service() == null ? found.withoutKeys() : found;
           InetSocketAddress application = new InetSocketAddress(picked.ip(), upstream.port());
           return switch (upstream.workload().protocol()) {
-            case TCP -> new Route.DirectTcp(hop(upstream, picked, application, List.of()), service);
+            case TCP ->
+                new Route.DirectTcp(hop(upstream, picked, application, List.of(), asked), service);
             case HBONE -> {
               InetSocketAddress proxy = new InetSocketAddress(picked.ip(), settings.hbonePort());
-              Hop hop = hop(upstream, picked, proxy, acceptedHere(upstream));
+              Hop hop = hop(upstream, picked, proxy, acceptedHere(upstream), asked);
               yield new Route.Hbone(hop, IpText.of(application), service);
             }
           };
@@ -136,13 +139,15 @@ final class OutboundDecision {
 
   /** The waypoint decides what to do with the address that the application asked for. */
   private RouteResult tunnelToWaypoint(Upstream.Chosen waypoint, @Nullable ServiceName service) {
+    String asked = IpText.of(target);
     return withAddress(
         waypoint,
         waypoint.otherEndpoints(),
+        asked,
         picked -> {
           InetSocketAddress address = new InetSocketAddress(picked.ip(), waypoint.port());
-          Hop hop = hop(waypoint, picked, address, acceptedHere(waypoint));
-          return new Route.Hbone(hop, IpText.of(target), service);
+          Hop hop = hop(waypoint, picked, address, acceptedHere(waypoint), asked);
+          return new Route.Hbone(hop, asked, service);
         });
   }
 
@@ -168,6 +173,7 @@ final class OutboundDecision {
     return withAddress(
         chosen,
         others,
+        "",
         picked -> {
           Hop hop =
               new Hop(
@@ -175,7 +181,8 @@ final class OutboundDecision {
                   new InetSocketAddress(picked.ip(), chosen.port()),
                   underAliases(acceptedIdentities(chosen)),
                   others + picked.others(),
-                  picked.keys());
+                  picked.keys(),
+                  "");
           return new Route.DoubleHbone(
               hop, upstream.workload().uid(), authority, inner, addressed.name());
         });
@@ -217,9 +224,13 @@ final class OutboundDecision {
         && workload.ips().contains(scene.call().sourceAddress());
   }
 
-  /** The address of a workload to use, or the question for a name service if it has only a name. */
+  /**
+   * The address of a workload to use, or the question for a name service if it has only a name.
+   *
+   * @param asked what is asked for there; empty of a gateway
+   */
   private RouteResult withAddress(
-      Upstream.Chosen upstream, int others, Function<PickedAddress, Route> route) {
+      Upstream.Chosen upstream, int others, String asked, Function<PickedAddress, Route> route) {
     InetAddress ip = selectedAddress(upstream);
     if (ip != null) {
       if (trace.isOn()) {
@@ -229,7 +240,12 @@ final class OutboundDecision {
     }
     return upstream.workload().hostname().isEmpty()
         ? new RouteFailure.NoValidDestination(upstream.workload())
-        : new UnresolvedRoute(upstream.workload(), others, upstream.wanted(), scene::tier, route);
+        : new UnresolvedRoute(
+            upstream.workload(),
+            others,
+            upstream.wanted(),
+            key -> asked.isEmpty() ? scene.tier(key) : scene.tier(key, asked),
+            route);
   }
 
   /**
@@ -261,13 +277,15 @@ final class OutboundDecision {
       Upstream.Chosen upstream,
       PickedAddress picked,
       InetSocketAddress address,
-      List<String> acceptedIdentities) {
+      List<String> acceptedIdentities,
+      String application) {
     return new Hop(
         upstream.workload(),
         address,
         acceptedIdentities,
         upstream.otherEndpoints() + picked.others(),
-        picked.keys());
+        picked.keys(),
+        application);
   }
 
   /** Those of a peer in this network. */

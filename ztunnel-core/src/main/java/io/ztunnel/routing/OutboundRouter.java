@@ -29,8 +29,8 @@ public final class OutboundRouter {
    * Decides.
    *
    * @param view the mesh as it is now
-   * @param setAside whether the workload of a uid should be avoided, because it failed lately; it
-   *     is still chosen when there is no other
+   * @param setAside whether the workload of a uid, an address of it, or what is asked for there,
+   *     should be avoided, because it failed lately; it is still chosen when there is no other
    * @param trace is told the steps
    */
   public RouteResult route(

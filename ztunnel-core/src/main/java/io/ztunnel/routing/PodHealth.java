@@ -4,14 +4,16 @@ import java.time.Duration;
 import java.util.Optional;
 
 /**
- * What one pod should avoid: what failed lately for any pod, and what it holds for itself, because
- * only it may be unable to reach it. As thread-safe as what all pods know.
+ * What one pod should avoid: what failed for it lately, or is held by it, and what others warn of.
+ * What keeps a pod from somebody may be its own network or certificate. So a failure counts for the
+ * pod that it happened to, and the others are warned by the first one only: one of them tries after
+ * a second, for all that have not failed there themselves. As thread-safe as what all pods know.
  *
  * @param all what all pods know
  * @param pod uid of its workload
  */
 public record PodHealth(EndpointHealth all, String pod) {
-  /** Whether the pod should avoid the workload of this uid, or the address of one, now. */
+  /** Whether the pod should avoid it now. */
   public boolean isSetAside(String key) {
     return !all.isEmpty() && (all.isSetAside(key) || all.isSetAside(own(key)));
   }
@@ -26,16 +28,23 @@ public record PodHealth(EndpointHealth all, String pod) {
     all.hold(own(key), atMost);
   }
 
-  /** The pod dials it now. What it holds for itself, it tries for nobody else. */
+  /** The pod tries it now. What has failed for itself before, it tries for nobody else. */
   public void attempted(String key) {
-    if (!all.isEmpty() && !all.isSetAside(own(key))) {
-      all.attempted(key);
+    if (!all.isEmpty() && !all.attempted(own(key))) {
+      boolean _ = all.attempted(key);
     }
   }
 
-  /** Dialling it failed, which all pods are warned of. */
+  /** It failed for the pod; if for the first time lately, the others are warned. */
   public void failed(String key) {
-    all.failed(key);
+    if (all.failed(own(key))) {
+      warn(key);
+    }
+  }
+
+  /** The others should avoid it for a while, too. */
+  public void warn(String key) {
+    boolean _ = all.failed(key);
   }
 
   /** The pod has reached it, or has reason to try. */

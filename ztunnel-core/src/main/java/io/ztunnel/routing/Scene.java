@@ -9,8 +9,8 @@ import java.util.function.Predicate;
  * All that a decision depends on besides settings and chance. Immutable.
  *
  * @param view the mesh
- * @param setAside whether the workload of a uid, or an address of it, failed lately and should be
- *     avoided
+ * @param setAside whether the workload of a uid, an address of it, or what is asked for there,
+ *     failed lately and should be avoided
  * @param unknown is told of waypoints and gateways that matter and of which the mesh says nothing
  */
 record Scene(
@@ -33,5 +33,11 @@ record Scene(
       return Tier.FAILED;
     }
     return setAside.test(key) ? Tier.ASIDE : Tier.USABLE;
+  }
+
+  /** Of what is asked for there: as good at most. */
+  Tier tier(String key, String application) {
+    Tier whole = tier(key);
+    return whole == Tier.USABLE && setAside.test(Hop.key(key, application)) ? Tier.ASIDE : whole;
   }
 }

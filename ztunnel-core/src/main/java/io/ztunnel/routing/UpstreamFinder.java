@@ -53,7 +53,7 @@ final class UpstreamFinder {
   Upstream.@Nullable Chosen gateway(GatewayAddress gateway, String network) {
     GatewayGroup.Chosen chosen = new GatewayGroup(scene).choose(gateway, network, random);
     return chosen == null
-        ? named(gateway, ResolutionMode.STANDARD)
+        ? named(gateway, ResolutionMode.GATEWAY)
         : new Upstream.Chosen(
             chosen.workload(), chosen.port(), null, wanted(gateway), chosen.others());
   }

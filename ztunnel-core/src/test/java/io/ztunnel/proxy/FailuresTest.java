@@ -45,7 +45,7 @@ class FailuresTest {
   private static final InetSocketAddress V6 = TestMesh.socket("[fd00::7]:80");
 
   /** A failure when a tunnel was dialled, and whether another endpoint might do better. */
-  record Tunnel(HboneFailure failure, ConnectionFailure expected, boolean endpointsFault) {}
+  record Tunnel(HboneFailure failure, ConnectionFailure expected, EndpointFault fault) {}
 
   static List<Tunnel> tunnels() {
     return List.of(
@@ -56,105 +56,106 @@ class FailuresTest {
                 DialOutcome.TIMED_OUT,
                 "10.0.0.7:15008",
                 "connection timed out after 10000 ms"),
-            true),
+            EndpointFault.YES),
         new Tunnel(
             new HboneFailure.ConnectFailed(V6, "Connection refused", false),
             new ConnectionFailure.ConnectFailed(
                 Dial.HBONE, DialOutcome.REFUSED, "[fd00::7]:80", "Connection refused"),
-            true),
+            EndpointFault.YES),
         new Tunnel(
             new HboneFailure.ConnectFailed(V4, "No route to host", false),
             new ConnectionFailure.ConnectFailed(
                 Dial.HBONE, DialOutcome.FAILED, "10.0.0.7:15008", "No route to host"),
-            true),
+            EndpointFault.YES),
         new Tunnel(
             new HboneFailure.ConnectFailed(V4, "socket: Too many open files", false),
             new ConnectionFailure.OutOfDescriptors("socket: Too many open files"),
-            false),
+            EndpointFault.NO),
         new Tunnel(
             new HboneFailure.TlsFailed(V4, "certificate expired"),
             new ConnectionFailure.TlsFailed(TlsRole.CLIENT, "certificate expired"),
-            true),
+            EndpointFault.YES),
         new Tunnel(
             new HboneFailure.WrongPeer(V4, List.of("a", "b"), List.of("c")),
             new ConnectionFailure.WrongPeerIdentity(List.of("a", "b"), List.of("c")),
-            true),
+            EndpointFault.YES),
         new Tunnel(
             new HboneFailure.HandshakeTimedOut(V4, "not done within 10 s"),
             new ConnectionFailure.Http2Failed(
                 Http2Failure.HANDSHAKE_TIMED_OUT, "not done within 10 s"),
-            true),
+            EndpointFault.YES),
         new Tunnel(
             new HboneFailure.Http2Failed("ping timed out"),
             new ConnectionFailure.Http2Failed(Http2Failure.CONNECTION_LOST, "ping timed out"),
-            true),
+            EndpointFault.YES),
         new Tunnel(
             new HboneFailure.WentAway(0, "bye"),
             new ConnectionFailure.Http2Failed(
                 Http2Failure.GOAWAY, "connection going away: NO_ERROR (bye)"),
-            true),
+            EndpointFault.YES),
         new Tunnel(
             new HboneFailure.StreamReset(7),
             new ConnectionFailure.Http2Failed(
                 Http2Failure.RESET, "stream error received: REFUSED_STREAM"),
-            true),
+            EndpointFault.APPLICATION),
         new Tunnel(
             new HboneFailure.StreamReset(0x99),
             new ConnectionFailure.Http2Failed(Http2Failure.RESET, "stream error received: 0x99"),
-            true),
+            EndpointFault.APPLICATION),
         new Tunnel(
             new HboneFailure.Rejected(401, "said no"),
             new ConnectionFailure.TunnelRejected(401, "Unauthorized"),
-            false),
+            EndpointFault.NO),
         new Tunnel(
             new HboneFailure.Rejected(400, ""),
             new ConnectionFailure.TunnelRejected(400, "Bad Request"),
-            false),
+            EndpointFault.NO),
         new Tunnel(
             new HboneFailure.Rejected(503, ""),
             new ConnectionFailure.TunnelRejected(503, "Service Unavailable"),
-            true),
+            EndpointFault.APPLICATION),
         new Tunnel(
             new HboneFailure.AnswerTimedOut("no answer within 20 s"),
             new ConnectionFailure.Http2Failed(
                 Http2Failure.ANSWER_TIMED_OUT, "no answer within 20 s"),
-            true),
+            EndpointFault.APPLICATION),
         new Tunnel(
             new HboneFailure.IdentityUnavailable("CA is down"),
             new ConnectionFailure.IdentityUnavailable("CA is down"),
-            false),
+            EndpointFault.NO),
         new Tunnel(
             new HboneFailure.WrongTrustDomain(V4, "a", List.of("b")),
             new ConnectionFailure.TlsFailed(
                 TlsRole.CLIENT,
                 "identity verification error: peer did not present the expected trustdomain (a), got b"),
-            true),
+            EndpointFault.YES),
         new Tunnel(
             new HboneFailure.PeerRevoked(V4, "serial 7 of CN=root"),
             new ConnectionFailure.PeerRevoked(TlsRole.CLIENT, "serial 7 of CN=root"),
-            true),
+            EndpointFault.YES),
         new Tunnel(
             new HboneFailure.OuterFailed(new HboneFailure.Rejected(404, "")),
             new ConnectionFailure.TunnelRejected(404, "Not Found"),
-            false),
+            EndpointFault.NO),
         new Tunnel(
             new HboneFailure.OuterFailed(new HboneFailure.StreamReset(7)),
             new ConnectionFailure.Http2Failed(
                 Http2Failure.RESET, "stream error received: REFUSED_STREAM"),
-            true),
+            EndpointFault.YES),
         new Tunnel(
             new HboneFailure.InnerLimitReached(7),
             new ConnectionFailure.InnerConnectionsLimit(
                 "all 7 inner connections that the process may have are in use"),
-            false),
-        new Tunnel(new HboneFailure.PoolClosed(), new ConnectionFailure.PoolDraining(), false));
+            EndpointFault.NO),
+        new Tunnel(
+            new HboneFailure.PoolClosed(), new ConnectionFailure.PoolDraining(), EndpointFault.NO));
   }
 
   @ParameterizedTest
   @MethodSource("tunnels")
   void aTunnelThatWasNotOpened(Tunnel row) {
     assertEquals(row.expected(), Failures.ofTunnel(row.failure()));
-    assertEquals(row.endpointsFault(), Failures.isEndpointsFault(row.failure()));
+    assertEquals(row.fault(), Failures.faultOfTunnel(row.failure()));
   }
 
   record Handshake(HboneFailure failure, ConnectionFailure expected) {}
@@ -283,7 +284,7 @@ class FailuresTest {
     "DIALLING,         YES,         YES",
     "SECURING,         YES,         YES",
     "SILENT,           YES,         YES",
-    "UNANSWERED,       YES,         ONE_OF_MANY",
+    "UNANSWERED,       APPLICATION, ONE_OF_MANY",
     "INNER_HANDSHAKE,  ONE_OF_MANY, ONE_OF_MANY",
     "INNER_UNANSWERED, ONE_OF_MANY, ONE_OF_MANY",
   })
@@ -519,13 +520,29 @@ class FailuresTest {
 
   @ParameterizedTest(name = "{0}: {1}")
   @CsvSource({
-    "connect(..) failed: Connection refused,     YES",
-    "No route to host,                           YES",
-    "cannot open a socket: Too many open files,  NO",
+    "finishConnect(..) failed with error(-111): Connection refused,        APPLICATION, YES",
+    "No route to host,                                                     APPLICATION, YES",
+    "cannot open a socket: Too many open files,                            NO,          NO",
+    "connect(..) failed with error(-99): Cannot assign requested address,  OWN,         OWN",
+    "io_uring connect(..) failed with error(-99): Cannot assign requested address, OWN, OWN",
+    "connect(..) failed with error(-1): Operation not permitted,           OWN,         OWN",
+    "connect(..) failed with error(-13): Permission denied,                OWN,         OWN",
+    "connect(..) failed with error(-105): No buffer space available,       OWN,         OWN",
+    "Network is unreachable: /192.0.2.1:9,                                 OWN,         OWN",
   })
-  void anEndpointIsNotToBlameForWhatThisProcessLacks(String why, EndpointFault expected) {
+  void anEndpointIsNotToBlameForWhatThisProcessLacks(
+      String why, EndpointFault plain, EndpointFault tunnel) {
     assertEquals(
-        expected, Failures.faultOfDial(Failures.ofConnect(Dial.PLAIN, V4, new IOException(why))));
+        plain, Failures.faultOfDial(Failures.ofConnect(Dial.PLAIN, V4, new IOException(why))));
+    assertEquals(tunnel, Failures.faultOfTunnel(new HboneFailure.ConnectFailed(V4, why, false)));
+  }
+
+  /** Which Netty does not tell apart: both are an exception without a text. */
+  @Test
+  void noRouteOfOursAndNoneToTheHostAreAlike() {
+    assertEquals(
+        EndpointFault.APPLICATION,
+        Failures.faultOfDial(Failures.ofConnect(Dial.PLAIN, V4, new NoRouteToHostException())));
   }
 
   @ParameterizedTest

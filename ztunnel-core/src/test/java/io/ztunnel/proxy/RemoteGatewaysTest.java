@@ -72,7 +72,8 @@ class RemoteGatewaysTest {
         TestMesh.socket("192.0.2.1:15008"),
         List.of(),
         1,
-        List.of(keys));
+        List.of(keys),
+        "");
   }
 
   /** At one of the addresses of its name. */
@@ -80,7 +81,7 @@ class RemoteGatewaysTest {
     List<String> keys = new ArrayList<>(List.of("gw#" + ip));
     keys.addAll(List.of(more));
     return new Hop(
-        TestMesh.workload(mesh, "gw"), TestMesh.socket(ip + ":15008"), List.of(), 1, keys);
+        TestMesh.workload(mesh, "gw"), TestMesh.socket(ip + ":15008"), List.of(), 1, keys, "");
   }
 
   private void fail(Hop hop) {

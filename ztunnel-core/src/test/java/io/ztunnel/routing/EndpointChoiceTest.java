@@ -270,7 +270,7 @@ final class EndpointChoiceTest {
 
   @Test
   void ofManyTheOnlyOneThatCanBeUsedIsFound() {
-    EndpointChoice choice = choice(many(""), uid -> !uid.equals("far-77"));
+    EndpointChoice choice = choice(many(""), key -> !key.startsWith("far-77"));
     assertEquals("far-77", Objects.requireNonNull(choice.choose()).uid());
     assertEquals(75, choice.candidates(), "a quarter has no capacity");
     assertEquals(74, choice.avoided());

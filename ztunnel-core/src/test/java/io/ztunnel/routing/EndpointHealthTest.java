@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 final class EndpointHealthTest {
@@ -128,6 +129,72 @@ final class EndpointHealthTest {
     health.hold("a", Duration.ofMinutes(1));
     health.succeeded("a");
     assertFalse(health.isSetAside("a"));
+  }
+
+  private List<String> usable(PodHealth pod, String... keys) {
+    return Stream.of(keys).filter(key -> !pod.isSetAside(key)).toList();
+  }
+
+  /** Such as one whose network does not let it out, or whose certificate peers refuse. */
+  @Test
+  void whatOnlyOnePodCannotReachTheOthersGoOnUsing() {
+    EndpointHealth all = new EndpointHealth(100, () -> now);
+    PodHealth lame = all.of("a");
+    PodHealth well = all.of("b");
+    String[] endpoints = {"e1", "e2", "e3", "e4"};
+    for (String endpoint : endpoints) {
+      lame.failed(endpoint);
+    }
+    assertEquals(List.of(), usable(well, endpoints), "all are warned");
+    well.attempted("e2");
+    well.succeeded("e2");
+    assertEquals(List.of("e2"), usable(well, endpoints));
+    assertEquals(List.of(), usable(lame, endpoints), "that says nothing of this pod");
+    pass(Duration.ofSeconds(1));
+    for (int second = 1; second < 90; second++) {
+      assertEquals(List.of(endpoints), usable(well, endpoints), "after " + second + " s");
+      for (String endpoint : usable(lame, endpoints)) {
+        lame.attempted(endpoint);
+        assertFalse(well.isSetAside(endpoint), "it tries for nobody else");
+        lame.failed(endpoint);
+      }
+      pass(Duration.ofSeconds(1));
+    }
+  }
+
+  @Test
+  void whatNoPodCanReachEachFindsOutOnceAndTheOthersWaitLongerEachTime() {
+    EndpointHealth all = new EndpointHealth(100, () -> now);
+    PodHealth third = all.of("c");
+    all.of("a").failed("dead");
+    pass(Duration.ofSeconds(1));
+    all.of("b").attempted("dead");
+    assertTrue(third.isSetAside("dead"), "one pod tries for all that have not");
+    all.of("b").failed("dead");
+    pass(Duration.ofSeconds(2).minusNanos(1));
+    assertTrue(third.isSetAside("dead"), "it is warned for longer");
+    pass(Duration.ofNanos(1));
+    assertFalse(third.isSetAside("dead"));
+  }
+
+  @Test
+  void afterASuccessTheNextFailureOfAPodIsAWarningAgain() {
+    EndpointHealth all = new EndpointHealth(100, () -> now);
+    PodHealth pod = all.of("a");
+    pod.failed("x");
+    pod.succeeded("x");
+    assertTrue(all.isEmpty());
+    pod.failed("x");
+    assertTrue(all.of("b").isSetAside("x"));
+  }
+
+  @Test
+  void whatIsOverIsLetGoOf() {
+    EndpointHealth all = new EndpointHealth(100, () -> now);
+    all.of("gone").failed("x");
+    pass(Duration.ofSeconds(31));
+    all.of("a").failed("y");
+    assertEquals(2, all.size(), "what the pod holds, and what it has warned of");
   }
 
   @Test

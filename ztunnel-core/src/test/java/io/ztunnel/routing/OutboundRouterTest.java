@@ -61,8 +61,15 @@ final class OutboundRouterTest {
 
   /** Or whoever calls a closed port of a pod would take the pod out of its services. */
   @ParameterizedTest
-  @CsvSource({"HBONE, 10.0.0.2:9999, ''", "TCP, 10.0.0.2:9999, ''", "HBONE, 10.1.0.1:80, dst"})
-  void onlyWhoWasChosenIsAvoidedShouldItFail(String protocol, String target, String avoided) {
+  @CsvSource({
+    "HBONE, 10.0.0.2:9999, '',  ''",
+    "TCP,   10.0.0.2:9999, '',  ''",
+    "HBONE, 10.1.0.1:80,   dst, dst:8080",
+    "HBONE, 10.1.0.1:81,   dst, dst:9187",
+    "TCP,   10.1.0.1:81,   dst, dst:9187",
+  })
+  void onlyWhoWasChosenIsAvoidedShouldItFail(
+      String protocol, String target, String avoided, String application) {
     MeshView view =
         TestMesh.view(
             mesh(
@@ -71,7 +78,7 @@ final class OutboundRouterTest {
                    workloadIps: [10.0.0.2], protocol: %s, services: {ns/svc: {}}}
                 """
                     .formatted(protocol),
-                service("", "80: 8080")));
+                service("", "80: 8080, 81: 9187")));
     Hop hop =
         switch (router().route(call(view, target), view, _ -> false, RouteTrace.OFF)) {
           case Route.Hbone(Hop tunnel, String _, ServiceName _) -> tunnel;
@@ -79,6 +86,62 @@ final class OutboundRouterTest {
           default -> throw new AssertionError("not to the pod");
         };
     assertEquals(avoided, String.join(" ", hop.keys()));
+    assertEquals(application, String.join(" ", hop.applicationKeys()), "should its port refuse");
+  }
+
+  /** Or whoever calls a closed port would take the others from all. */
+  @ParameterizedTest(name = "{0}, set aside {1}: {2}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          10.1.0.1:80 | near      | far
+          10.1.0.1:80 | near:8080 | far
+          10.1.0.1:80 | near:9187 | near
+          10.1.0.1:81 | near:9187 | far
+          10.1.0.1:81 | near:8080 | near
+          """)
+  void anEndpointOneOfWhosePortsRefusesIsAvoidedForThatPort(
+      String target, String aside, String expected) {
+    MeshView view =
+        TestMesh.view(
+            mesh(
+                """
+                - {uid: near, namespace: ns, serviceAccount: dst, trustDomain: td, network: n1, node: node-a,
+                   workloadIps: [10.0.0.2], protocol: HBONE, services: {ns/svc: {}}}
+                - {uid: far, namespace: ns, serviceAccount: dst, trustDomain: td, network: n1, node: node-b,
+                   workloadIps: [10.0.0.3], protocol: HBONE, services: {ns/svc: {}}}
+                """,
+                service(
+                    "loadBalancer: {routingPreferences: [Node], mode: Failover, healthPolicy: OnlyHealthy}",
+                    "80: 8080, 81: 9187")));
+    assertEquals(expected, chosen(decide(view, target, Set.of(aside)::contains, RouteTrace.OFF)));
+  }
+
+  /** It takes tunnels for many services; what it answers is told of the one that was asked for. */
+  @ParameterizedTest(name = "{0}: {1}")
+  @CsvSource({"wp-1, wp-2", "wp-1:10.1.0.1:80, wp-2", "wp-1:10.1.0.9:80, wp-1 wp-2"})
+  void aWaypointThatRefusesIsAvoidedForWhatWasAskedOfIt(String aside, String expected) {
+    MeshView view =
+        TestMesh.view(
+            mesh(
+                """
+                - {uid: wp-1, namespace: ns, serviceAccount: wp, trustDomain: td, network: n1,
+                   workloadIps: [10.0.0.8], protocol: HBONE, services: {ns/wp: {}}}
+                - {uid: wp-2, namespace: ns, serviceAccount: wp, trustDomain: td, network: n1,
+                   workloadIps: [10.0.0.9], protocol: HBONE, services: {ns/wp: {}}}
+                """,
+                service("waypoint: {destination: ns/wp, hboneMtlsPort: 15008}", "80: 8080"),
+                WAYPOINT_SERVICES));
+    Set<String> chosen = new TreeSet<>();
+    for (int i = 0; i < 50; i++) {
+      RouteResult result = decide(view, "10.1.0.1:80", Set.of(aside)::contains, RouteTrace.OFF);
+      chosen.add(chosen(result));
+      if (result instanceof Route.Hbone(Hop hop, String _, ServiceName _)) {
+        assertEquals(List.of(hop.workload().uid() + ":10.1.0.1:80"), hop.applicationKeys());
+      }
+    }
+    assertEquals(expected, String.join(" ", chosen));
   }
 
   /** Where not all of the mesh is known in advance, they can be asked for. */
@@ -1001,6 +1064,8 @@ final class OutboundRouterTest {
           192.0.2.7 fd00::7       | ''        | 192.0.2.8                     | 2 | both
           ''                      | 192.0.2.7 | 192.0.2.8                     | 1 | one
           192.0.2.8 fd00::7       | 192.0.2.7 | 192.0.2.8                     | 1 | both
+          192.0.2.7:8080          | ''        | 192.0.2.8                     | 2 | one
+          192.0.2.7:8443          | ''        | 192.0.2.7 192.0.2.8           | 2 | one
           """)
   void ofTheAddressesOfANameThoseThatFailedAreAvoided(
       String aside, String failed, String expected, int others, String keys) {

@@ -57,7 +57,8 @@ class ServicesIT {
     scene.service(Entry.service("strict", STRICT, "{80: 8080}").with("loadBalancer", strict));
     scene.service(
         Entry.service("strictfar", STRICT_FAR, "{80: 8080}").with("loadBalancer", strict));
-    scene.service(Entry.service("failover", FAILOVER, "{80: 8080}").with("loadBalancer", failover));
+    scene.service(
+        Entry.service("failover", FAILOVER, "{80: 8080, 81: 9090}").with("loadBalancer", failover));
     scene.service(
         Entry.service("failoverfar", FAILOVER_FAR, "{80: 8080}").with("loadBalancer", failover));
     scene.service(Entry.service("mixed", MIXED, "{80: 8080}"));
@@ -74,7 +75,7 @@ class ServicesIT {
             .serving("balanced", 80, PORT)
             .serving("named", "")
             .serving("strict", 80, PORT)
-            .serving("failover", 80, PORT)
+            .serving("failover", "80: 8080, 81: 9090")
             .serving("mixed", 80, PORT));
     scene.workload(
         Entry.workload(two, two.ipv4(), two.ipv6())
@@ -82,7 +83,7 @@ class ServicesIT {
             .serving("named", 80, OTHER_PORT)
             .serving("strict", 80, PORT)
             .serving("strictfar", 80, PORT)
-            .serving("failover", 80, PORT)
+            .serving("failover", "80: 8080, 81: 9090")
             .serving("failoverfar", 80, PORT));
     scene.workload(
         Entry.workload(ill, ill.ipv4(), ill.ipv6())
@@ -111,7 +112,11 @@ class ServicesIT {
   }
 
   private String call(String vip) throws IOException {
-    return PodSockets.exchange(client, InetAddress.ofLiteral(vip), 80, "who?");
+    return call(vip, 80);
+  }
+
+  private String call(String vip, int port) throws IOException {
+    return PodSockets.exchange(client, InetAddress.ofLiteral(vip), port, "who?");
   }
 
   /** Who answered, how often. */
@@ -132,6 +137,15 @@ class ServicesIT {
             .formatted(client.ipv4().getHostAddress(), vip, vip),
         log.await("dst.addr=" + vip + ":80"));
     assertEquals(0, before.growth("istio_tcp_connections_opened_total", "reporter"));
+  }
+
+  /** Such as that of metrics, which nothing serves: the near pod listens at one port only. */
+  @Test
+  void aClosedPortTakesThePodFromNoOtherPort() throws Exception {
+    for (int i = 0; i < 5; i++) {
+      assertEquals("two:9090", call(FAILOVER, 81), "the near one refuses, the far one does not");
+      assertEquals("one", call(FAILOVER, 80), "which says nothing of this port");
+    }
   }
 
   @Test
