@@ -34,6 +34,15 @@ public interface Tunnel {
   void shutdownOutput();
 
   /**
+   * As {@link #shutdownOutput}, for an owner who wants nothing from the peer any more: once all
+   * that was written and the end are in the connection's socket buffer, the peer's half ends with
+   * RST_STREAM, unless it has ended by then, and {@link TunnelListener#onFinished} is called. What
+   * arrives until then is given out as ever. A server resets with NO_ERROR, a client with CANCEL
+   * (RFC 9113, 8.1). Our half may have ended before; a second call does nothing.
+   */
+  void leave();
+
+  /**
    * Returns flow-control credit of the stream for bytes given to {@link TunnelListener#onData} that
    * have found their way out. Credit of the connection never waits for this: one slow tunnel must
    * not stop its neighbours.

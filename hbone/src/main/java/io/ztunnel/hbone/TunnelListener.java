@@ -26,8 +26,9 @@ public interface TunnelListener {
   void onTerminated(TunnelTermination cause);
 
   /**
-   * Both halves have ended in order and everything written was handed to the connection's socket
-   * buffer. Called at most once, as the last call.
+   * Both halves have ended in order, or ours has and the peer's was left ({@link Tunnel#leave}),
+   * and everything written was handed to the connection's socket buffer. Called at most once, as
+   * the last call.
    */
   void onFinished();
 }

@@ -9,6 +9,7 @@ import io.netty.handler.codec.http2.Http2Headers;
  *
  * <pre>
  *   Opening --open--> Open --both ends flushed and handed on--> Over (onFinished)
+ *      |                |------- left, our end flushed -------> Over (onFinished)
  *      |                |------- reset, connection lost ------> Over (onTerminated)
  *      |                `------- reset by its owner ----------> Over (silent)
  *      `--------------- rejected, reset, lost ----------------> Over (Opening is told)
@@ -42,6 +43,10 @@ final class TunnelStream implements Tunnel, SendHalf.Listener, ReceiveHalf.Reade
   private Phase phase;
   private boolean opened;
   private boolean endFlushed;
+
+  /** Nobody wants what the peer still sends. */
+  private boolean left;
+
   private boolean awaitsReadComplete;
 
   TunnelStream(Http2Connection connection, int id, Opening opening) {
@@ -219,6 +224,13 @@ final class TunnelStream implements Tunnel, SendHalf.Listener, ReceiveHalf.Reade
   }
 
   @Override
+  public void leave() {
+    shutdownOutput();
+    left = true;
+    finishIfDone();
+  }
+
+  @Override
   public void consumed(int bytes) {
     assert connection.loop().inEventLoop();
     receive.consumed(bytes);
@@ -256,13 +268,20 @@ final class TunnelStream implements Tunnel, SendHalf.Listener, ReceiveHalf.Reade
   }
 
   private void finishIfDone() {
-    if (endFlushed
-        && receive.isEndHandedOn()
-        && phase instanceof Phase.Open(TunnelListener listener)) {
+    if (!endFlushed || !(phase instanceof Phase.Open(TunnelListener listener))) {
+      return;
+    }
+    if (receive.isEndHandedOn()) {
       over();
       connection.streams().onFinished(this);
       listener.onFinished();
       connection.onStreamGone();
+    } else if (left) {
+      reset(
+          connection.side() == HboneObserver.Role.SERVER
+              ? TunnelReset.NO_ERROR
+              : TunnelReset.CANCEL);
+      listener.onFinished();
     }
   }
 

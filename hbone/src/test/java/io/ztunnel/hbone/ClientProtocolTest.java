@@ -98,6 +98,20 @@ class ClientProtocolTest {
   }
 
   @Test
+  void aTunnelWhoseHalfHasEndedIsLeftAtOnce() {
+    try (ClientScript script = ClientScript.started()) {
+      Opened opened = script.opened(1);
+      opened.tunnel().shutdownOutput();
+      script.expect("DATA 1 0 END_STREAM");
+      opened.tunnel().leave();
+      opened.tunnel().leave();
+      script.expect("RST_STREAM 1 CANCEL");
+      assertEquals(List.of("finished"), opened.listener.events);
+      assertEquals(0, script.connection.streams());
+    }
+  }
+
+  @Test
   void theOwnerMayWriteAndResetFromInsideOnOpened() {
     try (ClientScript script = ClientScript.started()) {
       Opened opened = new Opened();

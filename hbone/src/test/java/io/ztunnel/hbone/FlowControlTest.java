@@ -304,6 +304,40 @@ class FlowControlTest {
   }
 
   @Test
+  void aTunnelThatIsLeftEndsInOrderFirstHoweverLongItsWindowIsShut() {
+    try (ServerScript script = ServerScript.started()) {
+      RecordingListener listener = script.open(1);
+      listener.tunnel().write(Unpooled.wrappedBuffer(new byte[65_545]));
+      listener.tunnel().leave();
+      script.received();
+      script.send(Frames.data(1, 7, false)); // to no avail, but it is taken
+      assertEquals(7, listener.received);
+      script.send(Frames.windowUpdate(0, 100), Frames.windowUpdate(1, 9));
+      script.expect("DATA 1 9");
+      assertEquals(List.of(), listener.events);
+      script.send(Frames.windowUpdate(1, 9));
+      script.expect("DATA 1 1 END_STREAM", "RST_STREAM 1 NO_ERROR");
+      assertEquals(List.of("finished"), listener.events);
+      assertTrue(script.connection.http2().streams().isEmpty());
+    }
+  }
+
+  @Test
+  void aTunnelThatIsLeftNeedsNoResetIfItsPeerHasEnded() {
+    try (ServerScript script = ServerScript.started()) {
+      RecordingListener listener = script.open(1);
+      listener.tunnel().write(Unpooled.wrappedBuffer(new byte[65_536]));
+      listener.tunnel().leave();
+      script.received();
+      script.send(Frames.data(1, 0, true));
+      script.send(Frames.windowUpdate(0, 100), Frames.windowUpdate(1, 9));
+      script.expect("DATA 1 1 END_STREAM");
+      assertEquals(List.of("end", "finished"), listener.events);
+      assertTrue(script.connection.http2().streams().isEmpty());
+    }
+  }
+
+  @Test
   void theListenerIsToldWhenThereIsRoomAgain() {
     try (ServerScript script = ServerScript.started()) {
       RecordingListener listener = script.open(1);

@@ -96,6 +96,9 @@ class TunnelChannelTest {
     }
 
     @Override
+    public void leave() {}
+
+    @Override
     public void consumed(int bytes) {}
 
     @Override

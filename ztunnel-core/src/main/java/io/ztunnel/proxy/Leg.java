@@ -61,9 +61,10 @@ abstract sealed class Leg permits TcpLeg, TunnelLeg {
   abstract void closeAfterWrites();
 
   /**
-   * Delivers what was written and ends our half, though the far end may still send: it can go on to
-   * do so, to no avail. {@link Relay#onEndSent} tells when our half has ended, unless the far end
-   * has ended by then: the leg closes with that.
+   * Delivers what was written and ends our half, unless that has begun, though the far end may
+   * still send: it can go on to do so, to no avail. {@link Relay#onEndSent} tells when our half has
+   * ended, unless the leg closes with that: because the far end has ended by then, or can be told
+   * in order that nobody listens.
    */
   abstract void leaveAfterWrites();
 

@@ -20,13 +20,15 @@ import org.jspecify.annotations.Nullable;
  * application never takes half an answer for a whole one. While only one direction has ended, it is
  * watched whether anybody is there still; when both have, what is left is delivered as long as its
  * reader is there, and takes some of it or there is room for it ({@link Lingering}). So it is when
- * a tunnel is over whose peer has all it wanted, or is lost after its peer's end; who still sends
+ * one end has gone for good that had said all before: a socket that fails after its peer's FIN, a
+ * tunnel that is lost after its peer's end, or whose peer has all it wanted. Who still sends to it
  * then is taken leave of ({@link Parting}).
  *
  * <pre>
  *   both legs open --end of input--> half closed --end of input--> closing --both closed--> over
- *         |                               |                           |
- *         '------- reset, broken, abort --'---------------------------'-----------------> over
+ *         |                               |                           ^ |
+ *         |                               '-- who has ended is gone --' |
+ *         '-- reset, broken, abort -------'---------------- abort ------'------------------> over
  * </pre>
  */
 final class Relay {
@@ -164,7 +166,7 @@ final class Relay {
   }
 
   void onWritable(Leg leg) {
-    if (!over) {
+    if (!over && !leg.closed) {
       Leg source = other(leg);
       if (!leg.isWritable()) {
         source.pause();
@@ -242,23 +244,49 @@ final class Relay {
   }
 
   private boolean isAbandoned(Leg leg) {
-    @Nullable Throwable error = leg.takeError();
+    // One that is still read hears of its error by itself, behind what was sent before.
+    @Nullable Throwable error = leg.inputEnded ? leg.takeError() : null;
     if (error != null) {
-      abandon(leg, SocketErrors.text(error));
+      lose(leg, abandoned(leg, SocketErrors.text(error)));
       return true;
     }
     if (leg.silence != null && leg.silence.tells(leg.unanswered())) {
-      abandon(leg, leg.silence.text());
+      lose(leg, abandoned(leg, leg.silence.text()));
       return true;
     }
     return false;
   }
 
-  private void abandon(Leg leg, String why) {
-    finish();
-    downstream.abort();
-    upstream.abort();
-    observer.onEnd(failureOr(abandoned(leg, why)));
+  /** Nobody is at this leg any more. What came from there is a part only, unless it had ended. */
+  private void lose(Leg leg, RelayEnd how) {
+    if (leg.inputEnded) {
+      deliverOther(leg, how);
+      leg.abort();
+    } else {
+      finish();
+      leg.abort();
+      other(leg).abort();
+      observer.onEnd(failureOr(how));
+    }
+  }
+
+  /** This leg is over, and has said all it had to say: the other one gets that still. */
+  private void deliverOther(Leg gone, RelayEnd how) {
+    gone.closed = true;
+    gone.inputEnded = true;
+    outcome = failureOr(how);
+    stopWatching();
+    stopWaiting(gone);
+    Leg other = other(gone);
+    if (other.closed) {
+      end(outcome);
+    } else if (other.inputEnded) {
+      deliverAndClose(other);
+    } else {
+      other.inputEnded = true;
+      other.leaveAfterWrites();
+      linger(other);
+    }
   }
 
   private void finish() {
@@ -308,8 +336,10 @@ final class Relay {
     Leg other = other(leg);
     if (other.closed) {
       end(outcome);
-    } else if (!leg.inputEnded || !other.inputEnded) {
-      // Closed with a half still open: nothing more can be carried in either direction.
+    } else if (leg.inputEnded && !other.inputEnded) {
+      deliverOther(leg, RelayEnd.DONE);
+    } else if (!leg.inputEnded) {
+      // What came from there may be a part only, and nothing more can be sent to it.
       finish();
       other.abort();
       observer.onEnd(RelayEnd.DONE);
@@ -321,14 +351,11 @@ final class Relay {
     if (over || leg.closed) {
       return;
     }
-    finish();
-    leg.abort();
-    other(leg).abort();
-    observer.onEnd(
-        failureOr(
-            SocketErrors.isPeerGone(cause)
-                ? RelayEnd.DONE
-                : new RelayEnd.Broken(direction(leg), "io error: " + SocketErrors.text(cause))));
+    lose(
+        leg,
+        SocketErrors.isPeerGone(cause)
+            ? RelayEnd.DONE
+            : new RelayEnd.Broken(direction(leg), "io error: " + SocketErrors.text(cause)));
   }
 
   /** What has failed before, or this. */
@@ -340,8 +367,6 @@ final class Relay {
     if (over || leg.closed) {
       return;
     }
-    leg.closed = true;
-    Leg other = other(leg);
     RelayEnd end =
         switch (cause) {
           case TunnelTermination.Reset(long code) when isOrderly(code) -> RelayEnd.DONE;
@@ -353,20 +378,13 @@ final class Relay {
           case TunnelTermination.PeerClosed _, TunnelTermination.ConnectionLost _ ->
               broken(leg.inputEnded ? other(leg) : leg, cause);
         };
-    if (hasSaidAll(leg, cause) && !other.closed) {
-      outcome = end;
-      leg.inputEnded = true;
-      if (other.inputEnded) {
-        deliverAndClose(other);
-      } else {
-        other.inputEnded = true;
-        other.leaveAfterWrites();
-        linger(other);
-      }
+    if (hasSaidAll(leg, cause)) {
+      deliverOther(leg, end);
     } else {
+      leg.closed = true;
       finish();
-      other.abort();
-      observer.onEnd(end);
+      other(leg).abort();
+      observer.onEnd(failureOr(end));
     }
   }
 

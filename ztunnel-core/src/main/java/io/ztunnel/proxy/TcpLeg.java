@@ -39,6 +39,9 @@ final class TcpLeg extends Leg {
   private @Nullable Relay relay;
   private boolean earlyEnd;
 
+  /** Our half has ended for good before a relay was told: the other leg was over at its start. */
+  private boolean earlyEndSent;
+
   /** After that the channel closes with the peer's end, instead of telling of it. */
   private boolean finSent;
 
@@ -90,6 +93,8 @@ final class TcpLeg extends Leg {
       }
     } else if (!channel.isActive()) {
       relay.onBroken(this, new IOException("connection closed"));
+    } else if (earlyEndSent) {
+      relay.onEndSent(this);
     }
   }
 
@@ -220,7 +225,9 @@ final class TcpLeg extends Leg {
       sendFin();
     }
     channel.config().setOption(ChannelOption.ALLOW_HALF_CLOSURE, false);
-    if (relay != null) {
+    if (relay == null) {
+      earlyEndSent = true;
+    } else {
       relay.onEndSent(this);
     }
   }

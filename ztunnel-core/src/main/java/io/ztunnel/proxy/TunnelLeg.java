@@ -147,7 +147,7 @@ final class TunnelLeg extends Leg implements TunnelListener {
   @Override
   void leaveAfterWrites() {
     resume();
-    tunnel().shutdownOutput(); // the tunnel is over with the peer's end
+    tunnel().leave();
   }
 
   @Override

@@ -44,6 +44,11 @@ final class FakeTunnel implements Tunnel {
   }
 
   @Override
+  public void leave() {
+    events.add("leave");
+  }
+
+  @Override
   public void consumed(int bytes) {
     consumedBytes.addAndGet(bytes);
   }

@@ -16,6 +16,7 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelOutboundBuffer;
 import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
+import io.netty.channel.WriteBufferWaterMark;
 import io.netty.channel.socket.DuplexChannel;
 import io.ztunnel.Await;
 import io.ztunnel.hbone.HeldBytes;
@@ -58,6 +59,9 @@ class RelayTest {
   /** What is told of it when the answer was whole. */
   private static final RelayEnd SEND_LOST =
       new RelayEnd.Broken(RelayEnd.Direction.SEND, "io error: tunnel lost: ping timed out");
+
+  /** What a probe finds that is answered by a reset. */
+  private static final String RESET = ": connection(..) failed with error(-32): Broken pipe";
 
   /** Finds in a second that an end does nothing. */
   private static final HalfClosedProbing HASTY =
@@ -225,6 +229,25 @@ class RelayTest {
           });
       join(down.leg(), up.leg(), recorder);
       up.app().close();
+      assertEquals(RelayEnd.DONE, recorder.awaitEnd());
+    }
+  }
+
+  @Test
+  void aClientWhoseServerEndedAndWentBeforeTheRelayStartedIsTakenLeaveOf() throws Exception {
+    Recorder recorder = new Recorder();
+    try (TcpPair down = TcpPair.open(loop);
+        TcpPair up = TcpPair.open(loop)) {
+      up.app().shutdownOutput();
+      Channel channel = up.leg().channel();
+      channel.read();
+      Await.until("the end is read", ((DuplexChannel) channel)::isInputShutdown);
+      onLoop(
+          () -> {
+            channel.close();
+          });
+      join(down.leg(), up.leg(), recorder);
+      assertEquals("end", down.appSees());
       assertEquals(RelayEnd.DONE, recorder.awaitEnd());
     }
   }
@@ -683,6 +706,131 @@ class RelayTest {
       assertEquals("reset", down.appSees());
       assertEquals(RelayEnd.ABORTED, recorder.awaitEnd());
     }
+  }
+
+  /** Joins two applications; what is for one of them waits in the process, however much it is. */
+  private static void joinWithRoom(TcpPair down, TcpPair up, RelayLimits limits, Recorder recorder)
+      throws Exception {
+    onLoop(
+        () -> {
+          for (TcpPair pair : List.of(down, up)) {
+            pair.leg()
+                .channel()
+                .config()
+                .setWriteBufferWaterMark(new WriteBufferWaterMark(2 * LEFT - 1, 2 * LEFT));
+          }
+          Relay.outbound(loop, down.leg(), up.leg(), limits, recorder).start();
+        });
+  }
+
+  /** Says so much, and ends its half; the relay has read all of it when this returns. */
+  private static void sayAndEnd(TcpPair pair, int bytes) throws Exception {
+    writing(pair, bytes).get(10, TimeUnit.SECONDS);
+    pair.app().shutdownOutput();
+    Await.until("the end is read", ((DuplexChannel) pair.leg().channel())::isInputShutdown);
+  }
+
+  /** Resets the connection, which the relay has found out when this returns. */
+  private static void goForGood(TcpPair pair) throws Exception {
+    pair.resetApp();
+    Await.until("it is found out", () -> !pair.leg().channel().isOpen());
+  }
+
+  @ParameterizedTest(name = "the {0}")
+  @ValueSource(strings = {"downstream", "upstream"})
+  void whatIsWholeArrivesThoughProbesFindThatWhoSaidItHasGone(String who) throws Exception {
+    RelayLimits limits = new RelayLimits(HASTY, new HeldBytes(3L * LEFT));
+    Recorder recorder = new Recorder();
+    try (TcpPair down = TcpPair.open(loop);
+        TcpPair up = TcpPair.open(loop)) {
+      TcpPair going = who.equals("downstream") ? down : up;
+      TcpPair staying = who.equals("downstream") ? up : down;
+      joinWithRoom(down, up, limits, recorder);
+      sayAndEnd(going, LEFT);
+      goForGood(going);
+      assertEquals(LEFT, staying.app().getInputStream().readAllBytes().length);
+      assertEquals(new RelayEnd.Abandoned(who + RESET), recorder.awaitEnd());
+      assertEquals(0, limits.held().total());
+    }
+  }
+
+  @ParameterizedTest(name = "the {0}")
+  @ValueSource(strings = {"downstream", "upstream"})
+  void whatIsWholeArrivesThoughWhoSaidItTakesNoMore(String who) throws Exception {
+    RelayLimits limits = limits(PROBING);
+    Recorder recorder = new Recorder();
+    try (TcpPair down = TcpPair.open(loop);
+        TcpPair up = TcpPair.open(loop)) {
+      TcpPair going = who.equals("downstream") ? down : up;
+      TcpPair staying = who.equals("downstream") ? up : down;
+      joinWithRoom(down, up, limits, recorder);
+      sayAndEnd(going, LEFT);
+      going.app().close();
+      writing(staying, 64 << 20).get(10, TimeUnit.SECONDS); // the first bytes bring a reset
+      assertEquals(LEFT, staying.app().getInputStream().readAllBytes().length);
+      assertEquals(RelayEnd.DONE, recorder.awaitEnd());
+      assertEquals(0, limits.held().total());
+    }
+  }
+
+  @ParameterizedTest(name = "the {0}")
+  @ValueSource(strings = {"downstream", "upstream"})
+  void whatIsLeftForOneArrivesThoughTheOtherOneResets(String who) throws Exception {
+    RelayLimits limits = new RelayLimits(PROBING, new HeldBytes(3L * LEFT));
+    Recorder recorder = new Recorder();
+    try (TcpPair down = TcpPair.open(loop);
+        TcpPair up = TcpPair.open(loop)) {
+      TcpPair going = who.equals("downstream") ? down : up;
+      TcpPair staying = who.equals("downstream") ? up : down;
+      joinWithRoom(down, up, limits, recorder);
+      sayAndEnd(going, LEFT);
+      sayAndEnd(staying, LEFT);
+      goForGood(going);
+      assertEquals(LEFT, staying.app().getInputStream().readAllBytes().length);
+      assertEquals(RelayEnd.DONE, recorder.awaitEnd());
+      assertEquals(0, limits.held().total());
+    }
+  }
+
+  @ParameterizedTest(name = "the server writes on: {0}")
+  @ValueSource(booleans = {false, true})
+  void aTunnelIsLeftOnlyWithTheEndOfWhatTheApplicationSaidBeforeItWent(boolean writes)
+      throws Exception {
+    Recorder recorder = new Recorder();
+    FakeTunnel tunnel = new FakeTunnel(loop);
+    TunnelLeg leg = new TunnelLeg(tunnel);
+    RelayLimits limits = limits(writes ? PROBING : HASTY);
+    try (TcpPair down = TcpPair.open(loop)) {
+      onLoop(() -> Relay.outbound(loop, down.leg(), leg, limits, recorder).start());
+      down.app().getOutputStream().write("question".getBytes(StandardCharsets.US_ASCII));
+      down.app().shutdownOutput();
+      Await.until("the end", () -> tunnel.events.contains("end"));
+      tunnel.writable = false; // as while the end waits for a window
+      onLoop(leg::onWritabilityChanged);
+      down.resetApp();
+      if (writes) {
+        sendOn(leg);
+      }
+      Await.until("it is found out", () -> !down.leg().channel().isOpen());
+      onLoop(() -> {}); // and dealt with
+      assertEquals(List.of("data question", "end", "leave"), tunnel.events);
+      assertFalse(recorder.end.isDone());
+      int consumed = tunnel.consumedBytes.get();
+      sendOn(leg);
+      assertEquals(consumed + 6, tunnel.consumedBytes.get(), "a peer that waits reads nothing");
+      onLoop(leg::onFinished);
+      assertEquals(
+          writes ? RelayEnd.DONE : new RelayEnd.Abandoned("downstream" + RESET),
+          recorder.awaitEnd());
+    }
+  }
+
+  private static void sendOn(TunnelLeg leg) throws Exception {
+    onLoop(
+        () -> {
+          leg.onData(ByteBufUtil.writeUtf8(PooledByteBufAllocator.DEFAULT, "answer"));
+          leg.onReadComplete();
+        });
   }
 
   @Test

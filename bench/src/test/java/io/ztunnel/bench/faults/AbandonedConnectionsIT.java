@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -28,6 +29,8 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.TestInstance.Lifecycle;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Connections that their client half-closes and then abandons while the server keeps its side, and
@@ -42,6 +45,9 @@ class AbandonedConnectionsIT {
 
   /** More than all buffers on the way hold. */
   private static final int ANSWER_BYTES = 64 << 20;
+
+  /** More than a server's kernel takes that does not read, less than the one of the proxy does. */
+  private static final int QUESTION_BYTES = 1 << 20;
 
   private static final int CHUNK_BYTES = 64 << 10;
   private static final Duration STALLED_FOR = Duration.ofMillis(400);
@@ -118,17 +124,48 @@ class AbandonedConnectionsIT {
   }
 
   /** The kernel forgets what a dead process had half closed after a minute; here after 2 s. */
+  private static void forgetSoon(Lab.Pod pod) throws IOException {
+    Lab.Output output =
+        pod.exec(DEADLINE, "sh", "-c", "echo 2 > /proc/sys/net/ipv4/tcp_fin_timeout");
+    assertEquals(0, output.exitStatus(), output::err);
+  }
+
   @Test
   void clientsThatWereKilled() throws IOException {
-    Lab.Output output =
-        mesh.client().exec(DEADLINE, "sh", "-c", "echo 2 > /proc/sys/net/ipv4/tcp_fin_timeout");
-    assertEquals(0, output.exitStatus(), output::err);
+    forgetSoon(mesh.client());
     List<Socket> connections = halfClose(mesh.client(), MANY);
     assertEquals(MANY, openTunnels());
     for (Socket connection : connections) {
       connection.close(); // as the kernel does for a process that dies
     }
     FaultMesh.await("the tunnels are gone", () -> openTunnels() == 0);
+  }
+
+  /** Its kernel answers the probes by a reset then. */
+  @ParameterizedTest(name = "in the mesh: {0}")
+  @ValueSource(booleans = {false, true})
+  void clientThatHasSaidAllAndGoneIsHeardByAServerThatPauses(boolean inMesh) throws Exception {
+    Lab.Pod client = inMesh ? mesh.client() : mesh.stranger();
+    forgetSoon(client);
+    CountDownLatch pause = new CountDownLatch(1);
+    CompletableFuture<Integer> heard = new CompletableFuture<>();
+    Application.Service paused =
+        connection -> {
+          boolean _ = pause.await(60, TimeUnit.SECONDS);
+          try {
+            heard.complete(connection.getInputStream().readAllBytes().length);
+          } catch (IOException e) {
+            heard.completeExceptionally(e);
+          }
+        };
+    try (Application _ = Application.start(mesh.server(), OTHER_PORT, paused)) {
+      try (Socket connection = Peer.connect(client, mesh.server().ipv4(), OTHER_PORT)) {
+        connection.getOutputStream().write(new byte[QUESTION_BYTES]);
+      }
+      Pause.of(LONG_AFTER); // the kernel's clock cannot be turned
+      pause.countDown();
+      assertEquals(QUESTION_BYTES, heard.get(10, TimeUnit.SECONDS));
+    }
   }
 
   /** The stranger's machine hears and says nothing from here on, or does again. */
