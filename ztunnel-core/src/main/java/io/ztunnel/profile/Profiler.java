@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import jdk.jfr.Configuration;
+import jdk.jfr.FlightRecorder;
 import jdk.jfr.Recording;
 import jdk.jfr.consumer.RecordedEvent;
 import jdk.jfr.consumer.RecordedThread;
@@ -55,12 +56,27 @@ public final class Profiler implements AutoCloseable {
   private static final List<String> NOT_TOLD =
       List.of("jdk.InitialEnvironmentVariable", "jdk.SystemProcess");
 
+  /**
+   * How long the recorder writes one chunk of a recording. Whoever reads a recording holds all the
+   * different stacks of a chunk and of the one before, of 2 KiB and more each; the recorder itself
+   * would begin a new one after 12 MiB, which may be of 30,000 stacks.
+   */
+  private static final Duration CPU_CHUNK = Duration.ofSeconds(5);
+
+  /** As {@link #CPU_CHUNK}, at {@link #ALLOCATION_RATE}; chunks without samples are of 120 KB. */
+  private static final Duration ALLOCATIONS_CHUNK = Duration.ofMinutes(1);
+
   private final EventExecutor executor;
   private final InstantSource clock;
+  private final Duration cpuChunk;
+  private final Duration allocationsChunk;
   private final AtomicBoolean busy = new AtomicBoolean();
 
   /** The recording of allocations; confined to the executor's thread. */
   private @Nullable Recording allocations;
+
+  /** Ends its chunks; confined to the executor's thread. */
+  private @Nullable Future<?> allocationsChunks;
 
   /** Written by the executor's thread, read by any. */
   private volatile boolean heapActive;
@@ -71,8 +87,15 @@ public final class Profiler implements AutoCloseable {
    * @param executor one thread, not owned
    */
   public Profiler(EventExecutor executor, InstantSource clock) {
+    this(executor, clock, CPU_CHUNK, ALLOCATIONS_CHUNK);
+  }
+
+  Profiler(
+      EventExecutor executor, InstantSource clock, Duration cpuChunk, Duration allocationsChunk) {
     this.executor = executor;
     this.clock = clock;
+    this.cpuChunk = cpuChunk;
+    this.allocationsChunk = allocationsChunk;
   }
 
   /**
@@ -83,30 +106,45 @@ public final class Profiler implements AutoCloseable {
    */
   public Future<byte[]> cpu(Duration length, int hertz) {
     long periodNanos = TimeUnit.SECONDS.toNanos(1) / hertz;
-    return record(
-        length,
-        () -> {
-          Recording recording = bounded(new Recording());
-          recording.enable(CPU_SAMPLE).with("throttle", periodNanos / 1_000 + "us");
-          return recording;
-        },
-        (file, begin) -> {
-          PprofProfile profile = new PprofProfile(List.of(SAMPLES, CPU), CPU, periodNanos);
-          StackFrames frames = new StackFrames();
-          forEach(
-              file,
-              event -> {
-                if (event.getEventType().getName().equals(CPU_SAMPLE)) {
-                  RecordedThread thread = event.getThread("eventThread");
-                  profile.add(
-                      frames.of(event.getStackTrace()),
-                      thread == null ? "" : name(thread),
-                      1,
-                      event.getDuration("samplingPeriod").toNanos());
-                }
-              });
-          return profile.encode(begin, length);
-        });
+    Future<byte[]> result =
+        record(
+            length,
+            () -> {
+              Recording recording = bounded(new Recording());
+              recording.enable(CPU_SAMPLE).with("throttle", periodNanos / 1_000 + "us");
+              return recording;
+            },
+            (file, begin) -> {
+              PprofProfile profile = new PprofProfile(List.of(SAMPLES, CPU), CPU, periodNanos);
+              StackFrames frames = new StackFrames();
+              forEach(
+                  file,
+                  event -> {
+                    if (event.getEventType().getName().equals(CPU_SAMPLE)) {
+                      RecordedThread thread = event.getThread("eventThread");
+                      profile.add(
+                          frames.of(event.getStackTrace()),
+                          thread == null ? "" : name(thread),
+                          1,
+                          event.getDuration("samplingPeriod").toNanos());
+                    }
+                  });
+              return profile.encode(begin, length);
+            });
+    Future<?> chunks = endingChunks(cpuChunk);
+    result.addListener(_ -> chunks.cancel(false));
+    return result;
+  }
+
+  /** Has the recorder begin a new chunk again and again, until it is cancelled. */
+  private Future<?> endingChunks(Duration each) {
+    return executor.scheduleWithFixedDelay(
+        Profiler::endChunk, each.toNanos(), each.toNanos(), TimeUnit.NANOSECONDS);
+  }
+
+  private static void endChunk() {
+    // a snapshot is of whole chunks, so that the one in the making ends; nothing is copied
+    FlightRecorder.getFlightRecorder().takeSnapshot().close();
   }
 
   /**
@@ -144,13 +182,26 @@ public final class Profiler implements AutoCloseable {
             recording.enable(ALLOCATION_SAMPLE).with("throttle", ALLOCATION_RATE);
             recording.start();
             allocations = recording;
-          } else if (!active && running != null) {
-            running.close();
-            allocations = null;
+            allocationsChunks = endingChunks(allocationsChunk);
+          } else if (!active) {
+            stopAllocations();
           }
           heapActive = active;
           return active;
         });
+  }
+
+  private void stopAllocations() {
+    Recording running = allocations;
+    if (running != null) {
+      running.close();
+      allocations = null;
+    }
+    Future<?> chunks = allocationsChunks;
+    if (chunks != null) {
+      chunks.cancel(false);
+      allocationsChunks = null;
+    }
   }
 
   /**
@@ -287,12 +338,8 @@ public final class Profiler implements AutoCloseable {
     executor
         .submit(
             () -> {
-              Recording running = allocations;
-              if (running != null) {
-                running.close();
-                allocations = null;
-                heapActive = false;
-              }
+              stopAllocations();
+              heapActive = false;
             })
         .addListener(
             done -> {

@@ -9,6 +9,7 @@ import io.netty.util.concurrent.DefaultEventExecutor;
 import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.Future;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -22,6 +23,7 @@ import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
+import jdk.jfr.Recording;
 import jdk.jfr.consumer.RecordedEvent;
 import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.AfterEach;
@@ -152,6 +154,41 @@ final class ProfilerTest {
       }
     }
     return enabled;
+  }
+
+  /** Whoever reads a recording holds the stacks of whole chunks of it. */
+  @Test
+  void theRecordersChunksAreKeptShortWhileAProfileIsTaken() throws Exception {
+    Duration never = Duration.ofHours(1);
+    Duration often = Duration.ofMillis(50);
+    assertEquals(5, chunksOfAllThat(never, never)); // two begin, two end, and what is after them
+    assertTrue(chunksOfAllThat(often, never) > 5);
+    assertTrue(chunksOfAllThat(never, often) > 5);
+  }
+
+  /** How many chunks a recording has beside which both profiles are taken. */
+  private int chunksOfAllThat(Duration cpuChunk, Duration allocationsChunk) throws Exception {
+    Path file = Files.createTempFile("ztunnel-test-", ".jfr");
+    try (Recording beside = new Recording();
+        Profiler measured =
+            new Profiler(executor, InstantSource.system(), cpuChunk, allocationsChunk)) {
+      beside.start();
+      result(measured.heapActive(true));
+      result(measured.cpu(Duration.ofMillis(500), 10));
+      result(measured.heapActive(false));
+      beside.stop();
+      beside.dump(file);
+      ByteBuffer recording = ByteBuffer.wrap(Files.readAllBytes(file));
+      int chunks = 0;
+      // each begins with four letters, its version, and its size
+      for (int at = 0; at < recording.limit(); at += Math.toIntExact(recording.getLong(at + 8))) {
+        assertEquals('F' << 24 | 'L' << 16 | 'R' << 8, recording.getInt(at));
+        chunks++;
+      }
+      return chunks;
+    } finally {
+      Files.delete(file);
+    }
   }
 
   @Test
