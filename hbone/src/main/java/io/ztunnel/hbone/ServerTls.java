@@ -71,17 +71,15 @@ public final class ServerTls implements AutoCloseable {
    * or an alias of it. Everything finer is a matter of policy. Immutable.
    */
   static final class ClientVerifier extends PeerVerifier {
-    private final Optional<String> trustDomain;
-    private final Set<String> aliases;
+    private final Optional<AcceptedTrustDomains> accepted;
 
     ClientVerifier(KeyMaterial material, PeerTrust trust, Set<String> aliases) {
       super(trust);
-      this.aliases = aliases;
       try {
-        this.trustDomain =
+        this.accepted =
             uriSans(material.leaf()).stream()
                 .flatMap(san -> SpiffeId.parse(san).stream())
-                .map(SpiffeId::trustDomain)
+                .map(own -> new AcceptedTrustDomains(own.trustDomain(), aliases))
                 .findFirst();
       } catch (CertificateParsingException e) {
         throw new IllegalArgumentException("chain: leaf with a malformed SAN", e);
@@ -101,17 +99,12 @@ public final class ServerTls implements AutoCloseable {
 
     private void check(X509Certificate[] chain, String authType) throws CertificateException {
       checkClientChain(chain, authType);
-      if (trustDomain.isEmpty()) {
+      if (accepted.isEmpty()) {
         return; // nothing of ours to compare with (Istio)
       }
       List<String> presented = uriSans(chain[0]);
-      boolean matches =
-          presented.stream()
-              .flatMap(san -> SpiffeId.parse(san).stream())
-              .map(SpiffeId::trustDomain)
-              .anyMatch(domain -> domain.equals(trustDomain.get()) || aliases.contains(domain));
-      if (!matches) {
-        throw new WrongTrustDomainException(trustDomain.get(), presented);
+      if (!accepted.get().accept(presented)) {
+        throw new WrongTrustDomainException(accepted.get().own(), presented);
       }
     }
   }

@@ -15,6 +15,7 @@ import io.ztunnel.admin.Readiness;
 import io.ztunnel.dns.AnswerMemory;
 import io.ztunnel.dns.DnsContext;
 import io.ztunnel.explain.Explainer;
+import io.ztunnel.explain.ExplainerSettings;
 import io.ztunnel.explain.GatewayExplainer;
 import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.identity.CertificateManager;
@@ -184,15 +185,20 @@ final class Ztunnel implements AutoCloseable {
     ProxySettings settings = context.settings();
     return new Explainer(
         mesh::view,
-        settings.network(),
+        new ExplainerSettings(
+            settings.network(), config.xds().onDemand(), config.security().trustDomainAliases()),
         settings.outboundRouter(),
         settings.inboundRouter(),
-        context.upstreams().health(),
-        config.xds().onDemand());
+        context.upstreams().health());
   }
 
   private GatewayExplainer explainer(GatewayContext parts, Config.OwnWorkload self) {
-    return new GatewayExplainer(mesh::view, parts, info(self), context.upstreams().health());
+    return new GatewayExplainer(
+        mesh::view,
+        parts,
+        info(self),
+        context.upstreams().health(),
+        config.security().trustDomainAliases());
   }
 
   private DnsContext dns(MeshRegistry registry) {

@@ -43,32 +43,27 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Explainer {
   private final Supplier<MeshView> mesh;
-  private final String network;
+  private final ExplainerSettings settings;
   private final OutboundRouter outbound;
   private final InboundRouter inbound;
   private final EndpointHealth health;
-  private final boolean onDemand;
 
   /**
    * An explainer.
    *
-   * @param network the network of this node
    * @param health what failed lately and is avoided
-   * @param onDemand whether a real connection has the control plane asked for what is not known
    */
   public Explainer(
       Supplier<MeshView> mesh,
-      String network,
+      ExplainerSettings settings,
       OutboundRouter outbound,
       InboundRouter inbound,
-      EndpointHealth health,
-      boolean onDemand) {
+      EndpointHealth health) {
     this.mesh = mesh;
-    this.network = network;
+    this.settings = settings;
     this.outbound = outbound;
     this.inbound = inbound;
     this.health = health;
-    this.onDemand = onDemand;
   }
 
   /**
@@ -91,7 +86,7 @@ public final class Explainer {
     Answer(Question question, MeshView view) {
       this.question = question;
       this.view = view;
-      Names names = new Names(view, network);
+      Names names = new Names(view, settings.network());
       this.source = names.source(question.source());
       this.destination = names.destination(question.destination(), question.port(), source);
     }
@@ -116,7 +111,8 @@ public final class Explainer {
                     .formatted(service.key()));
         case null -> {
           Workload workload =
-              view.workload(new NetworkAddress(network, destination.target().getAddress()));
+              view.workload(
+                  new NetworkAddress(settings.network(), destination.target().getAddress()));
           if (workload == null) {
             throw new QuestionException(
                 "dst: %s is no workload of the mesh (expected: a workload, for the inbound half)"
@@ -139,7 +135,8 @@ public final class Explainer {
       steps.enter(Place.OUTBOUND);
       InetSocketAddress target = destination.target();
       PodHealth its = health.of(client.uid());
-      RouteNarrator narrator = new RouteNarrator(view, steps, its::setAsideFor, onDemand);
+      RouteNarrator narrator =
+          new RouteNarrator(view, steps, its::setAsideFor, settings.onDemand());
       Set<GatewayAddress.Destination> unknown = new LinkedHashSet<>();
       RouteResult result =
           outbound.route(
@@ -261,6 +258,13 @@ public final class Explainer {
 
     private Verdict tunnelled(
         Workload local, InetSocketAddress target, InetSocketAddress from, SpiffeId identity) {
+      Verdict refused =
+          Handshakes.refusal(local.identity(), identity, settings.trustDomainAliases());
+      if (refused != null) {
+        steps.add(
+            "TLS handshake from %s, identity %s".formatted(IpText.of(from.getAddress()), identity));
+        return refused;
+      }
       steps.add(
           "CONNECT %s from %s, identity %s"
               .formatted(IpText.of(target), IpText.of(from.getAddress()), identity));
@@ -290,7 +294,9 @@ public final class Explainer {
                           ? ""
                           : ", with a PROXY header for " + IpText.of(route.announced())));
           yield new PolicyNarrator(view, steps)
-              .ask(route.local(), new Connection(from, route.destination(), identity, network));
+              .ask(
+                  route.local(),
+                  new Connection(from, route.destination(), identity, settings.network()));
         }
       };
     }

@@ -32,19 +32,26 @@ public final class GatewayExplainer {
   private final GatewayContext gateway;
   private final WorkloadInfo self;
   private final EndpointHealth health;
+  private final Set<String> trustDomainAliases;
 
   /**
    * An explainer.
    *
    * @param self the gateway's own workload
    * @param health what failed lately and is avoided
+   * @param trustDomainAliases other trust domains whose clients are let in
    */
   public GatewayExplainer(
-      Supplier<MeshView> mesh, GatewayContext gateway, WorkloadInfo self, EndpointHealth health) {
+      Supplier<MeshView> mesh,
+      GatewayContext gateway,
+      WorkloadInfo self,
+      EndpointHealth health,
+      Set<String> trustDomainAliases) {
     this.mesh = mesh;
     this.gateway = gateway;
     this.self = self;
     this.health = health;
+    this.trustDomainAliases = Set.copyOf(trustDomainAliases);
   }
 
   /** Explains. */
@@ -59,6 +66,11 @@ public final class GatewayExplainer {
   }
 
   private Verdict judge(TunnelQuestion question, MeshView view, Steps steps) {
+    Verdict stranger =
+        Handshakes.refusal(gateway.identity(), question.client(), trustDomainAliases);
+    if (stranger != null) {
+      return stranger; // before it could hear a status
+    }
     ConnectionFailure full = gateway.limits().refusal(question.client().toString());
     if (full != null) {
       return refused(full);

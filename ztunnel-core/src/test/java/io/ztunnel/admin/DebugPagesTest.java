@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.ztunnel.explain.Explainer;
+import io.ztunnel.explain.ExplainerSettings;
 import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.TestMesh;
@@ -53,14 +54,13 @@ class DebugPagesTest {
               .explain(
                   new Explainer(
                       () -> VIEW,
-                      "",
+                      new ExplainerSettings("", false, Set.of()),
                       new OutboundRouter(
                           new OutboundSettings("", 15008, RESERVED), () -> new Random(1)),
                       new InboundRouter(
                           new InboundSettings(
                               "", RESERVED, InboundSettings.TunnelDelivery.LOOPBACK)),
-                      new EndpointHealth(1, () -> 0),
-                      false))
+                      new EndpointHealth(1, () -> 0)))
               .denials(denials),
           LOOPS.group,
           LOOPS.transport);

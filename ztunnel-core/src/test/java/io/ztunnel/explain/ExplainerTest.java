@@ -80,18 +80,21 @@ final class ExplainerTest {
   }
 
   private static Explainer explainer(boolean onDemand, MeshView view) {
+    return explainer(new ExplainerSettings("n1", onDemand, Set.of()), view);
+  }
+
+  private static Explainer explainer(ExplainerSettings settings, MeshView view) {
     long[] now = new long[1];
     EndpointHealth health = new EndpointHealth(10, () -> now[0]);
     health.failed("c//Pod/shop/cart-1");
     now[0] = Duration.ofMillis(900).toNanos();
     return new Explainer(
         () -> view,
-        "n1",
+        settings,
         new OutboundRouter(new OutboundSettings("n1", 15008, RESERVED), () -> new Random(1)),
         new InboundRouter(
             new InboundSettings("n1", RESERVED, InboundSettings.TunnelDelivery.LOOPBACK)),
-        health,
-        onDemand);
+        health);
   }
 
   private Explanation explain(String source, String destination, int port) {
@@ -288,6 +291,43 @@ final class ExplainerTest {
                 verdict: denied: allow policies exist, but none allowed: shop/cart-port rule 0 clause 0: principal
                 """),
         explanation.text());
+  }
+
+  @ParameterizedTest(name = "{0}, {1}: {2}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          INBOUND | spiffe://elsewhere/ns/shop/sa/client | tls handshake error: identity verification error: peer did not present the expected trustdomain (td), got spiffe://elsewhere/ns/shop/sa/client
+          BOTH    | spiffe://elsewhere/ns/stranger/sa/x  | tls handshake error: identity verification error: peer did not present the expected trustdomain (td), got spiffe://elsewhere/ns/stranger/sa/x
+          """)
+  void aClientOfAnotherTrustDomainFailsInTheHandshake(
+      Question.Halves halves, String identity, String text) {
+    Explanation explanation =
+        explainer.explain(
+            new Question(
+                "shop/client",
+                "shop/cart-0",
+                8080,
+                new Client.Identified(SpiffeId.parse(identity).orElseThrow()),
+                halves));
+    assertEquals(Explanation.Outcome.FAILED, explanation.verdict().outcome(), explanation::text);
+    assertEquals("wrong_trust_domain", explanation.verdict().reason());
+    assertEquals(text, explanation.verdict().text());
+  }
+
+  @Test
+  void policiesJudgeAClientOfAnAliasOfTheTrustDomain() {
+    Explanation explanation =
+        explainer(new ExplainerSettings("n1", false, Set.of("elsewhere")), VIEW)
+            .explain(
+                new Question(
+                    "1.2.3.4",
+                    "shop/cart-0",
+                    8080,
+                    new Client.Identified(new SpiffeId("elsewhere", "stranger", "x")),
+                    Question.Halves.INBOUND));
+    assertEquals("shop/no-strangers", explanation.verdict().policy(), explanation::text);
   }
 
   @Test
