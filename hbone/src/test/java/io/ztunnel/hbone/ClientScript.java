@@ -10,11 +10,15 @@ import io.netty.handler.codec.http2.DefaultHttp2Headers;
 import io.netty.util.concurrent.Future;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.security.cert.X509Certificate;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** A client connection in a script, without a pool around it. Confined to the test's thread. */
 final class ClientScript extends FrameScript implements ClientConnection.Owner {
+  private static final X509Certificate SERVER =
+      TestPki.root("script").workload(Loopback.SERVER).leaf();
+
   final ClientConnection connection;
   private final PeerKey key =
       Loopback.key(new InetSocketAddress(InetAddress.getLoopbackAddress(), 15008), "uid");
@@ -31,7 +35,7 @@ final class ClientScript extends FrameScript implements ClientConnection.Owner {
     channel.pipeline().addLast(connection.http2());
     if (secured) {
       connection.onSecured(
-          new TlsPeer(List.of(), List.of()),
+          new TlsPeer(List.of(SERVER), List.of()),
           new PeerTrust(TrustRoots.none(), Revocations.NONE),
           settings.handshakeTimeout().toNanos());
     }

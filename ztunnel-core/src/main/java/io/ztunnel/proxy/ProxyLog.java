@@ -17,6 +17,7 @@ import io.ztunnel.redirection.PodInfo;
 import io.ztunnel.routing.Candidate;
 import io.ztunnel.telemetry.ConnectionFailure;
 import java.net.InetSocketAddress;
+import java.net.SocketAddress;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -199,10 +200,12 @@ final class ProxyLog {
         .string("pod", pod);
   }
 
-  static void socksRefused(InetSocketAddress client, String reason) {
+  static void socksRefused(SocketAddress client, String reason) {
     SOCKS
         .at(LogLevel.WARN, "failed to negotiate socks connection")
-        .display("src.addr", NetUtil.toSocketAddressString(client))
+        .display(
+            "src.addr",
+            client instanceof InetSocketAddress ip ? NetUtil.toSocketAddressString(ip) : client)
         .string("error", reason)
         .log();
   }

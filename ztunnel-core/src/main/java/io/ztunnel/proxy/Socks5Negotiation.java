@@ -284,7 +284,7 @@ final class Socks5Negotiation extends ChannelInboundHandlerAdapter {
   }
 
   private void refuse(ChannelHandlerContext ctx, int code, String reason) {
-    ProxyLog.socksRefused((InetSocketAddress) ctx.channel().remoteAddress(), reason);
+    ProxyLog.socksRefused(ctx.channel().remoteAddress(), reason);
     ctx.writeAndFlush(reply(ctx, code)).addListener(_ -> ctx.close());
     ctx.pipeline().remove(this);
   }
