@@ -9,6 +9,7 @@ import io.netty.resolver.dns.DnsCache;
 import io.netty.resolver.dns.DnsErrorCauseException;
 import io.netty.resolver.dns.DnsNameResolver;
 import io.netty.resolver.dns.DnsNameResolverBuilder;
+import io.netty.resolver.dns.DnsNameResolverChannelStrategy;
 import io.netty.resolver.dns.DnsServerAddressStreamProvider;
 import io.netty.resolver.dns.DnsServerAddressStreamProviders;
 import io.netty.util.concurrent.Future;
@@ -145,9 +146,14 @@ public final class HostResolver implements AutoCloseable {
                 && told.getCode().equals(DnsResponseCode.NXDOMAIN)));
   }
 
+  /**
+   * Each lookup has a socket of its own: a port that nobody can guess (RFC 5452, 9.2), and if it
+   * cannot be had, the next lookup tries again.
+   */
   private DnsNameResolver create(EventLoop loop) {
     return new DnsNameResolverBuilder(loop)
         .datagramChannelType(channelType)
+        .datagramChannelStrategy(DnsNameResolverChannelStrategy.ChannelPerResolution)
         .nameServerProvider(nameServers)
         .resolveCache(cache)
         .searchDomains(List.of())

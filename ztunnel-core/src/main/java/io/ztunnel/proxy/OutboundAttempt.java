@@ -431,8 +431,8 @@ final class OutboundAttempt implements TunnelOpening {
   @Override
   public void onFailed(HboneFailure failure) {
     if (isAwaited()) {
-      if (failure instanceof HboneFailure.Rejected) {
-        proxy.context().upstreams().answered(health, dialled());
+      if (failure instanceof HboneFailure.Rejected && candidate instanceof Hop hop) {
+        proxy.context().upstreams().answered(health, hop);
       }
       onFailure(Failures.ofTunnel(failure), Failures.faultOfTunnel(failure));
     }
@@ -508,7 +508,9 @@ final class OutboundAttempt implements TunnelOpening {
 
   /** Has what was asked for avoided, and nothing else of who was dialled. */
   private void blameApplication() {
-    dialled().applicationKeys().forEach(health::failed);
+    if (candidate instanceof Hop hop) { // nobody is avoided whom the mesh does not know
+      hop.applicationKeys().forEach(health::failed);
+    }
   }
 
   /** Hears of a connection without a tunnel. */
