@@ -200,7 +200,7 @@ class HostileAgentIT {
             "failure to process message : snapshot sent twice on one connection",
             daemon.session().snapshotSent());
         assertTrue(daemon.session().isEnded(DEADLINE));
-        assertEquals(1, daemon.awaitExit(DEADLINE));
+        assertEquals(1, own.awaitEndOfNear(DEADLINE));
       }
     }
   }
