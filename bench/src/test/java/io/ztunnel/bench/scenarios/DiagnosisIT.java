@@ -157,7 +157,9 @@ class DiagnosisIT {
     Http answer = profile.getFirst();
     assertEquals(200, answer.status());
     List<String> strings = strings(answer.body());
-    assertEquals(List.of("", "samples", "count", "cpu", "nanoseconds"), strings.subList(0, 5));
+    assertEquals("", strings.getFirst());
+    assertTrue(
+        strings.containsAll(List.of("samples", "count", "cpu", "nanoseconds")), strings::toString);
     assertTrue(strings.stream().anyMatch(s -> s.startsWith("io.netty.")), strings::toString);
     assertTrue(strings.stream().anyMatch(s -> s.startsWith("ztunnel-")), strings::toString);
   }
