@@ -20,12 +20,17 @@ final class SendHalf {
 
     /** Everything up to END_STREAM is in the socket's buffer. */
     void onEndFlushed();
+
+    /** Everything that was written before {@link SendHalf#cut} is sent. */
+    void onCut();
   }
 
   private enum End {
     OPEN,
     REQUESTED,
     WRITTEN,
+    /** What waits is sent, but no END_STREAM. */
+    CUT,
     /** Given up: nothing more is sent. */
     ABANDONED
   }
@@ -62,7 +67,7 @@ final class SendHalf {
     this.inLine = inLine;
   }
 
-  /** Whether {@link #end} or {@link #abandon} was called. */
+  /** Whether {@link #end}, {@link #cut} or {@link #abandon} was called. */
   boolean isEnding() {
     return end != End.OPEN;
   }
@@ -112,6 +117,14 @@ final class SendHalf {
     }
   }
 
+  /** Sends what waits and no end: the owner resets the stream then. */
+  void cut() {
+    end = End.CUT;
+    if (!waits()) {
+      listener.onCut();
+    }
+  }
+
   /** Drops what waits and sends nothing more. */
   void abandon() {
     if (end != End.WRITTEN) {
@@ -140,6 +153,10 @@ final class SendHalf {
     @Nullable ByteBuf next = poll();
     if (next != null && !send(next, SendScheduler.TURN_BYTES)) {
       begun = PayloadPacker.isCrumb(next) ? copied(next) : next;
+    }
+    if (!waits() && end == End.CUT) {
+      listener.onCut();
+      return;
     }
     if (!waits() && toldFull && end == End.OPEN && window.available() > 0) {
       toldFull = false;

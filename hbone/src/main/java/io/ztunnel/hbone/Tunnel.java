@@ -43,6 +43,13 @@ public interface Tunnel {
   void leave();
 
   /**
+   * As {@link #reset}, but after all that was written, however long its windows are shut; {@link
+   * TunnelListener#onFinished} is called then, perhaps before this returns. What arrives until then
+   * is given out as ever. Drops what is queued if our half has ended before.
+   */
+  void resetAfterWrites(TunnelReset code);
+
+  /**
    * Returns flow-control credit of the stream for bytes given to {@link TunnelListener#onData} that
    * have found their way out. Credit of the connection never waits for this: one slow tunnel must
    * not stop its neighbours.

@@ -10,6 +10,7 @@ import io.netty.handler.codec.http2.Http2Headers;
  * <pre>
  *   Opening --open--> Open --both ends flushed and handed on--> Over (onFinished)
  *      |                |------- left, our end flushed -------> Over (onFinished)
+ *      |                |------- cut, all of ours sent -------> Over (onFinished)
  *      |                |------- reset, connection lost ------> Over (onTerminated)
  *      |                `------- reset by its owner ----------> Over (silent)
  *      `--------------- rejected, reset, lost ----------------> Over (Opening is told)
@@ -46,6 +47,9 @@ final class TunnelStream implements Tunnel, SendHalf.Listener, ReceiveHalf.Reade
 
   /** Nobody wants what the peer still sends. */
   private boolean left;
+
+  /** With which code the stream ends once all of ours is sent. */
+  private TunnelReset cut = TunnelReset.CANCEL;
 
   private boolean awaitsReadComplete;
 
@@ -164,6 +168,11 @@ final class TunnelStream implements Tunnel, SendHalf.Listener, ReceiveHalf.Reade
     finishIfDone();
   }
 
+  @Override
+  public void onCut() {
+    resetAndTell(cut);
+  }
+
   // ReceiveHalf.Reader
 
   @Override
@@ -231,6 +240,17 @@ final class TunnelStream implements Tunnel, SendHalf.Listener, ReceiveHalf.Reade
   }
 
   @Override
+  public void resetAfterWrites(TunnelReset code) {
+    assert connection.loop().inEventLoop();
+    if (send.isEnding()) {
+      resetAndTell(code);
+    } else if (!isOver()) {
+      cut = code;
+      send.cut();
+    }
+  }
+
+  @Override
   public void consumed(int bytes) {
     assert connection.loop().inEventLoop();
     receive.consumed(bytes);
@@ -277,10 +297,16 @@ final class TunnelStream implements Tunnel, SendHalf.Listener, ReceiveHalf.Reade
       listener.onFinished();
       connection.onStreamGone();
     } else if (left) {
-      reset(
+      resetAndTell(
           connection.side() == HboneObserver.Role.SERVER
               ? TunnelReset.NO_ERROR
               : TunnelReset.CANCEL);
+    }
+  }
+
+  private void resetAndTell(TunnelReset code) {
+    if (phase instanceof Phase.Open(TunnelListener listener)) {
+      reset(code);
       listener.onFinished();
     }
   }

@@ -15,6 +15,8 @@ import io.netty.channel.WriteBufferWaterMark;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class FlowControlTest {
   private static final int STREAM_WINDOW = 4 << 20;
@@ -333,6 +335,59 @@ class FlowControlTest {
       script.send(Frames.windowUpdate(0, 100), Frames.windowUpdate(1, 9));
       script.expect("DATA 1 1 END_STREAM");
       assertEquals(List.of("end", "finished"), listener.events);
+      assertTrue(script.connection.http2().streams().isEmpty());
+    }
+  }
+
+  @Test
+  void aResetThatFollowsWhatWasWrittenWaitsForTheWindow() {
+    try (ServerScript script = ServerScript.started()) {
+      RecordingListener listener = script.open(1);
+      listener.tunnel().write(Unpooled.wrappedBuffer(new byte[65_545]));
+      listener.tunnel().resetAfterWrites(TunnelReset.CANCEL);
+      listener.tunnel().write(Unpooled.wrappedBuffer(new byte[1])); // too late
+      script.received();
+      script.send(Frames.data(1, 7, false)); // to no avail, but it is taken
+      assertEquals(7, listener.received);
+      script.send(Frames.windowUpdate(0, 100), Frames.windowUpdate(1, 9));
+      script.expect("DATA 1 9");
+      assertEquals(List.of(), listener.events);
+      script.send(Frames.windowUpdate(1, 9));
+      script.expect("DATA 1 1", "RST_STREAM 1 CANCEL");
+      assertEquals(List.of("finished"), listener.events);
+      assertTrue(script.connection.http2().streams().isEmpty());
+    }
+  }
+
+  @ParameterizedTest(name = "half ended before: {0}")
+  @ValueSource(booleans = {false, true})
+  void aResetComesAtOnceWithNothingToWaitFor(boolean ended) {
+    try (ServerScript script = ServerScript.started()) {
+      RecordingListener listener = script.open(1);
+      listener.tunnel().write(Unpooled.wrappedBuffer(new byte[65_535]));
+      if (ended) {
+        listener.tunnel().write(Unpooled.wrappedBuffer(new byte[1])); // dropped
+        listener.tunnel().shutdownOutput();
+      }
+      script.received();
+      listener.tunnel().resetAfterWrites(TunnelReset.CANCEL);
+      listener.tunnel().resetAfterWrites(TunnelReset.CANCEL);
+      script.expect("RST_STREAM 1 CANCEL");
+      assertEquals(List.of("finished"), listener.events);
+      assertTrue(script.connection.http2().streams().isEmpty());
+    }
+  }
+
+  @Test
+  void aPeerThatResetsATunnelBeforeItHasAllIsTold() {
+    try (ServerScript script = ServerScript.started()) {
+      RecordingListener listener = script.open(1);
+      listener.tunnel().write(Unpooled.wrappedBuffer(new byte[65_545]));
+      listener.tunnel().resetAfterWrites(TunnelReset.CANCEL);
+      script.received();
+      script.send(Frames.reset(1, 8));
+      script.expect();
+      assertEquals(1, listener.events.size(), listener.events.toString());
       assertTrue(script.connection.http2().streams().isEmpty());
     }
   }

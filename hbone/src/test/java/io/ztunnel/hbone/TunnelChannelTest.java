@@ -99,6 +99,9 @@ class TunnelChannelTest {
     public void leave() {}
 
     @Override
+    public void resetAfterWrites(TunnelReset code) {}
+
+    @Override
     public void consumed(int bytes) {}
 
     @Override

@@ -87,6 +87,22 @@ public final class Peer {
     }
   }
 
+  /** Sends until the other side wants no more, on a thread of its own. */
+  public static void upload(Socket socket) {
+    byte[] piece = new byte[64 << 10];
+    Thread.ofVirtual()
+        .start(
+            () -> {
+              try {
+                while (true) {
+                  socket.getOutputStream().write(piece);
+                }
+              } catch (IOException _) {
+                // the test has its answer, or finds that there is none
+              }
+            });
+  }
+
   public static void say(Socket socket, String text) throws IOException {
     socket.getOutputStream().write(text.getBytes(StandardCharsets.UTF_8));
   }

@@ -9,7 +9,8 @@ import org.jspecify.annotations.Nullable;
  * One of the two ends that a {@link Relay} joins. Confined to the relay's event loop.
  *
  * <p>A leg tells its relay what arrives ({@link Relay#onData}, {@link Relay#onEndOfInput}) and when
- * it is over ({@link Relay#onClosed}, {@link Relay#onBroken}); the relay tells it what to send.
+ * it is over ({@link Relay#onClosed}, {@link Relay#onBroken}, {@link Relay#onTerminated}); the
+ * relay tells it what to send.
  */
 abstract sealed class Leg permits TcpLeg, TunnelLeg {
   /** Whether the far end has ended its half. Kept by the relay. */
@@ -17,6 +18,9 @@ abstract sealed class Leg permits TcpLeg, TunnelLeg {
 
   /** Whether nothing more is to come from this leg, neither bytes nor events. Kept by the relay. */
   boolean closed;
+
+  /** Why nothing more can be sent to its far end, of which the rest is read. Kept by the relay. */
+  Relay.@Nullable OutputLost outputLost;
 
   /** Whether its far end has gone, while it is probed. Kept by the relay. */
   @Nullable Silence silence;
@@ -67,6 +71,12 @@ abstract sealed class Leg permits TcpLeg, TunnelLeg {
    * in order that nobody listens.
    */
   abstract void leaveAfterWrites();
+
+  /**
+   * Delivers what was written and closes then as {@link #abort} does. What the far end still sends
+   * is taken, to no avail. {@link Relay#onClosed} tells when the leg is closed.
+   */
+  abstract void resetAfterWrites();
 
   /** Bytes written that have not left the process, and that no peer's limits hold back. */
   abstract long unsentBytes();

@@ -17,7 +17,9 @@ import org.jspecify.annotations.Nullable;
  * on one leg ends the output of the other, and the relay is over when both have ended. An abnormal
  * end is passed on as one: a TCP reset becomes RST_STREAM(CANCEL), which a peer of any make takes
  * for the end of the stream, and RST_STREAM or a lost tunnel becomes a TCP reset, so that an
- * application never takes half an answer for a whole one. While only one direction has ended, it is
+ * application never takes half an answer for a whole one. Either comes after what was said before
+ * it, as the kernel would deliver that too: a server that refuses an upload answers, and closes
+ * with the rest unread, which makes a reset of its close. While only one direction has ended, it is
  * watched whether anybody is there still; when both have, what is left is delivered as long as its
  * reader is there, and takes some of it or there is room for it ({@link Lingering}). So it is when
  * one end has gone for good that had said all before: a socket that fails after its peer's FIN, a
@@ -28,7 +30,8 @@ import org.jspecify.annotations.Nullable;
  *   both legs open --end of input--> half closed --end of input--> closing --both closed--> over
  *         |                               |                           ^ |
  *         |                               '-- who has ended is gone --' |
- *         '-- reset, broken, abort -------'---------------- abort ------'------------------> over
+ *         |-- reset, broken -------------'--> the rest, then a reset --closed--> over
+ *         '-- abort ----------------------'---------------- abort ------'------------------> over
  * </pre>
  */
 final class Relay {
@@ -51,6 +54,20 @@ final class Relay {
     /** A tunnel, which says itself where it ends. */
     TUNNEL
   }
+
+  /** What somebody who is gone had said. */
+  enum Said {
+    ALL,
+    PART
+  }
+
+  /**
+   * A socket that takes nothing more.
+   *
+   * @param said what its far end has said, with what is still to be read
+   * @param how the relay ends once that is read
+   */
+  record OutputLost(Said said, RelayEnd how) {}
 
   private final EventLoop loop;
   private final Carried carried;
@@ -146,8 +163,12 @@ final class Relay {
       }
       return;
     }
-    int bytes = payload.readableBytes();
     Leg to = other(from);
+    if (to.outputLost != null) {
+      payload.release();
+      return;
+    }
+    int bytes = payload.readableBytes();
     if (from == downstream) {
       observer.onReceived(bytes);
     } else {
@@ -180,6 +201,10 @@ final class Relay {
     if (over || from.inputEnded) {
       return;
     }
+    if (from.outputLost instanceof OutputLost(Said said, RelayEnd how)) {
+      lose(from, said, how);
+      return;
+    }
     from.inputEnded = true;
     Leg to = other(from);
     if (to.inputEnded) {
@@ -188,7 +213,9 @@ final class Relay {
       deliverAndClose(from);
     } else {
       to.shutdownOutput();
-      watch(this::beginProbing);
+      if (watch == null) {
+        watch(this::beginProbing);
+      }
     }
   }
 
@@ -233,6 +260,9 @@ final class Relay {
   }
 
   private void probe(Leg leg) {
+    if (leg.outputLost != null) {
+      return; // that much is known
+    }
     leg.probe(limits.probing().keepalive());
     leg.silence = new Silence(limits.probing());
   }
@@ -247,31 +277,31 @@ final class Relay {
     // One that is still read hears of its error by itself, behind what was sent before.
     @Nullable Throwable error = leg.inputEnded ? leg.takeError() : null;
     if (error != null) {
-      lose(leg, abandoned(leg, SocketErrors.text(error)));
+      lose(leg, Said.ALL, abandoned(leg, SocketErrors.text(error)));
       return true;
     }
     if (leg.silence != null && leg.silence.tells(leg.unanswered())) {
-      lose(leg, abandoned(leg, leg.silence.text()));
+      lose(leg, saidBy(leg), abandoned(leg, leg.silence.text()));
       return true;
     }
     return false;
   }
 
-  /** Nobody is at this leg any more. What came from there is a part only, unless it had ended. */
-  private void lose(Leg leg, RelayEnd how) {
-    if (leg.inputEnded) {
-      deliverOther(leg, how);
-      leg.abort();
-    } else {
-      finish();
-      leg.abort();
-      other(leg).abort();
-      observer.onEnd(failureOr(how));
-    }
+  private static Said saidBy(Leg leg) {
+    return leg.inputEnded ? Said.ALL : Said.PART;
   }
 
-  /** This leg is over, and has said all it had to say: the other one gets that still. */
-  private void deliverOther(Leg gone, RelayEnd how) {
+  /** Nobody is at this leg any more. */
+  private void lose(Leg leg, Said said, RelayEnd how) {
+    deliverOther(leg, said, how);
+    leg.abort();
+  }
+
+  /**
+   * This leg is over: the other one gets what it had said still, and sees an end after all, a reset
+   * after a part.
+   */
+  private void deliverOther(Leg gone, Said said, RelayEnd how) {
     gone.closed = true;
     gone.inputEnded = true;
     outcome = failureOr(how);
@@ -280,6 +310,10 @@ final class Relay {
     Leg other = other(gone);
     if (other.closed) {
       end(outcome);
+    } else if (said == Said.PART) {
+      other.inputEnded = true;
+      other.resetAfterWrites();
+      linger(other);
     } else if (other.inputEnded) {
       deliverAndClose(other);
     } else {
@@ -336,26 +370,43 @@ final class Relay {
     Leg other = other(leg);
     if (other.closed) {
       end(outcome);
-    } else if (leg.inputEnded && !other.inputEnded) {
-      deliverOther(leg, RelayEnd.DONE);
-    } else if (!leg.inputEnded) {
-      // What came from there may be a part only, and nothing more can be sent to it.
-      finish();
-      other.abort();
-      observer.onEnd(RelayEnd.DONE);
+    } else if (!leg.inputEnded || !other.inputEnded) {
+      // Nothing more can be sent to it, and without its end what came from there may be a part.
+      deliverOther(leg, saidBy(leg), RelayEnd.DONE);
     }
   }
 
   /** The socket failed. A reset by its peer is an end as good as any; other errors are failures. */
   void onBroken(Leg leg, Throwable cause) {
-    if (over || leg.closed) {
+    if (!over && !leg.closed) {
+      lose(leg, saidBy(leg), endBy(leg, cause));
+    }
+  }
+
+  /**
+   * The socket failed when it was written to. What its peer had sent before is there to be read.
+   */
+  void onOutputBroken(Leg leg, Throwable cause) {
+    if (over || leg.closed || leg.outputLost != null) {
       return;
     }
-    lose(
-        leg,
-        SocketErrors.isPeerGone(cause)
-            ? RelayEnd.DONE
-            : new RelayEnd.Broken(direction(leg), "io error: " + SocketErrors.text(cause)));
+    if (leg.inputEnded) {
+      onBroken(leg, cause);
+      return;
+    }
+    // The kernel tells of the reset here, and once: to a reader the end looks like any other.
+    Said said = SocketErrors.isResetAfterEnd(cause) ? Said.ALL : Said.PART;
+    leg.outputLost = new OutputLost(said, endBy(leg, cause));
+    other(leg).pause();
+    if (watch == null) { // else one half has ended, and it is watched already
+      watch(this::beginProbing);
+    }
+  }
+
+  private RelayEnd endBy(Leg leg, Throwable cause) {
+    return SocketErrors.isPeerGone(cause)
+        ? RelayEnd.DONE
+        : new RelayEnd.Broken(direction(leg), "io error: " + SocketErrors.text(cause));
   }
 
   /** What has failed before, or this. */
@@ -378,13 +429,13 @@ final class Relay {
           case TunnelTermination.PeerClosed _, TunnelTermination.ConnectionLost _ ->
               broken(leg.inputEnded ? other(leg) : leg, cause);
         };
-    if (hasSaidAll(leg, cause)) {
-      deliverOther(leg, end);
-    } else {
+    if (cause instanceof TunnelTermination.PeerRevoked) {
       leg.closed = true;
       finish();
-      other(leg).abort();
+      other(leg).abort(); // a peer that is not to be trusted has said enough
       observer.onEnd(failureOr(end));
+    } else {
+      deliverOther(leg, hasSaidAll(leg, cause) ? Said.ALL : Said.PART, end);
     }
   }
 

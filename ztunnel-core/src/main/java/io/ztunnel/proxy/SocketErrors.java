@@ -23,6 +23,15 @@ final class SocketErrors {
             || message.contains("connection closed"));
   }
 
+  /**
+   * Whether a write failed because of a reset that came after the peer's FIN (Linux, tcp_reset:
+   * EPIPE in CLOSE_WAIT).
+   */
+  static boolean isResetAfterEnd(Throwable cause) {
+    @Nullable String message = cause.getMessage();
+    return message != null && message.contains("Broken pipe");
+  }
+
   /** One line that says what happened. */
   static String text(Throwable cause) {
     return ConnectErrors.text(cause);

@@ -9,6 +9,7 @@ import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.ChannelOutboundBuffer;
 import io.netty.channel.socket.ChannelInputShutdownEvent;
+import io.netty.channel.socket.ChannelOutputShutdownException;
 import io.netty.channel.socket.DuplexChannel;
 import io.ztunnel.hbone.PayloadPacker;
 import io.ztunnel.redirection.SocketFactory;
@@ -75,6 +76,7 @@ final class TcpLeg extends Leg {
   void start(Relay relay) {
     assert channel.eventLoop().inEventLoop();
     this.relay = relay;
+    readOnAfterFailedWrites();
     boolean isAny = !early.isEmpty();
     ByteBuf payload = early.poll();
     while (payload != null) {
@@ -96,6 +98,12 @@ final class TcpLeg extends Leg {
     } else if (earlyEndSent) {
       relay.onEndSent(this);
     }
+  }
+
+  /** Netty would close a socket that cannot be written to, with what was to be read from it. */
+  @SuppressWarnings("deprecation") // Netty means to make this its only way
+  private void readOnAfterFailedWrites() {
+    channel.config().setAutoClose(false);
   }
 
   /** Releases what is neither delivered nor in the channel. */
@@ -190,8 +198,9 @@ final class TcpLeg extends Leg {
         .writeAndFlush(Unpooled.EMPTY_BUFFER)
         .addListener(
             written -> {
-              // On failure the handler hears of the socket's error.
-              if (written.isSuccess() && channel.isActive()) {
+              if (!written.isSuccess()) {
+                onWriteFailed(written.cause());
+              } else if (channel.isActive()) {
                 sendFin();
               }
             });
@@ -208,7 +217,35 @@ final class TcpLeg extends Leg {
     resume(); // what comes is dropped: unread bytes would make a reset of the close
     writePacked();
     holdForFin();
-    channel.writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(_ -> onAllWritten());
+    channel
+        .writeAndFlush(Unpooled.EMPTY_BUFFER)
+        .addListener(
+            written -> {
+              if (written.isSuccess()) {
+                onAllWritten();
+              } else {
+                channel.close();
+              }
+            });
+  }
+
+  @Override
+  void resetAfterWrites() {
+    resume(); // a far end that waits for us to read reads nothing
+    writePacked();
+    channel.writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(_ -> reset(channel));
+  }
+
+  private void onWriteFailed(Throwable cause) {
+    if (packer != null) {
+      packer.close();
+      packer = null;
+    }
+    if (relay == null) {
+      earlyError = cause;
+    } else if (cause instanceof ChannelOutputShutdownException && cause.getCause() != null) {
+      relay.onOutputBroken(this, cause.getCause());
+    }
   }
 
   /** Ends our half, unless that is done; closes if the far end has ended as well. */
@@ -359,6 +396,8 @@ final class TcpLeg extends Leg {
     public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
       if (relay == null) {
         earlyError = cause;
+      } else if (cause instanceof ChannelOutputShutdownException) {
+        onWriteFailed(cause);
       } else {
         relay.onBroken(TcpLeg.this, cause);
       }

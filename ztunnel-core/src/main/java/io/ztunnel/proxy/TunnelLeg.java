@@ -151,6 +151,12 @@ final class TunnelLeg extends Leg implements TunnelListener {
   }
 
   @Override
+  void resetAfterWrites() {
+    resume();
+    tunnel().resetAfterWrites(TunnelReset.CANCEL);
+  }
+
+  @Override
   long unsentBytes() {
     return 0; // the tunnel is not over as long as it has any
   }

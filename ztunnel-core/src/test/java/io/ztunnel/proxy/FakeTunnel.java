@@ -49,6 +49,11 @@ final class FakeTunnel implements Tunnel {
   }
 
   @Override
+  public void resetAfterWrites(TunnelReset code) {
+    events.add("reset " + code + " after writes");
+  }
+
+  @Override
   public void consumed(int bytes) {
     consumedBytes.addAndGet(bytes);
   }

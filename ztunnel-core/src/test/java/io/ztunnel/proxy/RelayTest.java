@@ -32,6 +32,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
@@ -309,14 +310,7 @@ class RelayTest {
             if (peerEnded) {
               leg.onEndOfStream();
             }
-            leg.onTerminated(
-                switch (event) {
-                  case "lost" -> new TunnelTermination.ConnectionLost("ping timed out");
-                  case "closed" -> new TunnelTermination.PeerClosed();
-                  case "revoked" -> new TunnelTermination.PeerRevoked("serial 7");
-                  case "goaway" -> new TunnelTermination.GoAway(0, "");
-                  default -> new TunnelTermination.Reset(Long.parseLong(event.substring(6)));
-                });
+            leg.onTerminated(termination(event));
           });
       assertEquals(appSees, down.appSees());
       RelayEnd seen = recorder.awaitEnd();
@@ -328,6 +322,16 @@ class RelayTest {
         assertInstanceOf(RelayEnd.Broken.class, seen);
       }
     }
+  }
+
+  private static TunnelTermination termination(String event) {
+    return switch (event) {
+      case "lost" -> LOST;
+      case "closed" -> new TunnelTermination.PeerClosed();
+      case "revoked" -> new TunnelTermination.PeerRevoked("serial 7");
+      case "goaway" -> new TunnelTermination.GoAway(0, "");
+      default -> new TunnelTermination.Reset(Long.parseLong(event.substring(6)));
+    };
   }
 
   @ParameterizedTest(name = "carries a tunnel: {0}, client ended before: {1}: the server sees {2}")
@@ -792,6 +796,115 @@ class RelayTest {
     }
   }
 
+  /**
+   * Answers and closes with bytes unread, which brings a reset: after its end, or instead of it.
+   */
+  private static void answerAndGo(TcpPair pair, boolean ends) throws Exception {
+    pair.app().getOutputStream().write("answer".getBytes(StandardCharsets.US_ASCII));
+    if (ends) {
+      pair.app().close();
+    } else {
+      pair.resetApp();
+    }
+  }
+
+  private static void awaitFull(TcpPair pair) throws Exception {
+    Await.until("the socket is full", () -> onLoop(pair.leg()::unsentBytes) > 0);
+  }
+
+  /** As a server does that refuses an upload without reading it. */
+  @ParameterizedTest(name = "the {0}, ends in order first: {1}")
+  @CsvSource({"downstream, false", "downstream, true", "upstream, false", "upstream, true"})
+  void whatOneSaidBeforeItsResetArrivesThoughMoreWasToBeSentToIt(String who, boolean ends)
+      throws Exception {
+    Recorder recorder = new Recorder();
+    CountDownLatch gone = new CountDownLatch(1);
+    try (TcpPair down = TcpPair.open(loop);
+        TcpPair up = TcpPair.open(loop)) {
+      TcpPair going = who.equals("downstream") ? down : up;
+      TcpPair staying = who.equals("downstream") ? up : down;
+      joinWithRoom(down, up, limits(PROBING), recorder);
+      writing(staying, LEFT).get(10, TimeUnit.SECONDS);
+      awaitFull(going);
+      loop.submit(() -> gone.await(10, TimeUnit.SECONDS)); // it finds all of it at once
+      answerAndGo(going, ends);
+      gone.countDown();
+      assertEquals(
+          "answer",
+          new String(staying.app().getInputStream().readNBytes(6), StandardCharsets.US_ASCII));
+      assertEquals(ends ? "end" : "reset", staying.appSees());
+      staying.app().close();
+      assertEquals(RelayEnd.DONE, recorder.awaitEnd());
+    }
+  }
+
+  @ParameterizedTest(name = "ends in order first: {0}")
+  @ValueSource(booleans = {false, true})
+  void whatAServerSaidBeforeItsResetIsForATunnelThatIsFull(boolean ends) throws Exception {
+    Recorder recorder = new Recorder();
+    FakeTunnel tunnel = new FakeTunnel(loop);
+    tunnel.writable = false;
+    TunnelLeg leg = new TunnelLeg(tunnel);
+    try (TcpPair up = TcpPair.open(loop)) {
+      onLoop(() -> Relay.outbound(loop, leg, up.leg(), limits(HASTY), recorder).start());
+      onLoop(
+          () -> {
+            leg.onData(PooledByteBufAllocator.DEFAULT.directBuffer(LEFT).writeZero(LEFT));
+            leg.onReadComplete();
+          });
+      awaitFull(up);
+      answerAndGo(up, ends);
+      Await.until("it is found out", () -> ((DuplexChannel) up.leg().channel()).isOutputShutdown());
+      LockSupport.parkNanos(3 * HASTY.untilFound().toNanos()); // the relay looks by this clock
+      sendOn(leg); // to no avail
+      tunnel.writable = true;
+      onLoop(leg::onWritabilityChanged);
+      String last = ends ? "leave" : "reset CANCEL after writes";
+      Await.until("the end", () -> tunnel.events.contains(last));
+      assertEquals(List.of("data answer", last), tunnel.events);
+      assertFalse(recorder.end.isDone());
+      onLoop(leg::onFinished);
+      assertEquals(RelayEnd.DONE, recorder.awaitEnd());
+    }
+  }
+
+  /** The rest is for a tunnel whose peer goes on sending, and is lost in the end. */
+  @Test
+  void aTunnelMayBeLostWhileItGetsWhatAServerSaidBeforeItsReset() throws Exception {
+    Recorder recorder = new Recorder();
+    TunnelLeg leg = new TunnelLeg(new FakeTunnel(loop));
+    try (TcpPair up = TcpPair.open(loop)) {
+      join(leg, up.leg(), recorder);
+      up.resetApp();
+      Await.until("it is found out", () -> !up.leg().channel().isOpen());
+      assertFalse(recorder.end.isDone());
+      onLoop(() -> leg.onTerminated(LOST));
+      assertEquals(
+          new RelayEnd.Broken(RelayEnd.Direction.RECEIVE, "io error: tunnel lost: ping timed out"),
+          recorder.awaitEnd());
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @ValueSource(strings = {"reset 8", "reset 2", "lost", "closed", "goaway"})
+  void whatATunnelBroughtBeforeItsResetArrives(String event) throws Exception {
+    Recorder recorder = new Recorder();
+    TunnelLeg leg = new TunnelLeg(new FakeTunnel(loop));
+    try (TcpPair down = TcpPair.open(loop)) {
+      join(down.leg(), leg, recorder);
+      onLoop(
+          () -> {
+            leg.onData(ByteBufUtil.writeUtf8(PooledByteBufAllocator.DEFAULT, "answer"));
+            leg.onTerminated(termination(event));
+          });
+      assertEquals(
+          "answer",
+          new String(down.app().getInputStream().readNBytes(6), StandardCharsets.US_ASCII));
+      assertEquals("reset", down.appSees());
+      recorder.awaitEnd();
+    }
+  }
+
   @ParameterizedTest(name = "the server writes on: {0}")
   @ValueSource(booleans = {false, true})
   void aTunnelIsLeftOnlyWithTheEndOfWhatTheApplicationSaidBeforeItWent(boolean writes)
@@ -860,8 +973,10 @@ class RelayTest {
     try (TcpPair down = TcpPair.open(loop)) {
       join(down.leg(), leg, recorder);
       down.resetApp();
+      Await.until("a reset", () -> !tunnel.events.isEmpty());
+      onLoop(leg::onFinished);
       assertEquals(RelayEnd.DONE, recorder.awaitEnd());
-      assertEquals(List.of("reset CANCEL"), tunnel.events);
+      assertEquals(List.of("reset CANCEL after writes"), tunnel.events);
     }
   }
 

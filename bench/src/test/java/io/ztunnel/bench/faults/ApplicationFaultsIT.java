@@ -24,6 +24,8 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.TestInstance.Lifecycle;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What applications at the two ends of a tunnel may do, and what the other end then sees. */
 @TestInstance(Lifecycle.PER_CLASS)
@@ -131,6 +133,30 @@ class ApplicationFaultsIT {
       Peer.say(connection, "but I have more");
       connection.shutdownOutput();
       assertEquals("but I have more", heard.get(5, TimeUnit.SECONDS));
+    }
+  }
+
+  /** Answers a client that goes on uploading, and closes with the rest unread. */
+  private static Application.Service refusingTheUpload(boolean resets) {
+    return connection -> {
+      Peer.awaitFull(connection); // the daemon waits for room
+      Peer.say(connection, "too large");
+      if (resets) {
+        connection.setSoLinger(true, 0); // else Java ends its half first
+      }
+    };
+  }
+
+  @ParameterizedTest(name = "the server resets: {0}")
+  @ValueSource(booleans = {false, true})
+  void answerToAnUploadThatTheServerDoesNotRead(boolean resets) throws Exception {
+    try (Application _ = serve(refusingTheUpload(resets))) {
+      for (int call = 0; call < 5; call++) {
+        try (Socket connection = connect()) {
+          Peer.upload(connection);
+          assertEquals("too large", Peer.hear(connection, 9), "call " + call);
+        }
+      }
     }
   }
 

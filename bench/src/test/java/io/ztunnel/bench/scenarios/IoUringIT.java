@@ -94,6 +94,34 @@ class IoUringIT {
     }
   }
 
+  /** As a server does that refuses an upload without reading it. */
+  @Test
+  void answerToAnUploadThatIsNotReadArrives() throws Exception {
+    try (Scene scene = Scene.create("uring")) {
+      Lab.Node near = scene.lab().addNode();
+      Lab.Node far = scene.lab().addNode();
+      Lab.Pod client = scene.pod(near, "client");
+      Lab.Pod server = scene.pod(far, "server");
+      scene.app(
+          server,
+          UPLOAD_PORT,
+          connection -> {
+            Peer.awaitFull(connection); // the daemon waits for room
+            Peer.say(connection, "too large");
+          });
+      Daemon nearDaemon = scene.daemon(near, environment, client);
+      Daemon farDaemon = scene.daemon(far, environment, server);
+      for (int call = 0; call < 5; call++) {
+        try (Socket connection = PodSockets.connect(client, server.ipv4(), UPLOAD_PORT)) {
+          Peer.upload(connection);
+          assertEquals("too large", Peer.hear(connection, 9), "call " + call);
+        }
+      }
+      Journal.awaitRest(nearDaemon);
+      Journal.awaitRest(farDaemon);
+    }
+  }
+
   private static void upload(byte[] bytes, Socket connection) {
     try {
       connection.getOutputStream().write(bytes);
