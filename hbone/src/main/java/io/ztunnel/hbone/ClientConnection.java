@@ -490,6 +490,11 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
   }
 
   @Override
+  public void onOutputLost() {
+    stopUsing();
+  }
+
+  @Override
   public void onPong(long payload) {
     if (payload == OWN_PING) {
       owner.onPong(this);

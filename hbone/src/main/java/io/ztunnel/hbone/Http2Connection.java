@@ -6,6 +6,8 @@ import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.EventLoop;
 import io.netty.channel.WriteBufferWaterMark;
 import io.netty.channel.socket.ChannelInputShutdownEvent;
+import io.netty.channel.socket.ChannelOutputShutdownEvent;
+import io.netty.channel.socket.ChannelOutputShutdownException;
 import io.netty.handler.codec.http2.Http2Error;
 import io.netty.handler.codec.http2.Http2Headers;
 import io.netty.handler.ssl.SslCloseCompletionEvent;
@@ -37,6 +39,8 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
   /** What is in the PING of {@link #leave}; others count from 1, or are their sender's. */
   private static final long LAST_PING = 0x6c61_7374_0000_0000L;
 
+  private static final String CLOSED_BY_PEER = "connection closed by peer";
+
   private enum State {
     NEW,
     RUNNING,
@@ -62,6 +66,9 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
   private @Nullable Future<?> leaving;
 
   private String leavingBecause = "";
+
+  /** Runs while the rest is read that came from a peer to which nothing can be sent any more. */
+  private @Nullable Future<?> readingRest;
 
   /** What needs the channel to exist. */
   private record Parts(
@@ -116,10 +123,17 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     handshakeTimer =
         loop().schedule(this::onHandshakeTimeout, handshakeNanosLeft, TimeUnit.NANOSECONDS);
     observer.onConnectionOpened(side());
+    readOnAfterFailedWrites();
     role.sendPreface(writer(), settings);
     parts().credit().open();
     parts().keepAlive().start();
     role.onStarted(this);
+  }
+
+  /** Netty would close a socket that cannot be written to, with what was to be read from it. */
+  @SuppressWarnings("deprecation") // Netty means to make this its only way
+  private void readOnAfterFailedWrites() {
+    parts().ctx().channel().config().setAutoClose(false);
   }
 
   // Events of the channel.
@@ -158,7 +172,7 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
 
   @Override
   public void channelInactive(ChannelHandlerContext ctx) {
-    lost("connection closed by peer");
+    lost(CLOSED_BY_PEER);
   }
 
   @Override
@@ -169,7 +183,26 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
         end(cause.message(), cause);
       }
     } else if (event instanceof ChannelInputShutdownEvent) {
-      lost("connection closed by peer"); // for HTTP/2 there is no half of a connection
+      lost(CLOSED_BY_PEER); // for HTTP/2 there is no half of a connection
+    } else if (event instanceof ChannelOutputShutdownEvent) {
+      onOutputLost();
+    }
+  }
+
+  /**
+   * A write has failed. What the peer had sent before it closed or reset the connection is in our
+   * socket still, and the end of that ends the connection.
+   */
+  private void onOutputLost() {
+    if (state == State.RUNNING && readingRest == null) {
+      writer().close();
+      readingRest =
+          loop()
+              .schedule(
+                  () -> lost(CLOSED_BY_PEER),
+                  settings.pingTimeout().toNanos(),
+                  TimeUnit.NANOSECONDS);
+      role.onOutputLost();
     }
   }
 
@@ -179,7 +212,7 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     if (cause instanceof OuterTunnelEndedException outer) {
       role.onOuterEnded(outer);
       end(TlsErrors.text(outer), outer.asLoss());
-    } else {
+    } else if (!(cause instanceof ChannelOutputShutdownException)) { // there is an event for it
       lost(TlsErrors.text(cause));
     }
   }
@@ -450,10 +483,13 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     }
   }
 
-  private void cancelLeaving() {
+  private void cancelTimers() {
     if (leaving != null) {
       leaving.cancel(false);
       leaving = null;
+    }
+    if (readingRest != null) {
+      readingRest.cancel(false);
     }
   }
 
@@ -470,7 +506,7 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     state = State.CLOSED;
     onPeerReady();
     onHeaderBlockComplete();
-    cancelLeaving();
+    cancelTimers();
     parts().keepAlive().stop();
     parts().reader().close();
     parts().dispatch().close();

@@ -33,6 +33,9 @@ sealed interface Http2Role permits ClientConnection, ServerConnection {
   /** The peer goes away; the streams of ours above the last one are not processed. */
   void onGoAway(int lastStreamId, long errorCode, String debug);
 
+  /** Nothing can be sent any more; the connection ends with what there is to read. */
+  void onOutputLost();
+
   /** An answer to a PING that is not one of the keep-alive. */
   void onPong(long payload);
 

@@ -279,6 +279,9 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
   public void onGoAway(int lastStreamId, long errorCode, String debug) {}
 
   @Override
+  public void onOutputLost() {}
+
+  @Override
   public void onRoundTrip(long nanos) {}
 
   @Override

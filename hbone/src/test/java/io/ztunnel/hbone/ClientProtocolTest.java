@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
+import io.netty.channel.socket.ChannelOutputShutdownEvent;
 import io.netty.handler.codec.http2.DefaultHttp2Headers;
 import java.time.Duration;
 import java.util.List;
@@ -108,6 +109,51 @@ class ClientProtocolTest {
       script.expect("RST_STREAM 1 CANCEL");
       assertEquals(List.of("finished"), opened.listener.events);
       assertEquals(0, script.connection.streams());
+    }
+  }
+
+  private static void failWrites(ClientScript script) {
+    assertFalse(script.channel.config().isAutoClose(), "the channel closes by itself");
+    script.channel.pipeline().fireUserEventTriggered(ChannelOutputShutdownEvent.INSTANCE);
+  }
+
+  @Test
+  void whatAPeerSentBeforeItCouldNotBeWrittenToIsRead() {
+    try (ClientScript script = ClientScript.started()) {
+      Opened opened = script.opened(1);
+      failWrites(script);
+      failWrites(script);
+      opened.tunnel().write(Unpooled.wrappedBuffer(new byte[9]));
+      script.send(Frames.data(1, 7, true));
+      script.expect();
+      assertEquals(7, opened.listener.received);
+      assertEquals(List.of("end"), opened.listener.events);
+      script.channel.close();
+      assertEquals(2, opened.listener.events.size(), opened.listener.events.toString());
+      assertTrue(
+          opened.listener.events.getLast().contains("connection closed by peer"),
+          opened.listener.events.toString());
+    }
+  }
+
+  @Test
+  void aPeerThatCannotBeWrittenToGetsNoMoreTunnels() {
+    try (ClientScript script = ClientScript.started()) {
+      Opened opened = script.opened(1);
+      failWrites(script);
+      assertEquals(List.of("usable", "retired"), script.events);
+      assertEquals(List.of(), opened.listener.events);
+    }
+  }
+
+  @Test
+  void theRestOfAPeerThatCannotBeWrittenToIsReadForALimitedTime() {
+    try (ClientScript script = ClientScript.started()) {
+      Opened opened = script.opened(1);
+      failWrites(script);
+      script.after(HboneSettings.defaults().pingTimeout());
+      assertEquals(1, opened.listener.events.size(), opened.listener.events.toString());
+      assertFalse(script.channel.isOpen());
     }
   }
 

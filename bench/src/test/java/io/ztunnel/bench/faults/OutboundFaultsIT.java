@@ -323,6 +323,56 @@ class OutboundFaultsIT {
     }
   }
 
+  /** It reads nothing of an upload, and dies with its whole answer sent and little of it read. */
+  @Test
+  void peerThatDiesWhileMuchIsSentToIt() throws Exception {
+    CountDownLatch full = new CountDownLatch(1);
+    CountDownLatch stopped = new CountDownLatch(1);
+    CountDownLatch gone = new CountDownLatch(1);
+    try (Application _ =
+        tunnel(
+            peer -> {
+              peer.frame(RawHttp2.SETTINGS, 0, 0, new byte[] {0, 4, 0x40, 0, 0, 0});
+              peer.frame(RawHttp2.WINDOW_UPDATE, 0, 0, new byte[] {0x3f, 0, 0, 0});
+              peer.headers(1, ":status", "200");
+              Peer.awaitFull(peer.transport());
+              full.countDown();
+              await(stopped);
+              peer.frame(RawHttp2.DATA, RawHttp2.END_STREAM, 1, "too large".getBytes(US_ASCII));
+              Application.reset(peer.transport());
+              gone.countDown();
+            })) {
+      try (Socket connection = connect()) {
+        Peer.upload(connection);
+        await(full);
+        signal("STOP"); // it finds all of it at once
+        try {
+          stopped.countDown();
+          await(gone);
+        } finally {
+          signal("CONT");
+        }
+        assertEquals("too large", Peer.hear(connection, 9));
+      }
+    }
+  }
+
+  private void signal(String name) throws IOException, InterruptedException {
+    Process kill = new ProcessBuilder("kill", "-" + name, Long.toString(mesh.near().pid())).start();
+    assertEquals(0, kill.waitFor());
+  }
+
+  private static void await(CountDownLatch latch) throws IOException {
+    try {
+      if (!latch.await(20, TimeUnit.SECONDS)) {
+        throw new IOException("not within 20 s");
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException(e);
+    }
+  }
+
   private long openTunnels() throws IOException {
     return mesh.near()
         .metrics()
