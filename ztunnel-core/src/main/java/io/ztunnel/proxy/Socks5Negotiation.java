@@ -85,13 +85,21 @@ final class Socks5Negotiation extends ChannelInboundHandlerAdapter {
     TcpLeg.install(
         accepted,
         leg -> {
+          if (proxy.isClosed() || !(accepted.remoteAddress() instanceof InetSocketAddress client)) {
+            leg.abort(); // we are closed, or the application is gone
+            return;
+          }
+          Socks5Opening opening = Socks5Opening.begin(proxy, accepted, client);
           DnsServer dns = proxy.dns();
           accepted
               .pipeline()
               .addFirst(
                   new Socks5Negotiation(
                       dns == null ? null : dns::resolve,
-                      target -> OutboundConnection.start(proxy, leg, target)));
+                      target -> {
+                        OutboundConnection.start(proxy, leg, target);
+                        opening.end(); // only now: there is no moment without either
+                      }));
           accepted.config().setAutoRead(true);
         });
   }

@@ -449,6 +449,19 @@ public final class Daemon implements Closeable {
     return lines.isEmpty() ? "it wrote nothing" : lines.getLast();
   }
 
+  /** Sends the process this signal, such as STOP. */
+  public void signal(String name) throws IOException {
+    Process kill = new ProcessBuilder("kill", "-" + name, Long.toString(pid())).inheritIO().start();
+    try {
+      if (kill.waitFor() != 0) {
+        throw new IOException("%s got no SIG%s".formatted(name(), name));
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException("interrupted", e);
+    }
+  }
+
   /** Tells the daemon to end; several do so side by side. */
   public void tellToEnd() {
     toldToEnd = true;

@@ -345,21 +345,16 @@ class OutboundFaultsIT {
       try (Socket connection = connect()) {
         Peer.upload(connection);
         await(full);
-        signal("STOP"); // it finds all of it at once
+        mesh.near().signal("STOP"); // it finds all of it at once
         try {
           stopped.countDown();
           await(gone);
         } finally {
-          signal("CONT");
+          mesh.near().signal("CONT");
         }
         assertEquals("too large", Peer.hear(connection, 9));
       }
     }
-  }
-
-  private void signal(String name) throws IOException, InterruptedException {
-    Process kill = new ProcessBuilder("kill", "-" + name, Long.toString(mesh.near().pid())).start();
-    assertEquals(0, kill.waitFor());
   }
 
   private static void await(CountDownLatch latch) throws IOException {

@@ -195,7 +195,7 @@ class GatewayChurnIT {
     long end = System.nanoTime() + CHURN.toNanos();
     do {
       awaitCalls(gateway);
-      ShutdownIT.signal(gateway, "TERM");
+      gateway.signal("TERM");
       assertEquals(0, gateway.awaitExit(SOON));
       assertNothingAlarming(gateway);
       drained++;
@@ -203,7 +203,7 @@ class GatewayChurnIT {
     } while (drained < DRAINS || System.nanoTime() < end);
     awaitCalls(gateway);
     long killing = System.nanoTime();
-    ShutdownIT.signal(gateway, "KILL");
+    gateway.signal("KILL");
     int _ = gateway.awaitExit(SOON);
     long killed = System.nanoTime();
     gateway = churned();

@@ -206,7 +206,7 @@ class GatewayDaemonsIT {
     List<Socket> open = openSomeThrough(leaving, "ended");
     Journal log = Journal.now(west);
 
-    ShutdownIT.signal(leaving, "TERM");
+    leaving.signal("TERM");
     calls(30, "ended");
     Journal.whole(leaving).awaitAny("accepting no more");
     calls(30, "ended");
@@ -227,7 +227,7 @@ class GatewayDaemonsIT {
     List<Socket> open = openSomeThrough(victim, "killed");
     Journal log = Journal.now(west);
 
-    ShutdownIT.signal(victim, "KILL");
+    victim.signal("KILL");
     calls(30, "killed");
     int going = going(open);
     assertTrue(going > 0 && going < open.size(), going + " of " + open.size() + " go on");
@@ -262,7 +262,7 @@ class GatewayDaemonsIT {
     control.put(ADDRESS, told(steady));
     control.remove(ADDRESS, told(moving).stream().map(FakeControlPlane.Entry::name).toList());
     control.awaitAnswers();
-    ShutdownIT.signal(before, "KILL");
+    before.signal("KILL");
     Journal log = Journal.of(west);
     calls(20, "moved");
     Await.equal(20, () -> log.access("dst.addr=" + address(steady)).size());

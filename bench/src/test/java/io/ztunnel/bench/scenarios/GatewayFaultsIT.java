@@ -269,7 +269,7 @@ class GatewayFaultsIT {
     Daemon killed = gateway(killedPod);
     MeshClient.Answer cut = client.connect(killedPod, authority("killed"));
     assertEquals(200, cut.status());
-    ShutdownIT.signal(killed, "KILL");
+    killed.signal("KILL");
     int _ = killed.awaitExit(Duration.ofSeconds(10));
     assertThrows(IOException.class, cut::rest);
     Daemon _ = gateway(killedPod);

@@ -8,8 +8,11 @@ import io.ztunnel.bench.lab.Daemon;
 import io.ztunnel.redirection.Lab;
 import java.io.IOException;
 import java.net.ConnectException;
+import java.net.InetAddress;
 import java.net.Socket;
 import java.time.Duration;
+import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
@@ -21,6 +24,7 @@ import org.junit.jupiter.api.TestInstance;
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class ShutdownIT {
   private static final int PORT = 8080;
+  private static final String SOURCE_SOCKETS = "istio_tcp_sockets_open{reporter=\"source\"";
   private static final Duration SOON = Duration.ofSeconds(15);
   private static final Map<String, String> PATIENT =
       Map.of("CONNECTION_TERMINATION_DEADLINE", "60s", "ZTUNNEL_HANDOVER_WAIT", "0s");
@@ -83,25 +87,11 @@ class ShutdownIT {
     }
   }
 
-  static void signal(Daemon daemon, String name) throws IOException {
-    try {
-      assertEquals(
-          0,
-          new ProcessBuilder("kill", "-" + name, String.valueOf(daemon.pid()))
-              .inheritIO()
-              .start()
-              .waitFor());
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new IOException("interrupted", e);
-    }
-  }
-
   @Test
   void sigtermLetsConnectionsGoOnAndRefusesNewOnes() throws Exception {
     try (Daemon daemon = scene.daemon("sigterm", node, PATIENT, client, server)) {
       try (Socket held = open()) {
-        signal(daemon, "TERM");
+        daemon.signal("TERM");
         Await.until("new connections are refused", this::isRefused);
         goesOn(held);
         assertTrue(daemon.isAlive());
@@ -114,11 +104,47 @@ class ShutdownIT {
   }
 
   @Test
+  void aSocksClientMaySayWhereItGoesWhileTheDaemonDrains() throws Exception {
+    Map<String, String> environment = new HashMap<>(PATIENT);
+    // Not the pod of the same node, which takes no more tunnels either.
+    scene.app(otherPlace, PORT, App.ECHO_TWICE);
+    environment.put("UNSTABLE_ENABLE_SOCKS5", "true");
+    environment.put("ISTIO_META_DNS_CAPTURE", "false");
+    try (Daemon daemon = scene.daemon("socks", node, environment, client, server)) {
+      try (Socket socket = PodSockets.connect(client, InetAddress.ofLiteral("127.0.0.1"), 15080)) {
+        socket.getOutputStream().write(HexFormat.of().parseHex("050100"));
+        assertEquals(2, socket.getInputStream().readNBytes(2).length);
+        assertEquals(1, Counters.sum(Counters.read(daemon), SOURCE_SOCKETS));
+        assertTrue(
+            Http.ask(node, Http.ADMIN, "GET /config_dump").text().contains("\"SOCKS5\""),
+            "it is not shown");
+        daemon.signal("TERM");
+        awaitRefused(daemon);
+        Await.until(
+            "it alone is waited for",
+            () -> Counters.sum(Counters.read(daemon), "ztunnel_drain_connections_left") == 1);
+        socket
+            .getOutputStream()
+            .write(
+                HexFormat.of()
+                    .parseHex(
+                        "05010001"
+                            + HexFormat.of().formatHex(otherPlace.ipv4().getAddress())
+                            + HexFormat.of().toHexDigits((short) PORT)));
+        assertEquals(10, socket.getInputStream().readNBytes(10).length);
+        goesOn(socket);
+        assertEquals(1, Counters.sum(Counters.read(daemon), SOURCE_SOCKETS));
+      }
+      assertEquals(0, daemon.awaitExit(SOON));
+    }
+  }
+
+  @Test
   void aDaemonThatDrainsIsNotReadyAndCanBeWatched() throws Exception {
     try (Daemon daemon = scene.daemon("watched", node, PATIENT, client, server)) {
       try (Socket held = open()) {
         assertEquals(200, Http.ask(node, Http.READINESS, "GET /healthz/ready").status());
-        signal(daemon, "TERM");
+        daemon.signal("TERM");
         Await.until(
             "it is not ready",
             () -> Http.ask(node, Http.READINESS, "GET /healthz/ready").status() == 503);
@@ -138,7 +164,7 @@ class ShutdownIT {
   void sigtermEndsTheStreamOfTheAgentBeforeTheConnections() throws Exception {
     try (Daemon daemon = scene.daemon("leaving", node, PATIENT, client, server)) {
       try (Socket held = open()) {
-        signal(daemon, "TERM");
+        daemon.signal("TERM");
         assertTrue(daemon.session().isEnded(SOON), "the agent would hand it new pods");
         goesOn(held);
         assertTrue(daemon.isAlive());
@@ -162,7 +188,7 @@ class ShutdownIT {
             client,
             server)) {
       try (Socket held = open()) {
-        signal(daemon, "TERM");
+        daemon.signal("TERM");
         Journal.whole(daemon).awaitAny("shutting down");
         open().close();
         Journal.whole(daemon).awaitAny("\twarn\t", "accepting no more");
@@ -179,7 +205,7 @@ class ShutdownIT {
             scene.daemon(
                 "deadline", node, Map.of("CONNECTION_TERMINATION_DEADLINE", "1s"), client, server);
         Socket held = open()) {
-      signal(daemon, "TERM");
+      daemon.signal("TERM");
       assertEquals(0, daemon.awaitExit(SOON));
       assertThrows(IOException.class, () -> goesOnOrEnds(held));
       Journal log = Journal.whole(daemon);
@@ -209,11 +235,11 @@ class ShutdownIT {
   void theSecondSigintEndsAtOnce() throws Exception {
     try (Daemon daemon = scene.daemon("sigint", node, PATIENT, client, server);
         Socket held = open()) {
-      signal(daemon, "INT");
+      daemon.signal("INT");
       awaitRefused(daemon);
       goesOn(held);
       assertTrue(daemon.isAlive());
-      signal(daemon, "INT");
+      daemon.signal("INT");
       assertEquals(0, daemon.awaitExit(SOON));
     }
   }
@@ -239,7 +265,7 @@ class ShutdownIT {
       for (int i = 0; i < 20; i++) {
         open().close(); // both are listening, and either will do
       }
-      signal(old, "TERM");
+      old.signal("TERM");
       Journal.whole(old).awaitAny("shutting down");
       Await.until("the old one has closed its listeners", () -> listeners(old) == 0);
 

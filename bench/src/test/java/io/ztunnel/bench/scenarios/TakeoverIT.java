@@ -231,11 +231,11 @@ class TakeoverIT {
             case BEFORE_THE_OLD_ONE_IS_TOLD_TO_END -> {
               Daemon early = fresh(name + "-fresh");
               Pause.of(STEADY);
-              ShutdownIT.signal(old, "TERM");
+              old.signal("TERM");
               yield early;
             }
             case AFTER_THE_OLD_ONE_WAS_TOLD_TO_END -> {
-              ShutdownIT.signal(old, "TERM");
+              old.signal("TERM");
               Pause.of(STEADY);
               yield fresh(name + "-fresh");
             }
@@ -284,7 +284,7 @@ class TakeoverIT {
       hold(ofTheOldOne);
       try (Daemon _ = fresh("survivor")) {
         hold(ofEither);
-        ShutdownIT.signal(old, "KILL");
+        old.signal("KILL");
         int _ = old.awaitExit(SOON);
         for (Socket socket : ofTheOldOne) {
           assertTrue(isCut(socket), "served by a dead daemon");
