@@ -17,7 +17,9 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -75,6 +77,9 @@ public final class CertificateManager implements AutoCloseable {
   /** Renewals are spread over this share of the validity, before its half. */
   private static final double RENEWAL_JITTER = 0.05;
 
+  /** So many of the identities that were forgotten are remembered. */
+  private static final int MAX_ORPHANS = 1024;
+
   private final EventExecutor control;
   private final CertificateAuthority authority;
   private final TlsSettings settings;
@@ -87,6 +92,19 @@ public final class CertificateManager implements AutoCloseable {
 
   /** By trust domain. Read and written by the control thread. */
   private final Map<String, TrustRoots> roots = new HashMap<>();
+
+  /**
+   * The last that were forgotten. A connection may still be in the making that asks for one of
+   * them; nobody would forget it again. Read and written by the control thread.
+   */
+  private final Set<SpiffeId> orphans =
+      Collections.newSetFromMap(
+          new LinkedHashMap<>() {
+            @Override
+            protected boolean removeEldestEntry(Map.Entry<SpiffeId, Boolean> eldest) {
+              return size() > MAX_ORPHANS;
+            }
+          });
 
   /** Read and written by the control thread. */
   private boolean closed;
@@ -125,6 +143,7 @@ public final class CertificateManager implements AutoCloseable {
     if (entry != null
         && entry.state instanceof CertificateState.Available(WorkloadTls tls)
         && !isExpired(tls)) {
+      entry.asked = true;
       return executor.newSucceededFuture(tls);
     }
     Promise<WorkloadTls> promise = executor.newPromise();
@@ -144,22 +163,32 @@ public final class CertificateManager implements AutoCloseable {
     control.execute(
         () -> {
           if (!closed) {
-            Entry _ = entry(identity, Priority.WARMUP);
+            orphans.remove(identity);
+            entry(identity, Priority.WARMUP).isKept = true;
           }
         });
   }
 
-  /** Drops an identity that no workload of the node has any more. Callable from any thread. */
+  /**
+   * Drops an identity that no workload of the node has any more. If a connection asks for it all
+   * the same, it is kept until nobody has asked for it since its last certificate. Callable from
+   * any thread.
+   */
   public void forget(SpiffeId identity) {
     control.execute(
         () -> {
-          @Nullable Entry entry = entries.remove(identity);
-          if (entry != null) {
-            queue.withdraw(identity);
-            entry.close("the identity is no longer needed");
-            updateRoots(identity.trustDomain());
-          }
+          orphans.add(identity);
+          drop(identity);
         });
+  }
+
+  private void drop(SpiffeId identity) {
+    @Nullable Entry entry = entries.remove(identity);
+    if (entry != null) {
+      queue.withdraw(identity);
+      entry.close("the identity is no longer needed");
+      updateRoots(identity.trustDomain());
+    }
   }
 
   /**
@@ -212,7 +241,7 @@ public final class CertificateManager implements AutoCloseable {
     assert control.inEventLoop();
     @Nullable Entry entry = entries.get(identity);
     if (entry == null) {
-      entry = new Entry(identity);
+      entry = new Entry(identity, !orphans.contains(identity));
       entries.put(identity, entry);
     }
     if (entry.isPending()) {
@@ -301,12 +330,20 @@ public final class CertificateManager implements AutoCloseable {
     private @Nullable ScheduledFuture<?> timer;
     private int failures;
 
-    Entry(SpiffeId identity) {
+    /** Whether it is renewed though nobody asks for it. */
+    private boolean isKept;
+
+    /** Whether a connection has asked for it since its last certificate; set by any thread. */
+    private volatile boolean asked;
+
+    Entry(SpiffeId identity, boolean isKept) {
       this.identity = identity;
+      this.isKept = isKept;
     }
 
     void await(Promise<WorkloadTls> promise) {
       assert control.inEventLoop();
+      asked = true;
       switch (state) {
         case CertificateState.Available(WorkloadTls tls) when !isExpired(tls) ->
             promise.trySuccess(tls);
@@ -348,13 +385,22 @@ public final class CertificateManager implements AutoCloseable {
           control.schedule(
               () -> {
                 if (step.equals(left) || !clock.instant().isBefore(due)) {
-                  queue.ask(identity, Priority.BACKGROUND);
+                  onDue();
                 } else {
                   askIn(left.minus(step), due);
                 }
               },
               step.toMillis(),
               TimeUnit.MILLISECONDS);
+    }
+
+    private void onDue() {
+      if (isKept || asked) {
+        asked = false;
+        queue.ask(identity, Priority.BACKGROUND);
+      } else {
+        drop(identity);
+      }
     }
 
     void cancelTimer() {

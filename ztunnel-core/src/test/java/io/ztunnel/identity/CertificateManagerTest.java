@@ -520,6 +520,57 @@ class CertificateManagerTest {
     assertTrue(again.isSuccess());
   }
 
+  @Test
+  void anIdentityThatIsAskedForAfterItWasForgottenGoesWhenNobodyAsksAnyMore() {
+    manager.forget(WEB);
+    WorkloadTls _ = obtained();
+    time.pass(Duration.ofMinutes(30)); // half of its validity
+    assertEquals(2, authority.asked.size(), "it was in use");
+    answer(validFor(time.now(), Duration.ofHours(1)));
+    time.pass(Duration.ofMinutes(30));
+    assertTrue(manager.states().isEmpty());
+    time.pass(Duration.ofHours(1));
+    assertEquals(2, authority.asked.size());
+    assertFalse(time.hasTimers());
+  }
+
+  @Test
+  void anIdentityThatTheAuthorityRefusesAfterItWasForgottenIsNotAskedForAnyMore() {
+    manager.forget(WEB);
+    fetch(WEB);
+    refuse("no such account");
+    time.pass(Duration.ofSeconds(2)); // the pause
+    refuse("no such account");
+    time.pass(Duration.ofMinutes(5));
+    assertEquals(2, authority.asked.size());
+    assertTrue(manager.states().isEmpty());
+    assertFalse(time.hasTimers());
+  }
+
+  @Test
+  void aForgottenIdentityThatAConnectionUsesIsRenewed() {
+    manager.forget(WEB);
+    WorkloadTls _ = obtained();
+    for (int i = 2; i < 6; i++) {
+      time.pass(Duration.ofMinutes(30));
+      assertEquals(i, authority.asked.size());
+      answer(validFor(time.now(), Duration.ofHours(1)));
+      assertTrue(fetch(WEB).isSuccess());
+    }
+  }
+
+  @Test
+  void anIdentityThatAWorkloadHasAgainIsKept() {
+    manager.forget(WEB);
+    manager.prefetch(WEB);
+    time.settle();
+    for (int i = 1; i < 5; i++) {
+      assertEquals(i, authority.asked.size());
+      answer(validFor(time.now(), Duration.ofHours(1)));
+      time.pass(Duration.ofMinutes(30));
+    }
+  }
+
   private static SpiffeId workload(int number) {
     return new SpiffeId("cluster.local", "shop", "w" + number);
   }
