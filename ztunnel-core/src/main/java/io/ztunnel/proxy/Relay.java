@@ -5,8 +5,10 @@ import io.netty.channel.EventLoop;
 import io.netty.util.concurrent.ScheduledFuture;
 import io.ztunnel.hbone.TunnelTermination;
 import io.ztunnel.policy.Permit;
+import java.time.Duration;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -248,7 +250,19 @@ final class Relay {
   }
 
   private void watch(Runnable next) {
-    watch = loop.schedule(next, limits.probing().period().toNanos(), TimeUnit.NANOSECONDS);
+    watch(limits.probing().period(), next);
+  }
+
+  /** Such a rest may be lost anyhow: whoever does not take it keeps nothing waiting. */
+  private void watchRestBeforeReset(Consumer<String> onWaited) {
+    Duration limit = limits.probing().untilFound();
+    watch(
+        limit,
+        () -> onWaited.accept("what came before a reset waits for " + limit.toSeconds() + "s"));
+  }
+
+  private void watch(Duration pause, Runnable next) {
+    watch = loop.schedule(next, pause.toNanos(), TimeUnit.NANOSECONDS);
   }
 
   private void beginProbing() {
@@ -314,6 +328,9 @@ final class Relay {
       other.inputEnded = true;
       other.resetAfterWrites();
       linger(other);
+      if (!over && !other.closed) {
+        watchRestBeforeReset(why -> giveUp(other, why));
+      }
     } else if (other.inputEnded) {
       deliverAndClose(other);
     } else {
@@ -396,9 +413,13 @@ final class Relay {
     }
     // The kernel tells of the reset here, and once: to a reader the end looks like any other.
     Said said = SocketErrors.isResetAfterEnd(cause) ? Said.ALL : Said.PART;
-    leg.outputLost = new OutputLost(said, endBy(leg, cause));
+    RelayEnd how = endBy(leg, cause);
+    leg.outputLost = new OutputLost(said, how);
     other(leg).pause();
-    if (watch == null) { // else one half has ended, and it is watched already
+    if (said == Said.PART) {
+      stopWatching();
+      watchRestBeforeReset(_ -> lose(leg, said, how));
+    } else if (watch == null) { // else one half has ended, and it is watched already
       watch(this::beginProbing);
     }
   }

@@ -855,7 +855,9 @@ class RelayTest {
       awaitFull(up);
       answerAndGo(up, ends);
       Await.until("it is found out", () -> ((DuplexChannel) up.leg().channel()).isOutputShutdown());
-      LockSupport.parkNanos(3 * HASTY.untilFound().toNanos()); // the relay looks by this clock
+      if (ends) { // it is owed to the tunnel
+        LockSupport.parkNanos(3 * HASTY.untilFound().toNanos()); // the relay looks by this clock
+      }
       sendOn(leg); // to no avail
       tunnel.writable = true;
       onLoop(leg::onWritabilityChanged);
@@ -865,6 +867,50 @@ class RelayTest {
       assertFalse(recorder.end.isDone());
       onLoop(leg::onFinished);
       assertEquals(RelayEnd.DONE, recorder.awaitEnd());
+    }
+  }
+
+  @Test
+  void whatComesBeforeAResetDoesNotWaitForATunnelForLong() throws Exception {
+    Recorder recorder = new Recorder();
+    FakeTunnel tunnel = new FakeTunnel(loop);
+    tunnel.writable = false;
+    TunnelLeg leg = new TunnelLeg(tunnel);
+    try (TcpPair up = TcpPair.open(loop)) {
+      onLoop(() -> Relay.outbound(loop, leg, up.leg(), limits(HASTY), recorder).start());
+      onLoop(
+          () -> {
+            leg.onData(PooledByteBufAllocator.DEFAULT.directBuffer(LEFT).writeZero(LEFT));
+            leg.onReadComplete();
+          });
+      awaitFull(up);
+      up.app().getOutputStream().write(new byte[60_000]); // more than is read at once
+      up.resetApp();
+      Await.until("it is found out", () -> ((DuplexChannel) up.leg().channel()).isOutputShutdown());
+      assertFalse(tunnel.events.contains("reset CANCEL after writes"), "it is not waited for");
+      assertEquals(
+          new RelayEnd.Abandoned("downstream: what came before a reset waits for 1s"),
+          recorder.awaitEnd());
+      assertEquals(
+          List.of("reset CANCEL after writes", "reset CANCEL"),
+          tunnel.events.stream().filter(event -> !event.startsWith("data")).toList());
+    }
+  }
+
+  @Test
+  void whatComesBeforeAResetDoesNotWaitForAReaderForLong() throws Exception {
+    Recorder recorder = new Recorder();
+    TunnelLeg leg = new TunnelLeg(new FakeTunnel(loop));
+    RelayLimits limits = new RelayLimits(HASTY, new HeldBytes(3L * LEFT));
+    try (TcpPair down = TcpPair.open(loop)) {
+      onLoop(() -> Relay.outbound(loop, down.leg(), leg, limits, recorder).start());
+      bring(leg, LEFT, false, termination("reset 8"));
+      assertTrue(limits.held().total() > 0, "it is not counted");
+      assertEquals(
+          new RelayEnd.Abandoned("downstream: what came before a reset waits for 1s"),
+          recorder.awaitEnd());
+      assertEquals(0, limits.held().total());
+      assertEquals("reset", down.appSees());
     }
   }
 
