@@ -189,7 +189,7 @@ final class Relay {
   }
 
   void onWritable(Leg leg) {
-    if (!over && !leg.closed) {
+    if (!over && !leg.closed && leg.outputLost == null) {
       Leg source = other(leg);
       if (!leg.isWritable()) {
         source.pause();
@@ -415,7 +415,7 @@ final class Relay {
     Said said = SocketErrors.isResetAfterEnd(cause) ? Said.ALL : Said.PART;
     RelayEnd how = endBy(leg, cause);
     leg.outputLost = new OutputLost(said, how);
-    other(leg).pause();
+    other(leg).resume(); // what it sends is dropped, but it may wait for that with all it does
     if (said == Said.PART) {
       stopWatching();
       watchRestBeforeReset(_ -> lose(leg, said, how));

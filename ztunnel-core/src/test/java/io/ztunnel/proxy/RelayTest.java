@@ -859,6 +859,7 @@ class RelayTest {
         LockSupport.parkNanos(3 * HASTY.untilFound().toNanos()); // the relay looks by this clock
       }
       sendOn(leg); // to no avail
+      assertEquals(LEFT + 6, tunnel.consumedBytes.get(), "a peer that waits reads nothing");
       tunnel.writable = true;
       onLoop(leg::onWritabilityChanged);
       String last = ends ? "leave" : "reset CANCEL after writes";
