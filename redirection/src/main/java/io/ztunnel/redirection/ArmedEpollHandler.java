@@ -7,6 +7,7 @@ import io.netty.channel.IoHandlerContext;
 import io.netty.channel.IoHandlerFactory;
 import io.netty.channel.IoOps;
 import io.netty.channel.IoRegistration;
+import io.netty.channel.epoll.EpollIoEvent;
 import io.netty.channel.epoll.EpollIoHandle;
 import io.netty.channel.epoll.EpollIoHandler;
 import io.netty.channel.epoll.EpollIoOps;
@@ -32,6 +33,9 @@ import org.slf4j.LoggerFactory;
  * stays, armed for one event at most: the kernel reports an error or a hang-up whether asked or
  * not, and would do so without end.
  *
+ * <p>A socket that is dead both ways takes nothing more: who still waits for room in it, with its
+ * reader paused, would hear of that without end.
+ *
  * <p>That its peer has ended, a socket learns by reading, behind all that was sent before. Netty
  * wants to be told at once (EPOLLRDHUP), and reads up to the end then, whatever its reader asks
  * for: a whole receive buffer, of a connection that is paused because the other side is slow.
@@ -45,6 +49,8 @@ final class ArmedEpollHandler extends IoHandlerWrapper {
 
   private static final EpollIoOps ONE_ERROR_AT_MOST = EpollIoOps.valueOf(1 << 30); // EPOLLONESHOT
 
+  private static final EpollIoOps HANG_UP = EpollIoOps.valueOf(0x10); // EPOLLHUP
+
   /** What the kernel has not been told yet; those that are cancelled meanwhile included. */
   private final ArrayDeque<Armed> changed = new ArrayDeque<>();
 
@@ -56,7 +62,11 @@ final class ArmedEpollHandler extends IoHandlerWrapper {
   }
 
   static IoHandlerFactory newFactory() {
-    return wrapping(EpollIoHandler.newFactory(), (epoll, _) -> new ArmedEpollHandler(epoll));
+    return wrapping(EpollIoHandler.newFactory());
+  }
+
+  static IoHandlerFactory wrapping(IoHandlerFactory epoll) {
+    return wrapping(epoll, (handler, _) -> new ArmedEpollHandler(handler));
   }
 
   @Override
@@ -71,12 +81,15 @@ final class ArmedEpollHandler extends IoHandlerWrapper {
   @Override
   public IoRegistration register(IoHandle handle) throws Exception {
     Newcomer newcomer = new Newcomer((EpollIoHandle) handle, batch);
-    return new Armed(newcomer, registerInside(newcomer));
+    Armed registration = new Armed(newcomer, registerInside(newcomer));
+    newcomer.armed = registration;
+    return registration;
   }
 
   /** A socket that hears nothing of the batch of events in which it was registered. */
   private final class Newcomer extends Handle<EpollIoHandle> implements EpollIoHandle {
     private final long born;
+    private @Nullable Armed armed;
 
     Newcomer(EpollIoHandle handle, long born) {
       super(handle);
@@ -90,8 +103,12 @@ final class ArmedEpollHandler extends IoHandlerWrapper {
 
     @Override
     public void handle(IoRegistration registration, IoEvent event) {
-      if (born != batch) {
-        super.handle(registration, event);
+      if (born == batch) {
+        return;
+      }
+      super.handle(registration, event);
+      if (armed != null && ((EpollIoEvent) event).ops().contains(HANG_UP)) {
+        armed.onHangUp();
       }
     }
   }
@@ -132,6 +149,17 @@ final class ArmedEpollHandler extends IoHandlerWrapper {
       }
       wanted = next;
       return next.value();
+    }
+
+    /** Both directions have ended. */
+    void onHangUp() {
+      if (registration.isValid()
+          && wanted == null
+          && told != null
+          && told.contains(EpollIoOps.EPOLLOUT)) {
+        wanted = armed(told.without(EpollIoOps.EPOLLOUT));
+        changed.add(this);
+      }
     }
 
     private static EpollIoOps armed(EpollIoOps ops) {

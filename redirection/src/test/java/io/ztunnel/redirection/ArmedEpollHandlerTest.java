@@ -10,6 +10,7 @@ import io.netty.channel.IoHandler;
 import io.netty.channel.IoHandlerContext;
 import io.netty.channel.IoOps;
 import io.netty.channel.IoRegistration;
+import io.netty.channel.epoll.EpollIoEvent;
 import io.netty.channel.epoll.EpollIoHandle;
 import io.netty.channel.epoll.EpollIoOps;
 import io.netty.channel.unix.FileDescriptor;
@@ -144,6 +145,10 @@ class ArmedEpollHandlerTest {
     };
   }
 
+  private static EpollIoEvent event(int ops) {
+    return () -> EpollIoOps.valueOf(ops);
+  }
+
   @ParameterizedTest(name = "{0}: {2}")
   @CsvSource(
       delimiter = '|',
@@ -164,6 +169,10 @@ class ArmedEpollHandlerTest {
           in-hup hup wait in-hup wait | in one-error wait in wait | a reader that is paused does not hear of it
           in out cancel wait | in wait            | a socket that is gone changes no more
           in cancel out wait | in wait            | nor can it be changed
+          out wait hangup wait | out wait one-error wait | room in a dead socket is not waited for
+          out wait hangup in wait | out wait in wait | but what is asked for after that
+          in wait hangup wait | in wait wait      | and it is read to the end
+          out wait hangup cancel wait | out wait wait | unless it is gone
           """)
   void toldOncePerTurn(String steps, String expected, String why) throws Exception {
     Kernel kernel = new Kernel();
@@ -173,6 +182,7 @@ class ArmedEpollHandlerTest {
       switch (step) {
         case "wait" -> handler.run(CONTEXT);
         case "cancel" -> registration.cancel();
+        case "hangup" -> kernel.registered.getFirst().handle(kernel, event(0x10));
         default -> registration.submit(ops(step));
       }
     }
@@ -185,7 +195,7 @@ class ArmedEpollHandlerTest {
     Kernel kernel = new Kernel();
     ArmedEpollHandler handler = new ArmedEpollHandler(kernel);
     Socket socket = new Socket();
-    IoEvent event = new IoEvent() {};
+    IoEvent event = event(EpollIoOps.EPOLLIN.value());
     kernel.events =
         () -> {
           if (kernel.registered.isEmpty()) {
