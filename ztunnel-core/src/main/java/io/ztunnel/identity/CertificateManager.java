@@ -396,7 +396,7 @@ public final class CertificateManager implements AutoCloseable {
 
     private void onDue() {
       if (isKept || asked) {
-        asked = false;
+        asked &= state instanceof CertificateState.Available; // else since the last attempt
         queue.ask(identity, Priority.BACKGROUND);
       } else {
         drop(identity);
@@ -438,6 +438,7 @@ public final class CertificateManager implements AutoCloseable {
         return;
       }
       failures = 0;
+      asked = !waiters.isEmpty();
       retire(state);
       state = new CertificateState.Available(tls);
       Duration due = untilRenewal(material.leaf(), clock.instant(), random);

@@ -229,7 +229,7 @@ final class Relay {
   }
 
   private void linger(Leg leg) {
-    if (over || leg.unsentBytes() == 0) {
+    if (over || leg.lingering != null || leg.unsentBytes() == 0) {
       return;
     }
     leg.lingering = Lingering.begin(loop, limits, leg, why -> giveUp(leg, why));
@@ -466,8 +466,7 @@ final class Relay {
    */
   private boolean hasSaidAll(Leg leg, TunnelTermination cause) {
     return switch (cause) {
-      case TunnelTermination.Reset(long code) ->
-          code == Http2Errors.NO_ERROR || (leg.inputEnded && isOrderly(code));
+      case TunnelTermination.Reset(long code) -> leg.inputEnded || code == Http2Errors.NO_ERROR;
       case TunnelTermination.PeerClosed _ ->
           leg.inputEnded || (leg == downstream && carried == Carried.TUNNEL);
       case TunnelTermination.ConnectionLost _ -> leg.inputEnded;

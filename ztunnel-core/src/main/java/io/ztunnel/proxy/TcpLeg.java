@@ -43,6 +43,9 @@ final class TcpLeg extends Leg {
   /** Our half has ended for good before a relay was told: the other leg was over at its start. */
   private boolean earlyEndSent;
 
+  /** Netty has ended our half, in order. */
+  private boolean outputEnded;
+
   /** After that the channel closes with the peer's end, instead of telling of it. */
   private boolean finSent;
 
@@ -221,7 +224,7 @@ final class TcpLeg extends Leg {
         .writeAndFlush(Unpooled.EMPTY_BUFFER)
         .addListener(
             written -> {
-              if (written.isSuccess()) {
+              if (written.isSuccess() || outputEnded) { // Netty takes nothing after our end
                 onAllWritten();
               } else {
                 channel.close();
@@ -276,10 +279,13 @@ final class TcpLeg extends Leg {
         channel.config().setOption(ChannelOption.ALLOW_HALF_CLOSURE, false);
         finSent = true;
       } else {
+        outputEnded = true;
         ((DuplexChannel) channel).shutdownOutput();
       }
     } catch (IOException e) {
-      channel.pipeline().fireExceptionCaught(e);
+      if (inputEnded || !SocketErrors.isPeerGone(e)) {
+        channel.pipeline().fireExceptionCaught(e);
+      } // else it is told of behind what was sent before
     }
   }
 

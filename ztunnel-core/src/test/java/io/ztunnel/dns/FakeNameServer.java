@@ -57,6 +57,7 @@ public final class FakeNameServer implements Closeable {
   private final ServerSocket streams;
   private final Map<String, Answering> answers = new ConcurrentHashMap<>();
   private final List<String> questions = new CopyOnWriteArrayList<>();
+  private final List<Integer> ports = new CopyOnWriteArrayList<>();
 
   public FakeNameServer() throws IOException {
     this.streams = new ServerSocket(0, 50, LOCALHOST);
@@ -110,6 +111,11 @@ public final class FakeNameServer implements Closeable {
     return List.copyOf(questions);
   }
 
+  /** The ports that what was asked by UDP came from, in order. */
+  public List<Integer> ports() {
+    return List.copyOf(ports);
+  }
+
   private List<byte[]> answer(byte[] message, boolean tcp) throws IOException {
     if (!(IncomingMessage.read(message) instanceof IncomingMessage.Asked(Query query))) {
       throw new IOException("no question: " + Arrays.toString(message));
@@ -130,6 +136,7 @@ public final class FakeNameServer implements Closeable {
       try {
         DatagramPacket packet = new DatagramPacket(buffer, buffer.length);
         datagrams.receive(packet);
+        ports.add(packet.getPort());
         for (byte[] answer : answer(Arrays.copyOf(buffer, packet.getLength()), false)) {
           datagrams.send(new DatagramPacket(answer, answer.length, packet.getSocketAddress()));
         }

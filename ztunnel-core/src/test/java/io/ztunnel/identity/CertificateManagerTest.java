@@ -560,6 +560,17 @@ class CertificateManagerTest {
   }
 
   @Test
+  void aForgottenIdentityThatAConnectionUsesOutlivesAnAuthorityThatIsAway() {
+    manager.forget(WEB);
+    WorkloadTls tls = obtained();
+    time.pass(Duration.ofMinutes(30));
+    refuse("CA is down");
+    time.pass(Duration.ofSeconds(2)); // the pause, in which nobody asks
+    assertEquals(3, authority.asked.size());
+    assertSame(tls, fetch(WEB).getNow());
+  }
+
+  @Test
   void anIdentityThatAWorkloadHasAgainIsKept() {
     manager.forget(WEB);
     manager.prefetch(WEB);

@@ -18,6 +18,7 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterEach;
@@ -95,6 +96,17 @@ class HostResolverTest {
     assertEquals(FIRST, resolve().getNow());
     server.on(NAME, "10.0.0.2", 60);
     assertEquals(SECOND, resolve().getNow());
+  }
+
+  /** Who does not see the question cannot send an answer to it (RFC 5452, 9.2). */
+  @Test
+  void eachQuestionComesFromAPortOfItsOwn() {
+    for (int i = 0; i < 8; i++) {
+      assertEquals(FIRST, resolve().getNow());
+    }
+    List<Integer> ports = server.ports();
+    assertEquals(8, ports.size());
+    assertTrue(Set.copyOf(ports).size() > 1, ports.toString());
   }
 
   @ParameterizedTest

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufUtil;
@@ -43,6 +44,7 @@ import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The relay between real sockets, and between a socket and a tunnel the test plays the peer of. */
@@ -468,7 +470,7 @@ class RelayTest {
     FakeTunnel tunnel = new FakeTunnel(loop);
     TunnelLeg leg = new TunnelLeg(tunnel);
     onLoop(() -> Relay.outbound(loop, leg, up.leg(), limits, recorder).start());
-    if (how.equals("ended")) {
+    if (!how.equals("reset")) {
       up.app().shutdownOutput();
       Await.until("the server's end", () -> tunnel.events.contains("end"));
     }
@@ -479,6 +481,9 @@ class RelayTest {
           if (how.equals("ended")) {
             leg.onEndOfStream();
             leg.onTerminated(new TunnelTermination.Reset(Http2Errors.CANCEL)); // as it may still
+          } else if (how.equals("failed")) {
+            leg.onEndOfStream();
+            leg.onTerminated(new TunnelTermination.Reset(2));
           } else {
             leg.onTerminated(new TunnelTermination.Reset(Http2Errors.NO_ERROR));
           }
@@ -529,6 +534,17 @@ class RelayTest {
       LockSupport.parkNanos(3 * HASTY.untilFound().toNanos()); // the relay looks by this clock
       assertEquals(LEFT, up.app().getInputStream().readAllBytes().length);
       assertEquals(RelayEnd.DONE, recorder.awaitEnd());
+      assertEquals(0, limits.held().total());
+    }
+  }
+
+  @Test
+  void aTunnelThatFailsAfterItsEndTakesNothingOfWhatIsLeft() throws Exception {
+    RelayLimits limits = limits(PROBING);
+    try (TcpPair up = TcpPair.open(loop)) {
+      Recorder recorder = leave(limits, up, "failed");
+      assertEquals(LEFT, up.app().getInputStream().readAllBytes().length);
+      assertInstanceOf(RelayEnd.Broken.class, recorder.awaitEnd());
       assertEquals(0, limits.held().total());
     }
   }
@@ -609,6 +625,42 @@ class RelayTest {
       assertEquals(bytes, down.app().getInputStream().readAllBytes().length);
       assertEquals(RelayEnd.DONE, recorder.awaitEnd());
       assertEquals(0, limits.held().total());
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Transport.class)
+  void anApplicationThatWritesOnAfterTheEndOfItsAnswerGetsAllOfIt(Transport transport)
+      throws Exception {
+    String missing = transport.unavailabilityReason();
+    assumeTrue(missing.isEmpty(), missing);
+    EventLoopGroup others = new EventLoops(transport, 1);
+    EventLoop its = others.next();
+    FakeTunnel tunnel = new FakeTunnel(its);
+    tunnel.writable = false;
+    TunnelLeg leg = new TunnelLeg(tunnel);
+    RelayLimits limits = limits(PROBING);
+    Recorder recorder = new Recorder();
+    int bytes = 1 << 20;
+    try (TcpPair down = TcpPair.open(its, transport)) {
+      its.submit(() -> Relay.outbound(its, down.leg(), leg, limits, recorder).start())
+          .get(10, TimeUnit.SECONDS);
+      its.submit(
+              () -> {
+                leg.onData(PooledByteBufAllocator.DEFAULT.directBuffer(bytes).writeZero(bytes));
+                leg.onReadComplete();
+                leg.onEndOfStream();
+              })
+          .get(10, TimeUnit.SECONDS);
+      down.app().getOutputStream().write(new byte[64 << 10]); // lies unread
+      its.submit(() -> leg.onTerminated(new TunnelTermination.Reset(Http2Errors.NO_ERROR)))
+          .get(10, TimeUnit.SECONDS);
+      writing(down, 64 << 20).get(10, TimeUnit.SECONDS); // it reads later
+      assertEquals(bytes, down.app().getInputStream().readAllBytes().length);
+      assertEquals(RelayEnd.DONE, recorder.awaitEnd());
+      assertEquals(0, limits.held().total());
+    } finally {
+      others.shutdownGracefully(0, 5, TimeUnit.SECONDS).await(10, TimeUnit.SECONDS);
     }
   }
 
@@ -871,6 +923,34 @@ class RelayTest {
     }
   }
 
+  /** Our end cannot be told to a socket that was reset, of which nobody has read that yet. */
+  @Test
+  void whatAServerSaidBeforeItsResetArrivesThoughTheClientEndsMeanwhile() throws Exception {
+    Recorder recorder = new Recorder();
+    FakeTunnel tunnel = new FakeTunnel(loop);
+    tunnel.writable = false;
+    TunnelLeg leg = new TunnelLeg(tunnel);
+    int bytes = 60_000; // more than is read at once
+    try (TcpPair up = TcpPair.open(loop)) {
+      onLoop(() -> Relay.outbound(loop, leg, up.leg(), limits(PROBING), recorder).start());
+      up.app().getOutputStream().write(new byte[bytes]);
+      up.resetApp();
+      TimeUnit.MILLISECONDS.sleep(100); // the loop has heard of it
+      onLoop(leg::onEndOfStream);
+      tunnel.writable = true;
+      onLoop(leg::onWritabilityChanged);
+      Await.until("the end", () -> tunnel.events.contains("reset CANCEL after writes"));
+      assertEquals(
+          bytes,
+          tunnel.events.stream()
+              .filter(event -> event.startsWith("data "))
+              .mapToInt(event -> event.length() - "data ".length())
+              .sum());
+      onLoop(leg::onFinished);
+      assertEquals(RelayEnd.DONE, recorder.awaitEnd());
+    }
+  }
+
   @Test
   void whatComesBeforeAResetDoesNotWaitForATunnelForLong() throws Exception {
     Recorder recorder = new Recorder();
@@ -892,6 +972,7 @@ class RelayTest {
       assertEquals(
           new RelayEnd.Abandoned("downstream: what came before a reset waits for 1s"),
           recorder.awaitEnd());
+      onLoop(() -> {}); // and dealt with
       assertEquals(
           List.of("reset CANCEL after writes", "reset CANCEL"),
           tunnel.events.stream().filter(event -> !event.startsWith("data")).toList());

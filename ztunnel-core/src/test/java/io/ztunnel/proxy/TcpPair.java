@@ -5,8 +5,8 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoop;
-import io.netty.channel.epoll.EpollServerSocketChannel;
 import io.ztunnel.hbone.SocketReads;
+import io.ztunnel.redirection.Transport;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -20,11 +20,16 @@ import java.util.concurrent.TimeUnit;
 record TcpPair(Socket app, TcpLeg leg) implements AutoCloseable {
   /** Connects over loopback; the leg lives on this loop. */
   static TcpPair open(EventLoop loop) throws Exception {
+    return open(loop, Transport.EPOLL);
+  }
+
+  /** As above, on a loop of this transport. */
+  static TcpPair open(EventLoop loop, Transport transport) throws Exception {
     BlockingQueue<TcpLeg> accepted = new LinkedBlockingQueue<>();
     Channel listener =
         new ServerBootstrap()
             .group(loop)
-            .channel(EpollServerSocketChannel.class)
+            .channel(transport.serverChannelClass())
             .childOption(ChannelOption.AUTO_READ, false)
             .childOption(ChannelOption.ALLOW_HALF_CLOSURE, true)
             .childOption(ChannelOption.RECVBUF_ALLOCATOR, SocketReads.ofPayload())
