@@ -123,17 +123,11 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     handshakeTimer =
         loop().schedule(this::onHandshakeTimeout, handshakeNanosLeft, TimeUnit.NANOSECONDS);
     observer.onConnectionOpened(side());
-    readOnAfterFailedWrites();
+    SocketReads.goOnAfterFailedWrites(parts().ctx().channel());
     role.sendPreface(writer(), settings);
     parts().credit().open();
     parts().keepAlive().start();
     role.onStarted(this);
-  }
-
-  /** Netty would close a socket that cannot be written to, with what was to be read from it. */
-  @SuppressWarnings("deprecation") // Netty means to make this its only way
-  private void readOnAfterFailedWrites() {
-    parts().ctx().channel().config().setAutoClose(false);
   }
 
   // Events of the channel.

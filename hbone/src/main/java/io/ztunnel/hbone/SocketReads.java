@@ -2,6 +2,7 @@ package io.ztunnel.hbone;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
+import io.netty.channel.Channel;
 import io.netty.channel.ChannelConfig;
 import io.netty.channel.DefaultMaxMessagesRecvByteBufAllocator;
 import io.netty.channel.RecvByteBufAllocator;
@@ -49,6 +50,16 @@ public final class SocketReads extends DefaultMaxMessagesRecvByteBufAllocator {
    */
   static SocketReads ofRecords() {
     return new SocketReads(0);
+  }
+
+  /**
+   * Lets a channel be read on when a write has failed. Netty would close it, with what the peer had
+   * sent before; now it fires {@link io.netty.channel.socket.ChannelOutputShutdownEvent}, and the
+   * owner closes it.
+   */
+  @SuppressWarnings("deprecation") // Netty means to make this its only way
+  public static void goOnAfterFailedWrites(Channel channel) {
+    channel.config().setAutoClose(false);
   }
 
   @Override

@@ -43,11 +43,11 @@ public interface Tunnel {
   void leave();
 
   /**
-   * As {@link #reset}, but after all that was written, however long its windows are shut; {@link
-   * TunnelListener#onFinished} is called then, perhaps before this returns. What arrives until then
-   * is given out as ever. Drops what is queued if our half has ended before.
+   * As {@link #reset} with CANCEL, but after all that was written, however long its windows are
+   * shut; {@link TunnelListener#onFinished} is called then, perhaps before this returns. What
+   * arrives until then is given out as ever. Drops what is queued if our half has ended before.
    */
-  void resetAfterWrites(TunnelReset code);
+  void resetAfterWrites();
 
   /**
    * Returns flow-control credit of the stream for bytes given to {@link TunnelListener#onData} that

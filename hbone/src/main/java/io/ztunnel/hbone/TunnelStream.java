@@ -48,9 +48,6 @@ final class TunnelStream implements Tunnel, SendHalf.Listener, ReceiveHalf.Reade
   /** Nobody wants what the peer still sends. */
   private boolean left;
 
-  /** With which code the stream ends once all of ours is sent. */
-  private TunnelReset cut = TunnelReset.CANCEL;
-
   private boolean awaitsReadComplete;
 
   TunnelStream(Http2Connection connection, int id, Opening opening) {
@@ -170,7 +167,7 @@ final class TunnelStream implements Tunnel, SendHalf.Listener, ReceiveHalf.Reade
 
   @Override
   public void onCut() {
-    resetAndTell(cut);
+    resetAndTell(TunnelReset.CANCEL);
   }
 
   // ReceiveHalf.Reader
@@ -240,12 +237,11 @@ final class TunnelStream implements Tunnel, SendHalf.Listener, ReceiveHalf.Reade
   }
 
   @Override
-  public void resetAfterWrites(TunnelReset code) {
+  public void resetAfterWrites() {
     assert connection.loop().inEventLoop();
     if (send.isEnding()) {
-      resetAndTell(code);
+      resetAndTell(TunnelReset.CANCEL);
     } else if (!isOver()) {
-      cut = code;
       send.cut();
     }
   }

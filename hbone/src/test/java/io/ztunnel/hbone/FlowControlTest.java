@@ -14,6 +14,7 @@ import io.netty.channel.ChannelOutboundHandlerAdapter;
 import io.netty.channel.WriteBufferWaterMark;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -305,12 +306,13 @@ class FlowControlTest {
     }
   }
 
-  @Test
-  void aTunnelThatIsLeftEndsInOrderFirstHoweverLongItsWindowIsShut() {
+  /** Ends a tunnel for which more waits than its window takes; these frames come last. */
+  private static void assertEndsBehindWhatWaits(Consumer<Tunnel> end, String... last) {
     try (ServerScript script = ServerScript.started()) {
       RecordingListener listener = script.open(1);
       listener.tunnel().write(Unpooled.wrappedBuffer(new byte[65_545]));
-      listener.tunnel().leave();
+      end.accept(listener.tunnel());
+      listener.tunnel().write(Unpooled.wrappedBuffer(new byte[1])); // too late
       script.received();
       script.send(Frames.data(1, 7, false)); // to no avail, but it is taken
       assertEquals(7, listener.received);
@@ -318,10 +320,20 @@ class FlowControlTest {
       script.expect("DATA 1 9");
       assertEquals(List.of(), listener.events);
       script.send(Frames.windowUpdate(1, 9));
-      script.expect("DATA 1 1 END_STREAM", "RST_STREAM 1 NO_ERROR");
+      script.expect(last);
       assertEquals(List.of("finished"), listener.events);
       assertTrue(script.connection.http2().streams().isEmpty());
     }
+  }
+
+  @Test
+  void aTunnelThatIsLeftEndsInOrderFirstHoweverLongItsWindowIsShut() {
+    assertEndsBehindWhatWaits(Tunnel::leave, "DATA 1 1 END_STREAM", "RST_STREAM 1 NO_ERROR");
+  }
+
+  @Test
+  void aResetThatFollowsWhatWasWrittenWaitsForTheWindow() {
+    assertEndsBehindWhatWaits(Tunnel::resetAfterWrites, "DATA 1 1", "RST_STREAM 1 CANCEL");
   }
 
   @Test
@@ -339,26 +351,6 @@ class FlowControlTest {
     }
   }
 
-  @Test
-  void aResetThatFollowsWhatWasWrittenWaitsForTheWindow() {
-    try (ServerScript script = ServerScript.started()) {
-      RecordingListener listener = script.open(1);
-      listener.tunnel().write(Unpooled.wrappedBuffer(new byte[65_545]));
-      listener.tunnel().resetAfterWrites(TunnelReset.CANCEL);
-      listener.tunnel().write(Unpooled.wrappedBuffer(new byte[1])); // too late
-      script.received();
-      script.send(Frames.data(1, 7, false)); // to no avail, but it is taken
-      assertEquals(7, listener.received);
-      script.send(Frames.windowUpdate(0, 100), Frames.windowUpdate(1, 9));
-      script.expect("DATA 1 9");
-      assertEquals(List.of(), listener.events);
-      script.send(Frames.windowUpdate(1, 9));
-      script.expect("DATA 1 1", "RST_STREAM 1 CANCEL");
-      assertEquals(List.of("finished"), listener.events);
-      assertTrue(script.connection.http2().streams().isEmpty());
-    }
-  }
-
   @ParameterizedTest(name = "half ended before: {0}")
   @ValueSource(booleans = {false, true})
   void aResetComesAtOnceWithNothingToWaitFor(boolean ended) {
@@ -370,8 +362,8 @@ class FlowControlTest {
         listener.tunnel().shutdownOutput();
       }
       script.received();
-      listener.tunnel().resetAfterWrites(TunnelReset.CANCEL);
-      listener.tunnel().resetAfterWrites(TunnelReset.CANCEL);
+      listener.tunnel().resetAfterWrites();
+      listener.tunnel().resetAfterWrites();
       script.expect("RST_STREAM 1 CANCEL");
       assertEquals(List.of("finished"), listener.events);
       assertTrue(script.connection.http2().streams().isEmpty());
@@ -383,7 +375,7 @@ class FlowControlTest {
     try (ServerScript script = ServerScript.started()) {
       RecordingListener listener = script.open(1);
       listener.tunnel().write(Unpooled.wrappedBuffer(new byte[65_545]));
-      listener.tunnel().resetAfterWrites(TunnelReset.CANCEL);
+      listener.tunnel().resetAfterWrites();
       script.received();
       script.send(Frames.reset(1, 8));
       script.expect();

@@ -99,7 +99,7 @@ class TunnelChannelTest {
     public void leave() {}
 
     @Override
-    public void resetAfterWrites(TunnelReset code) {}
+    public void resetAfterWrites() {}
 
     @Override
     public void consumed(int bytes) {}

@@ -396,7 +396,9 @@ public final class CertificateManager implements AutoCloseable {
 
     private void onDue() {
       if (isKept || asked) {
-        asked &= state instanceof CertificateState.Available; // else since the last attempt
+        if (!(state instanceof CertificateState.Available)) {
+          asked = false; // there is no last certificate: since the last attempt
+        }
         queue.ask(identity, Priority.BACKGROUND);
       } else {
         drop(identity);

@@ -328,7 +328,7 @@ final class Relay {
       other.inputEnded = true;
       other.resetAfterWrites();
       linger(other);
-      if (!over && !other.closed) {
+      if (!over) { // else it is closed by now
         watchRestBeforeReset(why -> giveUp(other, why));
       }
     } else if (other.inputEnded) {

@@ -12,6 +12,7 @@ import io.netty.channel.socket.ChannelInputShutdownEvent;
 import io.netty.channel.socket.ChannelOutputShutdownException;
 import io.netty.channel.socket.DuplexChannel;
 import io.ztunnel.hbone.PayloadPacker;
+import io.ztunnel.hbone.SocketReads;
 import io.ztunnel.redirection.SocketFactory;
 import io.ztunnel.redirection.SocketSettings;
 import io.ztunnel.redirection.Unanswered;
@@ -79,7 +80,7 @@ final class TcpLeg extends Leg {
   void start(Relay relay) {
     assert channel.eventLoop().inEventLoop();
     this.relay = relay;
-    readOnAfterFailedWrites();
+    SocketReads.goOnAfterFailedWrites(channel);
     boolean isAny = !early.isEmpty();
     ByteBuf payload = early.poll();
     while (payload != null) {
@@ -101,12 +102,6 @@ final class TcpLeg extends Leg {
     } else if (earlyEndSent) {
       relay.onEndSent(this);
     }
-  }
-
-  /** Netty would close a socket that cannot be written to, with what was to be read from it. */
-  @SuppressWarnings("deprecation") // Netty means to make this its only way
-  private void readOnAfterFailedWrites() {
-    channel.config().setAutoClose(false);
   }
 
   /** Releases what is neither delivered nor in the channel. */

@@ -153,7 +153,7 @@ final class TunnelLeg extends Leg implements TunnelListener {
   @Override
   void resetAfterWrites() {
     resume();
-    tunnel().resetAfterWrites(TunnelReset.CANCEL);
+    tunnel().resetAfterWrites();
   }
 
   @Override

@@ -49,8 +49,8 @@ final class FakeTunnel implements Tunnel {
   }
 
   @Override
-  public void resetAfterWrites(TunnelReset code) {
-    events.add("reset " + code + " after writes");
+  public void resetAfterWrites() {
+    events.add("reset CANCEL after writes");
   }
 
   @Override

@@ -864,6 +864,16 @@ class RelayTest {
     Await.until("the socket is full", () -> onLoop(pair.leg()::unsentBytes) > 0);
   }
 
+  /** Brings more through a tunnel than this application, which does not read, can be sent. */
+  private static void fill(TcpPair up, TunnelLeg leg) throws Exception {
+    onLoop(
+        () -> {
+          leg.onData(PooledByteBufAllocator.DEFAULT.directBuffer(LEFT).writeZero(LEFT));
+          leg.onReadComplete();
+        });
+    awaitFull(up);
+  }
+
   /** As a server does that refuses an upload without reading it. */
   @ParameterizedTest(name = "the {0}, ends in order first: {1}")
   @CsvSource({"downstream, false", "downstream, true", "upstream, false", "upstream, true"})
@@ -899,12 +909,7 @@ class RelayTest {
     TunnelLeg leg = new TunnelLeg(tunnel);
     try (TcpPair up = TcpPair.open(loop)) {
       onLoop(() -> Relay.outbound(loop, leg, up.leg(), limits(HASTY), recorder).start());
-      onLoop(
-          () -> {
-            leg.onData(PooledByteBufAllocator.DEFAULT.directBuffer(LEFT).writeZero(LEFT));
-            leg.onReadComplete();
-          });
-      awaitFull(up);
+      fill(up, leg);
       answerAndGo(up, ends);
       Await.until("it is found out", () -> ((DuplexChannel) up.leg().channel()).isOutputShutdown());
       if (ends) { // it is owed to the tunnel
@@ -959,12 +964,7 @@ class RelayTest {
     TunnelLeg leg = new TunnelLeg(tunnel);
     try (TcpPair up = TcpPair.open(loop)) {
       onLoop(() -> Relay.outbound(loop, leg, up.leg(), limits(HASTY), recorder).start());
-      onLoop(
-          () -> {
-            leg.onData(PooledByteBufAllocator.DEFAULT.directBuffer(LEFT).writeZero(LEFT));
-            leg.onReadComplete();
-          });
-      awaitFull(up);
+      fill(up, leg);
       up.app().getOutputStream().write(new byte[60_000]); // more than is read at once
       up.resetApp();
       Await.until("it is found out", () -> ((DuplexChannel) up.leg().channel()).isOutputShutdown());

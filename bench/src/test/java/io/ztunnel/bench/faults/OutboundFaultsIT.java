@@ -7,6 +7,7 @@ import static io.ztunnel.bench.faults.FaultMesh.mark;
 import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.ztunnel.bench.lab.Application;
 import io.ztunnel.bench.lab.Requirements;
@@ -337,34 +338,23 @@ class OutboundFaultsIT {
               peer.headers(1, ":status", "200");
               Peer.awaitFull(peer.transport());
               full.countDown();
-              await(stopped);
+              assertTrue(stopped.await(20, TimeUnit.SECONDS));
               peer.frame(RawHttp2.DATA, RawHttp2.END_STREAM, 1, "too large".getBytes(US_ASCII));
               Application.reset(peer.transport());
               gone.countDown();
             })) {
       try (Socket connection = connect()) {
         Peer.upload(connection);
-        await(full);
+        assertTrue(full.await(20, TimeUnit.SECONDS));
         mesh.near().signal("STOP"); // it finds all of it at once
         try {
           stopped.countDown();
-          await(gone);
+          assertTrue(gone.await(20, TimeUnit.SECONDS));
         } finally {
           mesh.near().signal("CONT");
         }
         assertEquals("too large", Peer.hear(connection, 9));
       }
-    }
-  }
-
-  private static void await(CountDownLatch latch) throws IOException {
-    try {
-      if (!latch.await(20, TimeUnit.SECONDS)) {
-        throw new IOException("not within 20 s");
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new IOException(e);
     }
   }
 

@@ -3,6 +3,7 @@ package io.ztunnel.bench.scenarios;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.ztunnel.bench.lab.Application;
 import io.ztunnel.bench.lab.Daemon;
 import io.ztunnel.bench.lab.Requirements;
 import io.ztunnel.redirection.Lab;
@@ -61,6 +62,27 @@ class IoUringIT {
     }
   }
 
+  /** What a client does with its connections to a server on another node. */
+  @FunctionalInterface
+  private interface Calls {
+    void make(Lab.Pod client, Lab.Pod server) throws Exception;
+  }
+
+  private void callAnotherNode(Application.Service service, Calls calls) throws Exception {
+    try (Scene scene = Scene.create("uring")) {
+      Lab.Node near = scene.lab().addNode();
+      Lab.Node far = scene.lab().addNode();
+      Lab.Pod client = scene.pod(near, "client");
+      Lab.Pod server = scene.pod(far, "server");
+      scene.app(server, UPLOAD_PORT, service);
+      Daemon nearDaemon = scene.daemon(near, environment, client);
+      Daemon farDaemon = scene.daemon(far, environment, server);
+      calls.make(client, server);
+      Journal.awaitRest(nearDaemon);
+      Journal.awaitRest(farDaemon);
+    }
+  }
+
   /**
    * The server hears all that it is sent after it has said its last, though it is slow to begin.
    */
@@ -69,57 +91,37 @@ class IoUringIT {
     byte[] sent = new byte[UPLOAD_BYTES];
     new Random(4711).nextBytes(sent);
     CompletableFuture<byte[]> heard = new CompletableFuture<>();
-    try (Scene scene = Scene.create("uring")) {
-      Lab.Node near = scene.lab().addNode();
-      Lab.Node far = scene.lab().addNode();
-      Lab.Pod client = scene.pod(near, "client");
-      Lab.Pod server = scene.pod(far, "server");
-      scene.app(
-          server,
-          UPLOAD_PORT,
-          connection -> {
-            connection.shutdownOutput();
-            Peer.awaitFull(connection); // the daemon waits for room
-            heard.complete(connection.getInputStream().readAllBytes());
-          });
-      Daemon nearDaemon = scene.daemon(near, environment, client);
-      Daemon farDaemon = scene.daemon(far, environment, server);
-      try (Socket connection = PodSockets.connect(client, server.ipv4(), UPLOAD_PORT)) {
-        assertEquals(-1, connection.getInputStream().read());
-        Thread _ = Thread.ofVirtual().start(() -> upload(sent, connection));
-        assertArrayEquals(sent, heard.get(20, TimeUnit.SECONDS));
-      }
-      Journal.awaitRest(nearDaemon);
-      Journal.awaitRest(farDaemon);
-    }
+    callAnotherNode(
+        connection -> {
+          connection.shutdownOutput();
+          Peer.awaitFull(connection); // the daemon waits for room
+          heard.complete(connection.getInputStream().readAllBytes());
+        },
+        (client, server) -> {
+          try (Socket connection = PodSockets.connect(client, server.ipv4(), UPLOAD_PORT)) {
+            assertEquals(-1, connection.getInputStream().read());
+            Thread _ = Thread.ofVirtual().start(() -> upload(sent, connection));
+            assertArrayEquals(sent, heard.get(20, TimeUnit.SECONDS));
+          }
+        });
   }
 
   /** As a server does that refuses an upload without reading it. */
   @Test
   void answerToAnUploadThatIsNotReadArrives() throws Exception {
-    try (Scene scene = Scene.create("uring")) {
-      Lab.Node near = scene.lab().addNode();
-      Lab.Node far = scene.lab().addNode();
-      Lab.Pod client = scene.pod(near, "client");
-      Lab.Pod server = scene.pod(far, "server");
-      scene.app(
-          server,
-          UPLOAD_PORT,
-          connection -> {
-            Peer.awaitFull(connection); // the daemon waits for room
-            Peer.say(connection, "too large");
-          });
-      Daemon nearDaemon = scene.daemon(near, environment, client);
-      Daemon farDaemon = scene.daemon(far, environment, server);
-      for (int call = 0; call < 5; call++) {
-        try (Socket connection = PodSockets.connect(client, server.ipv4(), UPLOAD_PORT)) {
-          Peer.upload(connection);
-          assertEquals("too large", Peer.hear(connection, 9), "call " + call);
-        }
-      }
-      Journal.awaitRest(nearDaemon);
-      Journal.awaitRest(farDaemon);
-    }
+    callAnotherNode(
+        connection -> {
+          Peer.awaitFull(connection); // the daemon waits for room
+          Peer.say(connection, "too large");
+        },
+        (client, server) -> {
+          for (int call = 0; call < 5; call++) {
+            try (Socket connection = PodSockets.connect(client, server.ipv4(), UPLOAD_PORT)) {
+              Peer.upload(connection);
+              assertEquals("too large", Peer.hear(connection, 9), "call " + call);
+            }
+          }
+        });
   }
 
   private static void upload(byte[] bytes, Socket connection) {

@@ -12,7 +12,6 @@ import java.net.InetAddress;
 import java.net.Socket;
 import java.time.Duration;
 import java.util.HashMap;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
@@ -111,8 +110,9 @@ class ShutdownIT {
     environment.put("UNSTABLE_ENABLE_SOCKS5", "true");
     environment.put("ISTIO_META_DNS_CAPTURE", "false");
     try (Daemon daemon = scene.daemon("socks", node, environment, client, server)) {
-      try (Socket socket = PodSockets.connect(client, InetAddress.ofLiteral("127.0.0.1"), 15080)) {
-        socket.getOutputStream().write(HexFormat.of().parseHex("050100"));
+      try (Socket socket =
+          PodSockets.connect(client, InetAddress.ofLiteral("127.0.0.1"), Socks5IT.SOCKS_PORT)) {
+        Socks5IT.send(socket, Socks5IT.GREETING);
         assertEquals(2, socket.getInputStream().readNBytes(2).length);
         assertEquals(1, Counters.sum(Counters.read(daemon), SOURCE_SOCKETS));
         assertTrue(
@@ -123,14 +123,7 @@ class ShutdownIT {
         Await.until(
             "it alone is waited for",
             () -> Counters.sum(Counters.read(daemon), "ztunnel_drain_connections_left") == 1);
-        socket
-            .getOutputStream()
-            .write(
-                HexFormat.of()
-                    .parseHex(
-                        "05010001"
-                            + HexFormat.of().formatHex(otherPlace.ipv4().getAddress())
-                            + HexFormat.of().toHexDigits((short) PORT)));
+        Socks5IT.send(socket, Socks5IT.request("01", otherPlace.ipv4(), PORT));
         assertEquals(10, socket.getInputStream().readNBytes(10).length);
         goesOn(socket);
         assertEquals(1, Counters.sum(Counters.read(daemon), SOURCE_SOCKETS));

@@ -22,8 +22,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class Socks5IT {
   private static final int PORT = 8080;
-  private static final int SOCKS_PORT = 15080;
-  private static final String GREETING = "050100";
+  static final int SOCKS_PORT = 15080;
+  static final String GREETING = "050100";
   private static final String GREETED = "0500";
   private static final String SUCCEEDED = "05000001000000000000";
   private static final String NOT_SUPPORTED = "05070001000000000000";
@@ -67,7 +67,7 @@ class Socks5IT {
     return PodSockets.connect(client, InetAddress.ofLiteral("127.0.0.1"), SOCKS_PORT);
   }
 
-  private static void send(Socket socket, String hex) throws IOException {
+  static void send(Socket socket, String hex) throws IOException {
     socket.getOutputStream().write(HexFormat.of().parseHex(hex));
   }
 
@@ -75,16 +75,19 @@ class Socks5IT {
     return HexFormat.of().formatHex(socket.getInputStream().readNBytes(bytes));
   }
 
+  /** A request to connect there, in hex. */
+  static String request(String type, InetAddress address, int port) {
+    return "050100"
+        + type
+        + HexFormat.of().formatHex(address.getAddress())
+        + HexFormat.of().toHexDigits((short) port);
+  }
+
   private String call(String type, InetAddress address, int port) throws IOException {
     try (Socket socket = connect()) {
       send(socket, GREETING);
       assertEquals(GREETED, receive(socket, 2));
-      send(
-          socket,
-          "050100"
-              + type
-              + HexFormat.of().formatHex(address.getAddress())
-              + HexFormat.of().toHexDigits((short) port));
+      send(socket, request(type, address, port));
       assertEquals(SUCCEEDED, receive(socket, 10));
       PodSockets.say(socket, "hello world");
       socket.shutdownOutput();
@@ -121,9 +124,7 @@ class Socks5IT {
       send(
           socket,
           GREETING
-              + "05010001"
-              + HexFormat.of().formatHex(server.ipv4().getAddress())
-              + HexFormat.of().toHexDigits((short) PORT)
+              + request("01", server.ipv4(), PORT)
               + HexFormat.of().formatHex("hello world".getBytes(UTF_8)));
       socket.shutdownOutput();
       assertEquals(
