@@ -114,7 +114,9 @@ public final class RemoteGateways {
 
   /** The gateway carries a connection of the pod. */
   void succeeded(PodHealth pod, Hop gateway) {
-    if (!underWay.isEmpty()) {
+    boolean isProbed =
+        !gateway.keys().isEmpty(); // a call to an address by itself remembers nothing
+    if (isProbed && !underWay.isEmpty()) {
       Probing probing = underWay.get(new Probed(pod, gateway));
       if (probing != null) {
         probing.end();

@@ -130,6 +130,13 @@ class RemoteGatewaysTest {
   }
 
   @Test
+  void aCallToAnAddressByItselfIsNoneOfAGateways() {
+    fail(hop("gw"));
+    gateways.succeeded(health, hop());
+    assertTrue(health.isSetAside("gw"));
+  }
+
+  @Test
   void aGatewayIsSetAsideUntilAProbeFindsItWell() {
     fail(hop("gw"));
     assertTrue(health.isSetAside("gw"));
