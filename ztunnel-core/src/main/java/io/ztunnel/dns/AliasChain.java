@@ -15,22 +15,30 @@ import org.jspecify.annotations.Nullable;
  * @param found whether what was asked for is there
  */
 record AliasChain(List<ResourceRecord> records, DomainName end, boolean found) {
+  /**
+   * More are not followed within one answer: each is looked for among all records, on an event
+   * loop.
+   */
+  static final int MAX_ALIASES = 16;
+
   AliasChain {
     records = List.copyOf(records);
   }
 
   static AliasChain of(Question question, List<ResourceRecord> answers) {
+    List<DomainName> owners = answers.stream().map(record -> record.name().lowerCase()).toList();
     Set<DomainName> names = new HashSet<>();
     DomainName end = question.name().lowerCase();
     DomainName next = end;
-    while (next != null && names.add(next)) {
+    while (next != null && names.size() <= MAX_ALIASES && names.add(next)) {
       end = next;
-      next = isAliasItself(question.type()) ? null : target(end, answers);
+      next = isAliasItself(question.type()) ? null : target(end, owners, answers);
     }
     List<ResourceRecord> records = new ArrayList<>();
     boolean found = false;
-    for (ResourceRecord record : answers) {
-      DomainName owner = record.name().lowerCase();
+    for (int i = 0; i < answers.size(); i++) {
+      ResourceRecord record = answers.get(i);
+      DomainName owner = owners.get(i);
       if (names.contains(owner)) {
         records.add(record);
         found |= owner.equals(end) && matches(question.type(), record.type());
@@ -47,10 +55,11 @@ record AliasChain(List<ResourceRecord> records, DomainName end, boolean found) {
     return asked == RecordType.ANY || asked == type;
   }
 
-  private static @Nullable DomainName target(DomainName name, List<ResourceRecord> answers) {
-    for (ResourceRecord record : answers) {
-      if (record.type() == RecordType.CNAME && record.name().lowerCase().equals(name)) {
-        return record.target().lowerCase();
+  private static @Nullable DomainName target(
+      DomainName name, List<DomainName> owners, List<ResourceRecord> answers) {
+    for (int i = 0; i < owners.size(); i++) {
+      if (answers.get(i).type() == RecordType.CNAME && owners.get(i).equals(name)) {
+        return answers.get(i).target().lowerCase();
       }
     }
     return null;

@@ -16,6 +16,8 @@ import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.Promise;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
@@ -39,6 +41,12 @@ public final class HostResolver implements AutoCloseable {
   private static final int NEGATIVE_TTL_SECONDS = 1;
   private static final long QUERY_TIMEOUT_MILLIS = 5_000;
 
+  /**
+   * How many of one name may be under way on one loop; who comes then waits with the last of them.
+   * Each has a socket, and name servers that are silent would have all ports used up.
+   */
+  private static final int MAX_LOOKUPS = 8;
+
   /** How long a new answer is waited for when there is an old one. */
   private static final long PATIENCE_MILLIS = 200;
 
@@ -49,6 +57,9 @@ public final class HostResolver implements AutoCloseable {
   private final DnsCache cache;
   private final LastAnswers lastAnswers;
   private final Map<EventLoop, DnsNameResolver> resolvers = new ConcurrentHashMap<>();
+
+  /** The lookups that have no answer yet. Each list is confined to its loop. */
+  private final Map<Lookup, Deque<Future<List<InetAddress>>>> underWay = new ConcurrentHashMap<>();
 
   public HostResolver(
       Class<? extends DatagramChannel> channelType,
@@ -82,8 +93,11 @@ public final class HostResolver implements AutoCloseable {
     this.lastAnswers = new LastAnswers(nanoClock);
   }
 
-  /** Every address of the name. Bounded in time; completes on the given loop. */
+  private record Lookup(EventLoop loop, String hostname) {}
+
+  /** Every address of the name. Bounded in time; called and completed on the given loop. */
   Future<List<InetAddress>> resolve(EventLoop loop, String hostname) {
+    assert loop.inEventLoop();
     @Nullable List<InetAddress> last = lastAnswers.withoutAsking(hostname);
     if (last != null) {
       return loop.newSucceededFuture(last);
@@ -113,8 +127,21 @@ public final class HostResolver implements AutoCloseable {
     boolean inHostsFile = resolver.hostsFileEntriesResolver().address(hostname, types) != null;
     List<String> names = inHostsFile ? List.of(hostname) : searchList.names(hostname);
     Search search = new Search(resolver, names.iterator(), loop.newPromise());
+    Deque<Future<List<InetAddress>>> begun =
+        underWay.computeIfAbsent(new Lookup(loop, hostname), _ -> new ArrayDeque<>());
+    if (begun.size() >= MAX_LOOKUPS) {
+      return begun.getLast();
+    }
+    begun.add(search.found);
+    search.found.addListener(_ -> onEnded(loop, hostname, search.found));
     search.next();
     return search.found;
+  }
+
+  private void onEnded(EventLoop loop, String hostname, Future<List<InetAddress>> lookup) {
+    underWay.computeIfPresent(
+        new Lookup(loop, hostname),
+        (_, begun) -> begun.remove(lookup) && begun.isEmpty() ? null : begun);
   }
 
   private void onLookup(

@@ -21,6 +21,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -197,6 +198,20 @@ class HostResolverTest {
               assertEquals(FIRST, other.getNow());
             })
         .syncUninterruptibly();
+  }
+
+  @Test
+  void aNameThatManyWaitForIsAskedForByAFew() {
+    List<Future<List<InetAddress>>> all =
+        loop.submit(() -> Stream.generate(() -> resolver.resolve(loop, NAME)).limit(1_000).toList())
+            .syncUninterruptibly()
+            .getNow();
+    for (Future<List<InetAddress>> each : all) {
+      assertEquals(FIRST, each.syncUninterruptibly().getNow());
+    }
+    assertEquals(8, server.ports().size());
+    assertEquals(FIRST, resolve().getNow());
+    assertEquals(9, server.ports().size());
   }
 
   @Test
