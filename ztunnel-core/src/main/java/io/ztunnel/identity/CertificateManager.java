@@ -46,8 +46,9 @@ import org.slf4j.LoggerFactory;
  * cannot be verified.
  *
  * <p>The table is written by the control thread only and read by any thread; a certificate that is
- * there is handed out without a thread change. A failed first attempt is the answer to all who ask
- * until the retry succeeds.
+ * there is handed out without a thread change. Who asks for one that could not be had hears the
+ * error until a retry succeeds, but for the first retry, a second later, which is waited for; and a
+ * connection that asks brings a retry forward that is far away.
  */
 public final class CertificateManager implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger("ztunnel::identity::manager");
@@ -64,6 +65,12 @@ public final class CertificateManager implements AutoCloseable {
   private static final Duration FIRST_RETRY = Duration.ofSeconds(1);
   private static final Duration LAST_RETRY = Duration.ofSeconds(150);
   private static final double RETRY_JITTER = 0.2;
+
+  /**
+   * The longest pause while connections ask. Without them an authority that comes back is left in
+   * peace by most of a mesh.
+   */
+  private static final Duration LAST_RETRY_IF_ASKED = Duration.ofSeconds(5);
 
   /**
    * The shortest pause before a renewal: clocks that differ and short validities make certificates
@@ -317,9 +324,12 @@ public final class CertificateManager implements AutoCloseable {
   /** The pause after so many failures in a row, one or more. */
   static Duration retryPause(int failures, RandomGenerator random) {
     long millis = FIRST_RETRY.toMillis() << Math.min(failures - 1, 10);
-    long capped = Math.min(millis, LAST_RETRY.toMillis());
+    return jittered(Math.min(millis, LAST_RETRY.toMillis()), random);
+  }
+
+  private static Duration jittered(long millis, RandomGenerator random) {
     return Duration.ofMillis(
-        (long) (capped * random.nextDouble(1 - RETRY_JITTER, 1 + RETRY_JITTER)));
+        (long) (millis * random.nextDouble(1 - RETRY_JITTER, 1 + RETRY_JITTER)));
   }
 
   /** One identity. Written by the control thread only; its state is read by any thread. */
@@ -329,6 +339,11 @@ public final class CertificateManager implements AutoCloseable {
     private volatile CertificateState state = new CertificateState.Initializing();
     private @Nullable ScheduledFuture<?> timer;
     private int failures;
+
+    /** When it may be asked for again if a connection wants it, after a failure. */
+    private Instant retryIfAsked = Instant.MIN;
+
+    private boolean wasAvailable;
 
     /** Whether it is renewed though nobody asks for it. */
     private boolean isKept;
@@ -347,21 +362,39 @@ public final class CertificateManager implements AutoCloseable {
       switch (state) {
         case CertificateState.Available(WorkloadTls tls) when !isExpired(tls) ->
             promise.trySuccess(tls);
-        case CertificateState.Unavailable(String error, Instant _) ->
+        case CertificateState.Unavailable(String error, Instant retryAt) -> {
+          Instant now = clock.instant();
+          if (now.isBefore(retryAt) && retryIfAsked.isBefore(retryAt)) {
+            Duration pause = Duration.between(now, retryIfAsked);
+            state = new CertificateState.Unavailable(error, retryIfAsked);
+            askIn(pause.isNegative() ? Duration.ZERO : pause, retryIfAsked);
+          }
+          if (mayStillSucceed()) {
+            addWaiter(promise);
+          } else {
             promise.tryFailure(new IOException(error));
-        case CertificateState.Initializing _, CertificateState.Available _ -> {
-          waiters.add(promise);
-          control.schedule(
-              () -> {
-                if (waiters.remove(promise)) {
-                  promise.tryFailure(
-                      new IOException("certificate pending for " + FIRST_WAIT.toSeconds() + " s"));
-                }
-              },
-              FIRST_WAIT.toMillis(),
-              TimeUnit.MILLISECONDS);
+          }
         }
+        case CertificateState.Initializing _, CertificateState.Available _ -> addWaiter(promise);
       }
+    }
+
+    private void addWaiter(Promise<WorkloadTls> promise) {
+      waiters.add(promise);
+      control.schedule(
+          () -> {
+            if (waiters.remove(promise)) {
+              promise.tryFailure(
+                  new IOException("certificate pending for " + FIRST_WAIT.toSeconds() + " s"));
+            }
+          },
+          FIRST_WAIT.toMillis(),
+          TimeUnit.MILLISECONDS);
+    }
+
+    /** An authority may hear of a new pod a moment after the node did. */
+    private boolean mayStillSucceed() {
+      return failures == 1 && !wasAvailable;
     }
 
     /** Whether there is neither a valid certificate nor an error, as long as none was tried. */
@@ -396,10 +429,12 @@ public final class CertificateManager implements AutoCloseable {
 
     private void onDue() {
       if (isKept || asked) {
+        Priority priority = Priority.BACKGROUND;
         if (!(state instanceof CertificateState.Available)) {
+          priority = asked ? Priority.REAL_TIME : Priority.BACKGROUND;
           asked = false; // there is no last certificate: since the last attempt
         }
-        queue.ask(identity, Priority.BACKGROUND);
+        queue.ask(identity, priority);
       } else {
         drop(identity);
       }
@@ -443,6 +478,7 @@ public final class CertificateManager implements AutoCloseable {
       asked = !waiters.isEmpty();
       retire(state);
       state = new CertificateState.Available(tls);
+      wasAvailable = true;
       Duration due = untilRenewal(material.leaf(), clock.instant(), random);
       Duration renewal = due.compareTo(FIRST_RENEWAL) < 0 ? FIRST_RENEWAL : due;
       askIn(renewal);
@@ -489,9 +525,12 @@ public final class CertificateManager implements AutoCloseable {
         LOG.warn("no certificate for {}: {}", identity, error);
         retire(state);
         state = new CertificateState.Unavailable(error, now.plus(pause));
-        List<Promise<WorkloadTls>> answered = List.copyOf(waiters);
-        waiters.clear();
-        answered.forEach(waiter -> waiter.tryFailure(new IOException(error, cause)));
+        retryIfAsked = now.plus(jittered(LAST_RETRY_IF_ASKED.toMillis(), random));
+        if (!mayStillSucceed()) {
+          List<Promise<WorkloadTls>> answered = List.copyOf(waiters);
+          waiters.clear();
+          answered.forEach(waiter -> waiter.tryFailure(new IOException(error, cause)));
+        }
         updateRoots(identity.trustDomain());
       }
       askIn(pause);

@@ -189,19 +189,73 @@ class CertificateManagerTest {
     return promise;
   }
 
+  /** The authority may hear of a pod a moment after the node did. */
   @Test
-  void aFailedFirstAttemptIsTheAnswerUntilTheRetrySucceeds() {
+  void whoNeedsAFirstCertificateWaitsForTheFirstRetryToo() {
+    Future<WorkloadTls> first = fetch(WEB);
+    refuse("no such pod");
+    Future<WorkloadTls> second = fetch(WEB);
+    assertFalse(first.isDone() || second.isDone());
+    assertEquals(1, authority.asked.size());
+    time.pass(Duration.ofMillis(1_200));
+    answer(validFor(time.now(), Duration.ofHours(1)));
+    assertTrue(first.isSuccess() && second.isSuccess());
+  }
+
+  @Test
+  void aSecondFailureIsTheAnswerUntilARetrySucceeds() {
     Future<WorkloadTls> first = fetch(WEB);
     refuse("CA is down");
-    assertEquals("CA is down", failure(first));
-    // The authority would answer by now, but nobody can hurry the retry.
-    assertEquals("CA is down", failure(fetch(WEB)));
-    assertEquals(1, authority.asked.size());
-    time.pass(Duration.ofSeconds(3));
+    time.pass(Duration.ofMillis(1_200));
+    refuse("CA is still down");
+    assertEquals("CA is still down", failure(first));
+    assertEquals("CA is still down", failure(fetch(WEB)));
     assertEquals(2, authority.asked.size());
-    assertEquals("CA is down", failure(fetch(WEB)));
+    time.pass(Duration.ofSeconds(3));
+    assertEquals(3, authority.asked.size());
+    assertEquals("CA is still down", failure(fetch(WEB)));
     answer(validFor(time.now(), Duration.ofHours(1)));
     assertTrue(fetch(WEB).isSuccess());
+  }
+
+  @Test
+  void aConnectionBringsARetryThatIsFarAwayForward() {
+    manager.prefetch(WEB);
+    time.settle();
+    for (int failure = 0; failure < 12; failure++) {
+      refuse("CA is down");
+      time.pass(Duration.ofMinutes(3)); // the longest pause
+    }
+    refuse("CA is down"); // from now on it would answer
+    int before = authority.asked.size();
+    time.pass(Duration.ofSeconds(30));
+    assertEquals(before, authority.asked.size(), "nobody needs it");
+    fillAllCalls();
+    manager.prefetch(DB);
+    assertEquals("CA is down", failure(fetch(WEB)));
+    time.pass(Duration.ofMillis(1));
+    for (int i = 0; i < SigningQueue.PARALLEL; i++) {
+      refuse("make room");
+    }
+    assertEquals(List.of(WEB, DB), authority.asked);
+    answer(validFor(time.now(), Duration.ofHours(1)));
+    assertTrue(fetch(WEB).isSuccess());
+  }
+
+  @Test
+  void connectionsDoNotHurryAnAuthorityThatHasJustFailed() {
+    Future<WorkloadTls> _ = fetch(WEB);
+    for (int failure = 0; failure < 12; failure++) {
+      refuse("CA is down");
+      int before = authority.asked.size();
+      for (int millis = 0; millis < 790; millis += 10) {
+        Future<WorkloadTls> _ = fetch(WEB);
+        time.pass(Duration.ofMillis(10));
+        assertEquals(before, authority.asked.size(), "after " + millis + " ms");
+      }
+      time.pass(Duration.ofMillis(5_210));
+      assertEquals(before + 1, authority.asked.size());
+    }
   }
 
   @Test
@@ -225,8 +279,10 @@ class CertificateManagerTest {
   @Test
   void aFailureWithoutAMessageIsNamedByItsKind() {
     Future<WorkloadTls> first = fetch(WEB);
-    authority.refuseWith(new TimeoutException());
-    time.settle();
+    for (int attempt = 0; attempt < 2; attempt++) {
+      authority.refuseWith(new TimeoutException());
+      time.pass(Duration.ofSeconds(2));
+    }
     assertEquals("java.util.concurrent.TimeoutException", failure(first));
   }
 
