@@ -15,6 +15,7 @@ import java.util.Collection;
 import java.util.List;
 import javax.net.ssl.SSLEngine;
 import javax.net.ssl.X509ExtendedTrustManager;
+import javax.security.auth.x500.X500Principal;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,6 +28,12 @@ import org.jspecify.annotations.Nullable;
 abstract sealed class PeerVerifier extends X509ExtendedTrustManager
     permits ClientTls.ServerVerifier, ServerTls.ClientVerifier {
   private static final int URI_NAME = 6; // RFC 5280, 4.2.1.6
+
+  /** OpenSSL's limit, too. */
+  private static final int MAX_CHAIN = 10;
+
+  /** A certificate authority and one cross-signed, or the one that replaces it. */
+  private static final int MAX_OF_ONE_NAME = 2;
 
   private final PeerTrust trust;
 
@@ -54,6 +61,7 @@ abstract sealed class PeerVerifier extends X509ExtendedTrustManager
   /** Checks the chain of a client. */
   final void checkClientChain(X509Certificate[] chain, String authType)
       throws CertificateException {
+    checkPaths(chain);
     for (TrustRoots roots : trust.anchors(chain[0])) {
       roots.pkix().checkClientTrusted(chain, authType);
     }
@@ -63,10 +71,35 @@ abstract sealed class PeerVerifier extends X509ExtendedTrustManager
   /** Checks the chain of a server. */
   final void checkServerChain(X509Certificate[] chain, String authType)
       throws CertificateException {
+    checkPaths(chain);
     for (TrustRoots roots : trust.anchors(chain[0])) {
       roots.pkix().checkServerTrusted(chain, authType);
     }
     checkNotRevoked(chain);
+  }
+
+  /**
+   * Refuses a chain that could be put together in many ways. A path is looked for in all of them,
+   * on the event loop, and the peer may have made them all end nowhere.
+   */
+  static void checkPaths(X509Certificate... chain) throws CertificateException {
+    if (chain.length > MAX_CHAIN) {
+      throw new CertificateException(
+          "certificate chain of %d certificates (expected: at most %d)"
+              .formatted(chain.length, MAX_CHAIN));
+    }
+    for (int i = MAX_OF_ONE_NAME; i < chain.length; i++) {
+      X500Principal name = chain[i].getSubjectX500Principal();
+      int same = 1;
+      for (int before = 0; before < i; before++) {
+        same += chain[before].getSubjectX500Principal().equals(name) ? 1 : 0;
+      }
+      if (same > MAX_OF_ONE_NAME) {
+        throw new CertificateException(
+            "certificate chain with %d certificates of %s (expected: at most %d)"
+                .formatted(same, name, MAX_OF_ONE_NAME));
+      }
+    }
   }
 
   private void checkNotRevoked(X509Certificate[] chain) throws RevokedPeerException {

@@ -1,0 +1,45 @@
+package io.ztunnel.hbone;
+
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import java.security.cert.CertificateException;
+import java.security.cert.X509Certificate;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+
+class PeerVerifierTest {
+  private final TestPki root = TestPki.root("root");
+
+  private X509Certificate[] authorities(int... names) {
+    return IntStream.of(names)
+        .mapToObj(name -> root.intermediate("ca-" + name).certificate())
+        .toArray(X509Certificate[]::new);
+  }
+
+  private static String refusal(X509Certificate... chain) {
+    return String.valueOf(
+        assertThrows(CertificateException.class, () -> PeerVerifier.checkPaths(chain))
+            .getMessage());
+  }
+
+  @Test
+  void aChainMayHaveAnAuthorityTwice() {
+    assertDoesNotThrow(() -> PeerVerifier.checkPaths(authorities(1, 2, 2, 3, 4, 4, 5, 6, 7, 8)));
+  }
+
+  @Test
+  void aChainThatCouldBePutTogetherInManyWaysIsRefused() {
+    assertEquals(
+        "certificate chain with 3 certificates of CN=ca-2 (expected: at most 2)",
+        refusal(authorities(1, 2, 3, 2, 3, 2)));
+  }
+
+  @Test
+  void aChainThatIsTooLongIsRefused() {
+    assertEquals(
+        "certificate chain of 11 certificates (expected: at most 10)",
+        refusal(authorities(IntStream.range(0, 11).toArray())));
+  }
+}
