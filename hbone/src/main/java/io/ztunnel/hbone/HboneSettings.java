@@ -15,7 +15,7 @@ import java.time.Duration;
  * @param pingInterval time between a PONG and the next PING
  * @param pingTimeout time after which a PING without PONG ends the connection
  * @param heldBytes the budget of received bytes that wait for slow readers; connections made with
- *     the same settings share it
+ *     the same settings share it, and those of tenants have parts of it
  * @param nested how tunnels within tunnels share connections
  */
 public record HboneSettings(
@@ -74,6 +74,22 @@ public record HboneSettings(
       throw new IllegalArgumentException(
           "maxStreamsPerConnection: " + maxStreamsPerConnection + " (expected: >= 1)");
     }
+  }
+
+  /** The same for one of several tenants, whose slow readers do not make those of others wait. */
+  public HboneSettings forTenant() {
+    return new HboneSettings(
+        streamWindowBytes,
+        connectionWindowBytes,
+        frameSizeBytes,
+        maxStreamsPerConnection,
+        idleRelease,
+        handshakeTimeout,
+        connectTimeout,
+        pingInterval,
+        pingTimeout,
+        heldBytes.part(),
+        nested);
   }
 
   /** Istio's defaults. */

@@ -1,9 +1,12 @@
 package io.ztunnel.hbone;
 
 import java.util.Queue;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The budget of received bytes that wait for slow readers, shared by all connections of a process.
@@ -14,13 +17,25 @@ import java.util.concurrent.atomic.AtomicLong;
  * readers that do not read, and memory stays bounded. What is still to be delivered when its tunnel
  * is over counts too, and has the same limit for itself alone.
  *
+ * <p>Tenants that share a budget have a {@link #part} each. A part may hold twice what is left of
+ * the whole (dynamic thresholds, as switches share their buffers): one alone two thirds of it, two
+ * that compete two fifths each. So something is always left for who comes, and who holds too much
+ * is the first to wait for its readers.
+ *
  * <p>Written and read by any thread; an {@link Account} is confined to its connection's event loop.
  */
 public final class HeldBytes {
   /** Changes smaller than this stay in the account, to spare the shared counter. */
   private static final int STEP_BYTES = 64 * 1024;
 
+  /** How many times what is left a part may hold. */
+  private static final int PART_OF_REST = 2;
+
   private final long limitBytes;
+
+  /** What this is a part of; null: of nothing. */
+  private final @Nullable HeldBytes whole;
+
   private final AtomicLong total = new AtomicLong();
 
   /** Of these, what has no tunnel any more. */
@@ -28,11 +43,24 @@ public final class HeldBytes {
 
   private final Queue<Account> waiting = new ConcurrentLinkedQueue<>();
 
+  /** Parts in which somebody waits. */
+  private final Set<HeldBytes> waitingParts = ConcurrentHashMap.newKeySet();
+
   public HeldBytes(long limitBytes) {
+    this(limitBytes, null);
     if (limitBytes < 1) {
       throw new IllegalArgumentException("limitBytes: " + limitBytes + " (expected: >= 1)");
     }
+  }
+
+  private HeldBytes(long limitBytes, @Nullable HeldBytes whole) {
     this.limitBytes = limitBytes;
+    this.whole = whole;
+  }
+
+  /** The part of one tenant, whose readers do not make those of others wait. */
+  public HeldBytes part() {
+    return new HeldBytes(limitBytes, this);
   }
 
   /** Bytes held now, in steps of 64 KiB for each connection. */
@@ -47,6 +75,13 @@ public final class HeldBytes {
    * @return false if there would be; then nothing is counted
    */
   public boolean tryLinger(long bytes) {
+    if (whole != null) {
+      boolean may = whole.tryLinger(bytes);
+      if (may) {
+        total.addAndGet(bytes);
+      }
+      return may;
+    }
     long before = lingering.getAndUpdate(now -> now + bytes <= limitBytes ? now + bytes : now);
     if (before + bytes > limitBytes) {
       return false;
@@ -57,17 +92,20 @@ public final class HeldBytes {
 
   /** Whether more than half of what may linger does: who takes nothing is in the way of others. */
   public boolean isLingeringScarce() {
-    return lingering.get() > limitBytes / 2;
+    return whole == null ? lingering.get() > limitBytes / 2 : whole.isLingeringScarce();
   }
 
   /** The bytes have found their way out, or were dropped. */
   public void lingered(long bytes) {
-    lingering.addAndGet(-bytes);
+    HeldBytes of = whole == null ? this : whole;
+    of.lingering.addAndGet(-bytes);
     change(-bytes);
   }
 
   boolean isExceeded() {
-    return total.get() > limitBytes;
+    return whole == null
+        ? total.get() > limitBytes
+        : total.get() > PART_OF_REST * (whole.limitBytes - whole.total.get());
   }
 
   /**
@@ -81,11 +119,24 @@ public final class HeldBytes {
   }
 
   private void change(long bytes) {
-    long after = total.addAndGet(bytes);
-    if (bytes < 0 && after <= limitBytes) {
-      for (Account account = waiting.poll(); account != null; account = waiting.poll()) {
-        account.loop.execute(account::relieved);
-      }
+    total.addAndGet(bytes);
+    if (whole != null) {
+      whole.change(bytes);
+    } else if (bytes < 0) {
+      relieve();
+      waitingParts.forEach(HeldBytes::relieve);
+    }
+  }
+
+  private void relieve() {
+    if (isExceeded()) {
+      return;
+    }
+    if (whole != null) {
+      whole.waitingParts.remove(this); // first: who comes now puts it in again
+    }
+    for (Account account = waiting.poll(); account != null; account = waiting.poll()) {
+      account.loop.execute(account::relieved);
     }
   }
 
@@ -126,6 +177,9 @@ public final class HeldBytes {
       }
       awaiting = true;
       waiting.add(this);
+      if (whole != null) {
+        whole.waitingParts.add(HeldBytes.this);
+      }
       // The last release may have come between the look at the total and the queue.
       if (!isExceeded() && waiting.remove(this)) {
         loop.execute(this::relieved);

@@ -66,6 +66,7 @@ public final class PodProxy implements WorkloadProxy {
 
   private final EventExecutor control;
   private final ProxyContext context;
+  private final ProxySettings settings;
   private final SocketFactory sockets;
   private final Role role;
 
@@ -120,6 +121,7 @@ public final class PodProxy implements WorkloadProxy {
       @Nullable GatewayContext gateway) {
     this.control = control;
     this.context = context;
+    this.settings = role == Role.WORKLOAD ? context.settings().forPod() : context.settings();
     this.sockets = sockets;
     this.role = role;
     this.gateway = gateway;
@@ -127,8 +129,8 @@ public final class PodProxy implements WorkloadProxy {
     this.retries = new RetryBudget(context.telemetry()::nanoTime);
     this.listeners = new PodListeners(control, context, sockets);
     this.workload = new LocalWorkload(context.mesh(), info);
-    this.router = context.settings().outboundRouter();
-    this.inboundRouter = context.settings().inboundRouter();
+    this.router = settings.outboundRouter();
+    this.inboundRouter = settings.inboundRouter();
     this.drained = control.newPromise();
   }
 
@@ -184,7 +186,7 @@ public final class PodProxy implements WorkloadProxy {
               "outbound",
               ListenerSettings.wildcard(ProxySettings.OUTBOUND_PORT).withKeepalive().withoutMark(),
               channel -> OutboundConnection.install(this, channel)));
-      if (context.settings().socks5()) {
+      if (settings.socks5()) {
         wanted.add(
             new PodListeners.Wanted(
                 "socks5",
@@ -227,7 +229,7 @@ public final class PodProxy implements WorkloadProxy {
   }
 
   ProxySettings settings() {
-    return context.settings();
+    return settings;
   }
 
   /** What it needs to pass tunnels on; null unless it is a gateway's. */
@@ -285,7 +287,7 @@ public final class PodProxy implements WorkloadProxy {
 
   /** Whether upstreams see the address of the client instead of the proxy's. */
   boolean keepsSource() {
-    return context.settings().keepSource() && role == Role.WORKLOAD && listeners.isTransparent();
+    return settings.keepSource() && role == Role.WORKLOAD && listeners.isTransparent();
   }
 
   /** Whether peers may go on using the tunnels of a new connection. */
@@ -307,9 +309,8 @@ public final class PodProxy implements WorkloadProxy {
             owner ->
                 new HbonePool(
                     owner,
-                    context.settings().hbone(),
-                    new PodConnector(
-                        sockets, context.certificates(), context.settings().connectTimeout()),
+                    settings.hbone(),
+                    new PodConnector(sockets, context.certificates(), settings.connectTimeout()),
                     context.hboneObserver()));
     if (closed) {
       pool.close(); // it may have come when the others had been closed
@@ -392,9 +393,7 @@ public final class PodProxy implements WorkloadProxy {
     } else if (first) {
       deadline =
           control.schedule(
-              this::onDeadline,
-              context.settings().drainDeadline().toMillis(),
-              TimeUnit.MILLISECONDS);
+              this::onDeadline, settings.drainDeadline().toMillis(), TimeUnit.MILLISECONDS);
       handOver();
       awaitIdle();
     }
@@ -412,7 +411,7 @@ public final class PodProxy implements WorkloadProxy {
             sockets,
             listeners.ports(),
             context.drains()::isIdle,
-            context.settings().handoverWait(),
+            settings.handoverWait(),
             outcome -> {
               ProxyLog.handedOver(workload.info(), outcome);
               stopAccepting();

@@ -53,6 +53,24 @@ public record ProxySettings(
   /** Where local applications may speak SOCKS5. */
   public static final int SOCKS5_PORT = 15_080;
 
+  /** The same for one pod of the node. */
+  ProxySettings forPod() {
+    return new ProxySettings(
+        network,
+        aliases,
+        reservedPorts,
+        socks5,
+        keepSource,
+        tunnelDelivery,
+        exchangeBaggage,
+        policyInfoLogs,
+        connectTimeout,
+        halfClosedProbing,
+        drainDeadline,
+        handoverWait,
+        hbone.forTenant());
+  }
+
   RelayLimits relayLimits() {
     return new RelayLimits(halfClosedProbing, hbone.heldBytes());
   }
