@@ -82,6 +82,12 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
   /** How long a connection may be silent and still be trusted without a PING. */
   private static final long TRUSTED_NANOS = TimeUnit.SECONDS.toNanos(1);
 
+  /**
+   * How long a peer may give no window before no more tunnels are opened to it on the connection:
+   * those whose readers rest have taken all of it, and would keep the others from carrying a byte.
+   */
+  private static final long SHUT_NANOS = TimeUnit.SECONDS.toNanos(1);
+
   /** How long a PING may be unanswered, and nothing else come, before it is said so. */
   static final long SILENT_NANOS = TimeUnit.MILLISECONDS.toNanos(400);
 
@@ -169,6 +175,7 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
   boolean hasRoom() {
     return stage == Stage.USABLE
         && connection.isRunning() // else it ends in this turn: who is told asks again from within
+        && !connection.isShutFor(SHUT_NANOS)
         && streams()
             < Math.min(
                 settings.maxStreamsPerConnection(),
@@ -362,6 +369,11 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
     return peer == null || trust == null ? null : trust.revoked(peer.chain(), acceptedBy);
   }
 
+  /** Whether it was lost with the connection to its gateway, not by itself. */
+  boolean isCutOffAtGateway() {
+    return outerEnd != null && !outerEnd.isOfTunnelAlone();
+  }
+
   /** What a CONNECT without an answer is told when the connection is lost. */
   HboneFailure failureOfLoss(String reason) {
     if (outerEnd != null) {
@@ -371,6 +383,13 @@ final class ClientConnection implements Http2Role, ClientDial.Owner {
     return !peerSettingsSeen && reason.startsWith(TlsErrors.ALERT_PREFIX)
         ? new HboneFailure.TlsFailed(key.address(), reason)
         : new HboneFailure.Http2Failed(reason);
+  }
+
+  /** The same when a certificate is revoked: the peer's, or its gateway's. */
+  HboneFailure failureOfRevocation(String certificate) {
+    return outerEnd == null
+        ? new HboneFailure.PeerRevoked(key.address(), certificate)
+        : outerEnd.asFailure(key.address());
   }
 
   /**

@@ -1,6 +1,7 @@
 package io.ztunnel.hbone;
 
 import io.netty.handler.codec.http2.Http2Error;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The peer broke a rule in a way that ends the connection (RFC 9113, 5.4.1). Carries the code for
@@ -10,25 +11,40 @@ final class ConnectionError extends Exception {
   private static final long serialVersionUID = 1;
 
   private final Http2Error code;
-  private final boolean flood;
+  private final @Nullable String limit;
 
   ConnectionError(Http2Error code, String message) {
-    this(code, message, false);
+    this(code, message, null);
   }
 
-  private ConnectionError(Http2Error code, String message, boolean flood) {
+  private ConnectionError(Http2Error code, String message, @Nullable String limit) {
     super(message, null, false, false);
     this.code = code;
-    this.flood = flood;
+    this.limit = limit;
   }
 
-  /** A limit that guards against floods was exceeded. */
+  /**
+   * A limit that guards against floods was exceeded.
+   *
+   * @param limit one of few names, for metrics
+   */
   static ConnectionError flood(String limit) {
-    return new ConnectionError(Http2Error.ENHANCE_YOUR_CALM, "too many: " + limit, true);
+    return flood(limit, "");
   }
 
-  boolean isFlood() {
-    return flood;
+  /**
+   * The same.
+   *
+   * @param detail what was found and expected, for people; it may be the peer's choice
+   */
+  static ConnectionError flood(String limit, String detail) {
+    String message = "too many: " + limit + detail;
+    return new ConnectionError(Http2Error.ENHANCE_YOUR_CALM, message, limit);
+  }
+
+  /** The limit that guards against floods and was exceeded; null: it is another error. */
+  @Nullable String limit() {
+    return limit;
   }
 
   Http2Error code() {

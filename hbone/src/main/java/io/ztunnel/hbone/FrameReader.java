@@ -241,13 +241,8 @@ final class FrameReader {
   private void startCollected(int limit) throws ConnectionError {
     if (length > limit) {
       throw ConnectionError.flood(
-          "bytes in a frame of type "
-              + type
-              + ": "
-              + length
-              + " (expected: at most "
-              + limit
-              + ")");
+          "bytes in a frame",
+          " of type " + type + ": " + length + " (expected: at most " + limit + ")");
     }
     if (length == 0) {
       dispatch(Unpooled.EMPTY_BUFFER);

@@ -31,8 +31,13 @@ public interface HboneObserver {
    */
   default void onPeerRevoked(Role role) {}
 
-  /** A peer exceeded a limit that guards against floods; its connection is being closed. */
-  default void onFlood(Role role, String limit) {}
+  /**
+   * A peer exceeded a limit that guards against floods; its connection is being closed.
+   *
+   * @param limit one of few names
+   * @param detail the same for people, with what was found
+   */
+  default void onFlood(Role role, String limit, String detail) {}
 
   /** A peer has left a PING unanswered for too long; its connection is being closed. */
   default void onPingTimeout(Role role, InetSocketAddress peer) {}

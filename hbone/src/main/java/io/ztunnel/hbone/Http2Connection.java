@@ -60,6 +60,11 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
   private @Nullable Future<?> handshakeTimer;
   private @Nullable Future<?> headerBlockTimer;
   private boolean serveScheduled;
+
+  /** What is read now has come while the peer could not hear of answers to it. */
+  private boolean reading;
+
+  private int turnedDown;
   private long lastReadNanos;
 
   /** Runs until the PONG to the last PING. */
@@ -94,7 +99,7 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     // Within a tunnel the outer connection is the one that waits.
     boolean isInner = ctx.channel() instanceof TunnelChannel;
     FrameWriter writer = new FrameWriter(ctx, floods, () -> !isInner && streams.count() > 1);
-    SendScheduler scheduler = new SendScheduler(writer);
+    SendScheduler scheduler = new SendScheduler(writer, loop.ticker());
     ConnectionCredit credit =
         new ConnectionCredit(
             writer,
@@ -138,6 +143,7 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
       ReferenceCountUtil.release(msg);
       return;
     }
+    reading = true;
     try {
       parts().dispatch().read(parts().reader(), in);
       if (writer().isFlooded()) {
@@ -151,6 +157,8 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
   @Override
   public void channelReadComplete(ChannelHandlerContext ctx) {
     lastReadNanos = loop().ticker().nanoTime();
+    reading = false;
+    turnedDown = 0;
     onReadComplete();
   }
 
@@ -219,8 +227,9 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     if (state == State.CLOSED) {
       return;
     }
-    if (error.isFlood()) {
-      observer.onFlood(side(), String.valueOf(error.getMessage()));
+    String limit = error.limit();
+    if (limit != null) {
+      observer.onFlood(side(), limit, String.valueOf(error.getMessage()));
     }
     goAway(error.code().code(), String.valueOf(error.getMessage()));
     end("http2 error: " + error.text());
@@ -286,9 +295,29 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     parts().dispatch().refuse(streamId, code);
   }
 
+  /** A request was answered in the negative. */
+  void onTurnedDown() {
+    if (reading) {
+      turnedDown++;
+    }
+  }
+
+  /**
+   * Streams that are open to the peer: it cannot have heard yet of what was turned down while its
+   * requests are being read.
+   */
+  int openToPeer() {
+    return streams().count() + turnedDown;
+  }
+
   /** Counts an answer that is not the last one, of which there may not be many. */
   void countNotice() throws ConnectionError {
     parts().floods().count(FloodGuard.Kind.NOTICE);
+  }
+
+  /** Whether nothing could be sent on any stream for so long, for want of a window. */
+  boolean isShutFor(long nanos) {
+    return parts().scheduler().isShutFor(nanos);
   }
 
   /** Asks whether the peer lives, if nothing was heard of it for this long. */

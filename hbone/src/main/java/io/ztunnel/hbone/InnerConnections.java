@@ -180,8 +180,8 @@ final class InnerConnections implements ClientConnection.Owner {
       waiting.add(new Waiting(request, outer));
       if (toCome() == 0) {
         dial(outer);
-      } else if (usable.size() + toCome() < wanted()) {
-        dialSpare(outer, null);
+      } else if (inTime() + toCome() < wanted()) {
+        dialSpare(outer, oldest());
       }
       return;
     }
@@ -306,12 +306,19 @@ final class InnerConnections implements ClientConnection.Owner {
     }
   }
 
-  /** Which one is not used any more, the oldest of them; null: none is. */
+  /** How many may still be used. */
+  private int inTime() {
+    long now = loop.ticker().nanoTime();
+    return (int) usable.stream().filter(member -> !isOld(member, now)).count();
+  }
+
+  /** Which one is not used any more, the oldest of them that is not replaced; null: none is. */
   private @Nullable ClientConnection oldest() {
     long now = loop.ticker().nanoTime();
     return usable.stream()
         .filter(member -> isOld(member, now))
         .map(Member::connection)
+        .filter(old -> dials.values().stream().noneMatch(dial -> old.equals(dial.replaces())))
         .findFirst()
         .orElse(null);
   }

@@ -219,6 +219,11 @@ final class NestedTunnels implements InnerConnections.Home {
     }
 
     @Override
+    public boolean mayRepeat(ClientConnection lost) {
+      return !lost.isCutOffAtGateway();
+    }
+
+    @Override
     public @Nullable ClientConnection awaited(TunnelRequest request) {
       @Nullable InnerConnections connections = kept.get(peer);
       return connections == null ? null : connections.awaited();

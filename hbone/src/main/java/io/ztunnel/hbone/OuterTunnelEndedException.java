@@ -14,6 +14,11 @@ final class OuterTunnelEndedException extends IOException {
     this.termination = termination;
   }
 
+  /** Whether the gateway has ended the tunnel and goes on itself. */
+  boolean isOfTunnelAlone() {
+    return termination instanceof TunnelTermination.Reset;
+  }
+
   /** What it means for the tunnels of the connection: they are lost with it. */
   TunnelTermination asLoss() {
     return switch (termination) {

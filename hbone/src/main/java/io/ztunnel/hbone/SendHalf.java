@@ -225,7 +225,7 @@ final class SendHalf {
 
   private void take(int bytes) {
     window.take(bytes);
-    scheduler.window().take(bytes);
+    scheduler.take(bytes);
   }
 
   private void writeLast(ByteBuf payload) {

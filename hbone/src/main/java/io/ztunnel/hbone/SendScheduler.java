@@ -1,5 +1,6 @@
 package io.ztunnel.hbone;
 
+import io.netty.util.concurrent.Ticker;
 import java.util.ArrayDeque;
 import org.jspecify.annotations.Nullable;
 
@@ -14,21 +15,39 @@ final class SendScheduler {
   static final int TURN_BYTES = 64 * 1024;
 
   private final FrameWriter writer;
+  private final Ticker ticker;
   private final SendWindow window = new SendWindow(65_535);
   private final ArrayDeque<SendHalf> line = new ArrayDeque<>();
   private @Nullable SendHalf inTurn;
 
-  SendScheduler(FrameWriter writer) {
+  /** When the window was last used up. */
+  private long shutNanos;
+
+  SendScheduler(FrameWriter writer, Ticker ticker) {
     this.writer = writer;
+    this.ticker = ticker;
   }
 
   FrameWriter writer() {
     return writer;
   }
 
-  /** The connection's window. */
+  /** The connection's window; see {@link #take}. */
   SendWindow window() {
     return window;
+  }
+
+  /** So much of the connection's window is used. */
+  void take(int bytes) {
+    window.take(bytes);
+    if (window.available() == 0) {
+      shutNanos = ticker.nanoTime();
+    }
+  }
+
+  /** Whether the peer has given no window for so long: the readers of its streams have stopped. */
+  boolean isShutFor(long nanos) {
+    return window.available() == 0 && ticker.nanoTime() - shutNanos >= nanos;
   }
 
   /** Whether DATA can go out now on some stream. */

@@ -252,7 +252,7 @@ final class ServerConnection implements Http2Role, HboneServerConnection, TlsHan
       throws ConnectionError {
     TlsPeer known = peer;
     boolean serves = stage == Stage.SERVING || stage == Stage.DRAINING;
-    if (!serves || known == null || connection.streams().count() >= MAX_CONCURRENT_STREAMS) {
+    if (!serves || known == null || connection.openToPeer() >= MAX_CONCURRENT_STREAMS) {
       connection.refuse(streamId, Http2Error.REFUSED_STREAM);
       return;
     }

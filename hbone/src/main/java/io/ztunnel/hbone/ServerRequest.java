@@ -113,6 +113,7 @@ final class ServerRequest implements InboundConnect, TunnelStream.Opening {
     if (gone != null) {
       return;
     }
+    connection.onTurnedDown();
     boolean peerIsDone = carrier.receive().isEnded();
     carrier.discard();
     connection
@@ -133,6 +134,7 @@ final class ServerRequest implements InboundConnect, TunnelStream.Opening {
     assert connection.loop().inEventLoop();
     TunnelStream carrier = answer();
     if (gone == null) {
+      connection.onTurnedDown();
       carrier.reset(code);
     }
   }

@@ -46,6 +46,14 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
       return false;
     }
 
+    /**
+     * Whether a request without an answer may be sent on another connection than this one, which
+     * was lost with it: its peer was one of several.
+     */
+    default boolean mayRepeat(ClientConnection lost) {
+      return false;
+    }
+
     /** The connection in the making that a request waits for, or one of them. */
     @Nullable ClientConnection awaited(TunnelRequest request);
   }
@@ -229,9 +237,14 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
     if (unprocessed && !tooMany) {
       on.stopUsing();
     }
-    if (tooMany || (unprocessed && !retried)) {
+    boolean lost =
+        cause instanceof TunnelTermination.ConnectionLost
+            || cause instanceof TunnelTermination.PeerClosed;
+    boolean repeats = unprocessed || (lost && line.mayRepeat(on));
+    if (tooMany || (repeats && !retried)) {
       // The peer did not process it, so that it may be sent again (RFC 9113, 8.7); as often as it
-      // is one too many, for each connection takes some.
+      // is one too many, for each connection takes some. Or no byte has left, and what the peer
+      // has dialled ends without one.
       retried |= !tooMany;
       State _ = become(new State.Waiting());
       line.assign(this);
@@ -245,7 +258,7 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
           case TunnelTermination.ConnectionLost _, TunnelTermination.PeerClosed _ ->
               on.failureOfLoss(cause.message());
           case TunnelTermination.PeerRevoked(String certificate) ->
-              new HboneFailure.PeerRevoked(key.address(), certificate);
+              on.failureOfRevocation(certificate);
         });
   }
 

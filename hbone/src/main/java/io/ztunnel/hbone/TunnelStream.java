@@ -3,6 +3,7 @@ package io.ztunnel.hbone;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.EventLoop;
 import io.netty.handler.codec.http2.Http2Headers;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One stream of a connection, from its CONNECT on; a {@link Tunnel} once it was answered by 200.
@@ -47,6 +48,9 @@ final class TunnelStream implements Tunnel, SendHalf.Listener, ReceiveHalf.Reade
 
   /** Nobody wants what the peer still sends. */
   private boolean left;
+
+  /** With which the stream ends as soon as it has a listener. */
+  private @Nullable TunnelReset dueReset;
 
   private boolean awaitsReadComplete;
 
@@ -95,7 +99,11 @@ final class TunnelStream implements Tunnel, SendHalf.Listener, ReceiveHalf.Reade
       case Phase.Opening _ -> {
         phase = new Phase.Open(listener);
         receive.open(this);
-        finishIfDone();
+        if (dueReset == null) {
+          finishIfDone();
+        } else {
+          resetAndTell(dueReset);
+        }
       }
       case Phase.Open _ -> throw new IllegalStateException("opened twice: " + this);
       case Phase.Over _ -> {} // its owner reset it before it had a listener
@@ -301,9 +309,13 @@ final class TunnelStream implements Tunnel, SendHalf.Listener, ReceiveHalf.Reade
   }
 
   private void resetAndTell(TunnelReset code) {
-    if (phase instanceof Phase.Open(TunnelListener listener)) {
-      reset(code);
-      listener.onFinished();
+    switch (phase) {
+      case Phase.Open(TunnelListener listener) -> {
+        reset(code);
+        listener.onFinished();
+      }
+      case Phase.Opening _ -> dueReset = code; // its owner says so while it is given the tunnel
+      case Phase.Over _ -> {}
     }
   }
 

@@ -2,6 +2,7 @@ package io.ztunnel.hbone;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -17,6 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class ClientProtocolTest {
   @Test
@@ -51,6 +53,21 @@ class ClientProtocolTest {
       assertEquals(5000, opened.listener.received);
       script.open();
       script.expect("HEADERS 3 :method=CONNECT :authority=10.0.0.1:80");
+    }
+  }
+
+  @Test
+  void noTunnelJoinsThoseThatHaveUsedUpTheWindowOfTheirConnection() {
+    try (ClientScript script = ClientScript.started()) {
+      Opened opened = script.opened(1);
+      opened.tunnel().write(Unpooled.wrappedBuffer(new byte[65_535]));
+      assertTrue(script.connection.hasRoom(), "for a moment that is nothing special");
+      script.after(Duration.ofMillis(999));
+      assertTrue(script.connection.hasRoom());
+      script.after(Duration.ofMillis(1));
+      assertFalse(script.connection.hasRoom());
+      script.send(Frames.windowUpdate(0, 1));
+      assertTrue(script.connection.hasRoom());
     }
   }
 
@@ -109,6 +126,44 @@ class ClientProtocolTest {
       script.expect("RST_STREAM 1 CANCEL");
       assertEquals(List.of("finished"), opened.listener.events);
       assertEquals(0, script.connection.streams());
+    }
+  }
+
+  /** As when the client has gone while its tunnel was opened. */
+  @ParameterizedTest(name = "half ended before: {0}")
+  @ValueSource(booleans = {false, true})
+  void aTunnelMayBeResetWhileItIsGivenOut(boolean ended) {
+    try (ClientScript script = ClientScript.started()) {
+      Opened opened = new Opened();
+      opened.onOpened =
+          tunnel -> {
+            if (ended) {
+              tunnel.shutdownOutput();
+            }
+            tunnel.resetAfterWrites();
+          };
+      script.open(opened);
+      script.received();
+      script.answer(1, 200, false);
+      List<String> frames = script.received();
+      assertEquals("RST_STREAM 1 CANCEL", frames.getLast());
+      assertEquals(List.of("finished"), opened.listener.events);
+      assertEquals(0, script.connection.streams());
+    }
+  }
+
+  @Test
+  void aRevokedGatewayIsToldApartFromThePeerBehindIt() {
+    try (ClientScript script = ClientScript.started()) {
+      Opened opened = script.open();
+      script
+          .channel
+          .pipeline()
+          .fireExceptionCaught(
+              new OuterTunnelEndedException(new TunnelTermination.PeerRevoked("serial 1")));
+      HboneFailure.OuterFailed failure =
+          assertInstanceOf(HboneFailure.OuterFailed.class, opened.failure());
+      assertInstanceOf(HboneFailure.PeerRevoked.class, failure.cause());
     }
   }
 

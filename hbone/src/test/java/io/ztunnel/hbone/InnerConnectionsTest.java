@@ -258,7 +258,28 @@ class InnerConnectionsTest {
 
   @Test
   void tunnelsThatBeginTogetherAreSpreadToo() {
-    HbonePool pool = pool(6, LONG);
+    beginTogetherAndAssertSpread(pool(6, LONG));
+  }
+
+  /** All connections that there are have served their time. */
+  @Test
+  void tunnelsThatBeginTogetherAfterAPauseAreSpreadToo() {
+    HbonePool pool = pool(6, REFRESH);
+    for (int i = 0; i < 100 && mesh.call(this::connections) < 6; i++) {
+      Opened opened = open(pool);
+      mesh.run(() -> opened.tunnel().reset(TunnelReset.CANCEL));
+    }
+    assertEquals(6, mesh.call(this::connections));
+    mesh.advance(REFRESH.plus(FAR));
+    beginTogetherAndAssertSpread(pool);
+  }
+
+  private int connections() {
+    return backends.stream().mapToInt(backend -> backend.connections.size()).sum();
+  }
+
+  private void beginTogetherAndAssertSpread(HbonePool pool) {
+    List<Integer> before = mesh.call(() -> backends.stream().map(Backend::tunnels).toList());
     List<Opened> all = new ArrayList<>();
     mesh.run(
         () -> {
@@ -271,8 +292,8 @@ class InnerConnectionsTest {
     mesh.await("answers", () -> all.stream().allMatch(Opened::isDone));
     mesh.run(
         () -> {
-          for (Backend backend : backends) {
-            int share = backend.tunnels();
+          for (int i = 0; i < backends.size(); i++) {
+            int share = backends.get(i).tunnels() - before.get(i);
             assertTrue(share >= 5, () -> "of 60: " + share);
           }
         });
@@ -598,6 +619,24 @@ class InnerConnectionsTest {
         () -> all.stream().filter(each -> each.listener.isOver()).count() == lost[0]);
     exchange(open(pool));
     all.stream().filter(each -> !each.listener.isOver()).forEach(this::exchange);
+  }
+
+  /** Its channel closes without a GOAWAY, as when its node proxy is killed. */
+  @Test
+  void tunnelsThatWereBegunToABackendThatIsKilledGoElsewhere() {
+    HbonePool pool = pool(3, LONG);
+    List<Opened> open = openToEach(pool);
+    mesh.run(() -> backends.getFirst().mayAnswer = mesh.loop().newPromise());
+    List<Opened> all = begin(6, pool);
+    mesh.await("requests to it", () -> !backends.getFirst().asked.isEmpty());
+    mesh.run(
+        () -> {
+          backends.getFirst().mayAnswer = mesh.loop().newSucceededFuture(true);
+          List.copyOf(backends.getFirst().channels).forEach(Channel::close);
+        });
+    awaitAnswers(all);
+    all.forEach(this::exchange);
+    assertTrue(open.stream().anyMatch(each -> !each.listener.isOver()));
   }
 
   @Test

@@ -1,6 +1,7 @@
 package io.ztunnel.hbone;
 
 import java.util.Objects;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** Keeps the outcome of one request to a pool. Confined to the loop. */
@@ -12,6 +13,9 @@ final class Opened implements TunnelOpening {
   @Nullable HboneFailure failure;
   int calls;
 
+  /** What is done with the tunnel while it is given out. */
+  Consumer<Tunnel> onOpened = _ -> {};
+
   @Override
   public TunnelListener onOpened(Tunnel opened, TlsPeer of, @Nullable String answerBaggage) {
     calls++;
@@ -19,6 +23,7 @@ final class Opened implements TunnelOpening {
     listener.tunnel = opened;
     peer = of;
     baggage = answerBaggage;
+    onOpened.accept(opened);
     return listener;
   }
 

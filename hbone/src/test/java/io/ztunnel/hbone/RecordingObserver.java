@@ -33,7 +33,7 @@ final class RecordingObserver implements HboneObserver {
   }
 
   @Override
-  public void onFlood(Role role, String limit) {
+  public void onFlood(Role role, String limit, String detail) {
     events.add(role + " flood: " + limit);
   }
 }

@@ -7,6 +7,7 @@ import io.netty.handler.codec.http2.Http2Headers;
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,6 +15,10 @@ import org.jspecify.annotations.Nullable;
  */
 final class ServerScript extends FrameScript implements ConnectHandler {
   final List<InboundConnect> connects = new ArrayList<>();
+
+  /** What is done with a request as soon as it arrives. */
+  Consumer<InboundConnect> onConnect = _ -> {};
+
   final ServerConnection connection;
 
   ServerScript() {
@@ -48,7 +53,7 @@ final class ServerScript extends FrameScript implements ConnectHandler {
               }
 
               @Override
-              public void onFlood(Role role, String limit) {
+              public void onFlood(Role role, String limit, String detail) {
                 events.add("flood: " + limit);
               }
             });
@@ -109,6 +114,7 @@ final class ServerScript extends FrameScript implements ConnectHandler {
   @Override
   public void onConnect(InboundConnect connect) {
     connects.add(connect);
+    onConnect.accept(connect);
   }
 
   @Override

@@ -11,8 +11,8 @@ enum EndpointFault {
   /** Of one of many that are behind a gateway: another may do better, and so may the gateway. */
   ONE_OF_MANY,
   /**
-   * The pod's own, whose sockets do not get there: another may do better, but nobody has to avoid
-   * this one for it.
+   * The pod's own, whose sockets do not get there, or a limit of ours: another may do better, but
+   * nobody has to avoid this one for it.
    */
   OWN,
   NO

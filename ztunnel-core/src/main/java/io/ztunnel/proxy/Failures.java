@@ -234,6 +234,9 @@ public final class Failures {
     if (failure instanceof HboneFailure.OuterFailed(HboneFailure cause) && isAnswer(cause)) {
       return EndpointFault.ONE_OF_MANY; // even a 404: gateways of one network may differ
     }
+    if (failure instanceof HboneFailure.InnerLimitReached) {
+      return EndpointFault.OWN; // one in this network needs no such connection
+    }
     if (!isEndpointsFault(failure)) {
       return EndpointFault.NO;
     }

@@ -98,7 +98,7 @@ final class OutboundAttempt implements TunnelOpening {
   /** It was so slow that another was begun beside it. */
   private boolean overtaken;
 
-  /** The connection to the gateway was there and has gone. */
+  /** The connection to the gateway was there, and has gone or fallen silent. */
   private boolean cutOff;
 
   OutboundAttempt(
@@ -141,7 +141,8 @@ final class OutboundAttempt implements TunnelOpening {
   }
 
   /**
-   * Whether it lost its connection to the gateway: that one may be old, and the gateway in order.
+   * Whether it lost its connection to the gateway, or hears nothing on it: that one may be old, and
+   * the gateway in order.
    */
   boolean isCutOff() {
     return cutOff;
@@ -277,9 +278,8 @@ final class OutboundAttempt implements TunnelOpening {
                 outer,
                 outer.fromNetwork(proxy.settings().network()),
                 new NestedOpening(this, route)));
-    if (gateway.otherEndpoints() > 0) {
-      limitTime(ALONE_MILLIS, this::onAloneForLong);
-    }
+    limitTime(
+        ALONE_MILLIS, gateway.otherEndpoints() > 0 ? this::onAloneForLong : this::onOnlyForLong);
   }
 
   private void await(PendingTunnel tunnel) {
@@ -319,6 +319,23 @@ final class OutboundAttempt implements TunnelOpening {
     boolean _ = overtakenIfUnreached();
   }
 
+  /** As above where there is no other: what may help is another connection to the same one. */
+  private void onOnlyForLong() {
+    timer = null;
+    if (isAwaited() && pending != null) {
+      pending.probe();
+      limitTime(ALONE_MILLIS, this::onOnlyProbed);
+    }
+  }
+
+  private void onOnlyProbed() {
+    timer = null;
+    if (progress() == TunnelProgress.SILENT) {
+      cutOff = true;
+      onLate(Duration.ofMillis(2 * ALONE_MILLIS));
+    }
+  }
+
   private boolean overtakenIfUnreached() {
     return progress().isUnreached() && overtake();
   }
@@ -349,6 +366,10 @@ final class OutboundAttempt implements TunnelOpening {
 
   private void onTimeUp() {
     timer = null;
+    onLate(Duration.ofMillis(ATTEMPT_MILLIS));
+  }
+
+  private void onLate(Duration waited) {
     TunnelProgress progress = progress();
     if (!isAwaited()) {
       return;
@@ -358,7 +379,6 @@ final class OutboundAttempt implements TunnelOpening {
       return;
     }
     InetSocketAddress address = dialled().address();
-    Duration waited = Duration.ofMillis(ATTEMPT_MILLIS);
     ConnectionFailure failure =
         pending == null
             ? Failures.ofLateDial(Dial.PLAIN, address, waited)

@@ -132,8 +132,10 @@ final class Relay {
   /** Joins the legs and lets the bytes flow. */
   void start() {
     assert loop.inEventLoop();
-    upstream.start(this);
-    downstream.start(this);
+    // A tunnel has nothing to tell yet, but may end by what a socket has to tell.
+    boolean upstreamFirst = upstream instanceof TunnelLeg;
+    (upstreamFirst ? upstream : downstream).start(this);
+    (upstreamFirst ? downstream : upstream).start(this);
     if (!over) {
       onWritable(upstream);
       onWritable(downstream);

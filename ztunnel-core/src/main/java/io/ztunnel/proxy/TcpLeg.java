@@ -316,12 +316,12 @@ final class TcpLeg extends Leg {
   @Override
   long deliveredBytes() {
     // A slow reader makes room in the socket's buffer in large steps only.
-    return SocketFactory.acknowledgedBytes(channel) - unsentBytes();
+    return channel.isActive() ? SocketFactory.acknowledgedBytes(channel) - unsentBytes() : 0;
   }
 
   @Override
   boolean isEndDelivered() {
-    return SocketFactory.isEndAcknowledged(channel);
+    return !channel.isActive() || SocketFactory.isEndAcknowledged(channel);
   }
 
   @Override

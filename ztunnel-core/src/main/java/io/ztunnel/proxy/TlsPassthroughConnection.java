@@ -20,9 +20,13 @@ import io.ztunnel.telemetry.ConnectionFailure.TlsRole;
 import io.ztunnel.telemetry.ConnectionObserver;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -238,7 +242,8 @@ final class TlsPassthroughConnection
         addresses.stream()
             .map(address -> new InetSocketAddress(address, server.targetPort()))
             .filter(address -> !tried.contains(key(address)))
-            .toList();
+            .collect(Collectors.toCollection(ArrayList::new));
+    Collections.shuffle(left, ThreadLocalRandom.current()); // the first of equals is taken
     InetSocketAddress chosen =
         left.stream()
             .min(

@@ -60,11 +60,11 @@ public final class TunnelTelemetry implements HboneObserver {
   }
 
   @Override
-  public void onFlood(Role role, String limit) {
+  public void onFlood(Role role, String limit, String detail) {
     metrics.floodStopped(role(role), limit);
     LOG.at(LogLevel.WARN, "peer passed a limit, closing its connection")
         .display("role", role(role).label())
-        .string("limit", limit)
+        .string("limit", detail)
         .log();
   }
 

@@ -269,7 +269,7 @@ class FailuresTest {
         new Fault(late, EndpointFault.ONE_OF_MANY),
         new Fault(new HboneFailure.Rejected(503, ""), EndpointFault.ONE_OF_MANY),
         new Fault(new HboneFailure.Rejected(401, ""), EndpointFault.NO),
-        new Fault(new HboneFailure.InnerLimitReached(7), EndpointFault.NO));
+        new Fault(new HboneFailure.InnerLimitReached(7), EndpointFault.OWN));
   }
 
   @ParameterizedTest

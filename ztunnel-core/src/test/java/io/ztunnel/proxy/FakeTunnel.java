@@ -4,10 +4,12 @@ import io.netty.buffer.ByteBuf;
 import io.netty.channel.EventLoop;
 import io.netty.util.CharsetUtil;
 import io.ztunnel.hbone.Tunnel;
+import io.ztunnel.hbone.TunnelListener;
 import io.ztunnel.hbone.TunnelReset;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 
 /** A tunnel whose far end is the test: remembers what was sent, says it is writable or not. */
 final class FakeTunnel implements Tunnel {
@@ -15,6 +17,9 @@ final class FakeTunnel implements Tunnel {
   final List<String> events = new CopyOnWriteArrayList<>();
   final AtomicInteger consumedBytes = new AtomicInteger();
   volatile boolean writable = true;
+
+  /** Set: nothing waits to be sent, and this one is told so. */
+  volatile @Nullable TunnelListener idleListener;
 
   FakeTunnel(EventLoop loop) {
     this.loop = loop;
@@ -51,6 +56,9 @@ final class FakeTunnel implements Tunnel {
   @Override
   public void resetAfterWrites() {
     events.add("reset CANCEL after writes");
+    if (idleListener != null) {
+      idleListener.onFinished();
+    }
   }
 
   @Override

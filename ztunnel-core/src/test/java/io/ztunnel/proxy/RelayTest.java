@@ -200,6 +200,27 @@ class RelayTest {
     }
   }
 
+  @ParameterizedTest(name = "the {0} was reset")
+  @CsvSource({"downstream", "upstream"})
+  void aTunnelToOneThatWasResetBeforeTheRelayStartedEndsAtOnce(String side) throws Exception {
+    Recorder recorder = new Recorder();
+    FakeTunnel tunnel = new FakeTunnel(loop);
+    TunnelLeg leg = new TunnelLeg(tunnel);
+    tunnel.idleListener = leg;
+    try (TcpPair gone = TcpPair.open(loop)) {
+      gone.resetApp();
+      Await.until(
+          "it is found out", () -> !onLoop(gone.leg()::lostBecause).equals("connection closed"));
+      if (side.equals("downstream")) {
+        join(gone.leg(), leg, recorder);
+      } else {
+        join(leg, gone.leg(), recorder);
+      }
+      assertEquals(RelayEnd.DONE, recorder.awaitEnd());
+      assertEquals(List.of("reset CANCEL after writes"), tunnel.events);
+    }
+  }
+
   @Test
   void whatCameBeforeTheRelayStartedIsDeliveredWithItsEnd() throws Exception {
     Recorder recorder = new Recorder();

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.netty.handler.codec.http2.Http2Error;
 import io.ztunnel.bench.lab.Application;
 import io.ztunnel.bench.lab.Requirements;
 import io.ztunnel.hbone.KeyMaterial;
@@ -23,6 +24,7 @@ import java.net.SocketException;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
@@ -355,6 +357,28 @@ class OutboundFaultsIT {
         }
         assertEquals("too large", Peer.hear(connection, 9));
       }
+    }
+  }
+
+  /** As a scanner of ports does, and a health check that sends a reset instead of a FIN. */
+  @Test
+  void clientThatIsGoneWhenItsTunnelIsThere() throws Exception {
+    CountDownLatch asked = new CountDownLatch(1);
+    CountDownLatch left = new CountDownLatch(1);
+    CompletableFuture<Integer> code = new CompletableFuture<>();
+    try (Application _ =
+        tunnel(
+            peer -> {
+              asked.countDown();
+              assertTrue(left.await(20, TimeUnit.SECONDS));
+              peer.headers(1, ":status", "200");
+              code.complete(peer.await(RawHttp2.RST_STREAM, 1).number(0));
+            })) {
+      Socket connection = connect();
+      assertTrue(asked.await(20, TimeUnit.SECONDS));
+      Application.reset(connection);
+      left.countDown();
+      assertEquals(Http2Error.CANCEL.code(), code.get(10, TimeUnit.SECONDS).longValue());
     }
   }
 

@@ -19,6 +19,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.MethodOrderer;
@@ -44,10 +45,12 @@ class GatewayFailoverIT {
   private static final List<String> NETWORKS =
       List.of(
           "both", "dead", "dark", "falls", "wrong", "slow", "late", "lost", "drained", "away",
-          "named", "several", "mute", "cut", "denied", "silent", "alone", "moved", "private");
+          "named", "several", "mute", "cut", "stale", "denied", "silent", "alone", "moved",
+          "private");
 
   /** Those whose gateways have no addresses in the mesh, but one name. */
-  private static final Set<String> NAMED = Set.of("named", "several", "mute", "cut", "alone");
+  private static final Set<String> NAMED =
+      Set.of("named", "several", "mute", "cut", "stale", "alone");
 
   /** Those whose second gateway is known by its address, and the first by a name. */
   private static final Set<String> MIXED = Set.of("denied", "silent", "moved");
@@ -110,6 +113,7 @@ class GatewayFailoverIT {
     SHARED.forEach(network -> local.serving(network, PORTS));
     western.workload(local);
     scene.app(neighbour, PORT, App.ECHO_TWICE);
+    scene.app(other, PORT, App.ECHO_TWICE);
     scene.app(server, PORT, App.ECHO_TWICE);
     scene.app(server, PORT + 1, App.ECHO_AT_THE_END);
     scene.app(server, DARK_PORT, App.ECHO_TWICE);
@@ -444,6 +448,12 @@ class GatewayFailoverIT {
     assertFalse(succeeds("away"));
     String line = log.awaitAny("\taccess\t", "away.shop", "error=");
     assertTrue(line.contains("reason=\"hbone_connect_refused\""), line);
+    for (Lab.Pod here : List.of(neighbour, other)) {
+      assertEquals(
+          "hello worldhello world",
+          PodSockets.exchange(client, here.ipv4(), PORT, "hello world"),
+          "a pod of this network, by its address");
+    }
     Gateway _ = run(away.one());
     Gateway _ = run(away.two());
     Await.until("calls succeed", () -> succeeds("away"));
@@ -601,6 +611,37 @@ class GatewayFailoverIT {
     }
     log.awaitAny("gateway set aside", setAside(cut.one()));
     log.awaitAny("gateway is used again", setAside(cut.one()));
+  }
+
+  /** As when a NAT forgets the connection: a new one would be let through. */
+  @Test
+  void theOnlyGatewayWhoseConnectionFallsSilentIsDialledAnew() throws Exception {
+    Pair stale = pair("stale");
+    Gateway _ = run(stale.one());
+    names.put(name("stale"), List.of(stale.one().ipv4()));
+    calls(10, "stale"); // on connections of all worker threads
+    for (String port : established(stale.one())) {
+      drop(stale.one(), "-A", "INPUT", "--sport", port);
+    }
+    Journal log = Journal.now(west);
+    calls(10, "stale");
+    log.awaitAny("gateway set aside", setAside(stale.one()), "the connection is silent");
+    log.awaitAny("gateway is used again", setAside(stale.one()));
+  }
+
+  /** The ports from which there are connections to a gateway. */
+  private static List<String> established(Lab.Pod gateway) throws IOException {
+    String tables =
+        gateway.exec(Duration.ofSeconds(10), "cat", "/proc/net/tcp", "/proc/net/tcp6").out();
+    // local and remote address with ports in hex, and the state (proc(5))
+    Pattern row = Pattern.compile("\\w+:%04X \\w+:(\\w{4}) 01 ".formatted(HBONE));
+    List<String> ports =
+        row.matcher(tables)
+            .results()
+            .map(found -> String.valueOf(Integer.parseInt(found.group(1), 16)))
+            .toList();
+    assertFalse(ports.isEmpty(), tables);
+    return ports;
   }
 
   @Test
