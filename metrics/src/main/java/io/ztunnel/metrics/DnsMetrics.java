@@ -63,7 +63,7 @@ public final class DnsMetrics {
                 Section.ISTIO,
                 "istio_dns_upstream_request_duration_seconds",
                 MetricFamily.Type.HISTOGRAM,
-                "How long DNS requests forwarded to upstream took (unstable).",
+                "Total time in seconds Istio takes to get DNS response from upstream (unstable).",
                 "seconds",
                 names()));
     recent =

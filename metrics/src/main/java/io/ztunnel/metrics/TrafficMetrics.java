@@ -100,7 +100,7 @@ public final class TrafficMetrics {
             MetricFamily.counter(
                 Section.ISTIO,
                 "istio_on_demand_dns",
-                "The total number of lookups of workloads known only by host name (unstable).",
+                "The total number of requests that used on-demand DNS (unstable).",
                 "source_workload",
                 "source_canonical_service",
                 "source_canonical_revision",

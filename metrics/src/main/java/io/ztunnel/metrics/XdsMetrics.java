@@ -17,7 +17,7 @@ public final class XdsMetrics {
             MetricFamily.counter(
                 Section.ISTIO,
                 "istio_xds_connection_terminations",
-                "Total number of connections to the control plane that ended (unstable).",
+                "The total number of completed connections to xds server (unstable).",
                 "reason"));
     messages =
         registry.declare(

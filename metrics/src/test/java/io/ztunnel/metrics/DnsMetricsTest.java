@@ -45,7 +45,7 @@ class DnsMetricsTest {
         # HELP istio_dns_upstream_failures Total number of DNS requests forwarded to upstream that failed (unstable).
         # TYPE istio_dns_upstream_failures counter
         istio_dns_upstream_failures_total{%1$s} 1
-        # HELP %2$s How long DNS requests forwarded to upstream took (unstable).
+        # HELP %2$s Total time in seconds Istio takes to get DNS response from upstream (unstable).
         # TYPE %2$s histogram
         # UNIT %2$s seconds
         %2$s_sum{%1$s} 7.5005

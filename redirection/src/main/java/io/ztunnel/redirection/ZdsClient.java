@@ -201,7 +201,7 @@ public final class ZdsClient implements AutoCloseable {
     End run() {
       try {
         socket.send(ZdsCodec.hello());
-        LOG.info("connected to the CNI agent at {}", path);
+        LOG.info("handling new stream");
         while (!isStopping()) {
           Libc.Packet packet = socket.receive();
           if (packet == null) {

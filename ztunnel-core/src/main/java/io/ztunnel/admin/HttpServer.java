@@ -24,6 +24,7 @@ import io.ztunnel.redirection.SocketFactory;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -59,6 +60,10 @@ final class HttpServer {
   private final EventLoopGroup loops;
   private final ChannelFactory<? extends ServerChannel> transport;
   private final ChannelGroup listeners;
+
+  /** Of the listeners, in the order of the addresses they were asked for; set by the start. */
+  private List<InetSocketAddress> bound = List.of();
+
   private final ChannelGroup connections;
   private final RestingConnections resting = new RestingConnections();
   // Written by drain, read when a connection is accepted on another loop at the same moment.
@@ -102,27 +107,31 @@ final class HttpServer {
                     onAccepted(channel);
                   }
                 });
+    List<InetSocketAddress> all = new ArrayList<>();
     for (InetSocketAddress address : addresses) {
-      ChannelFuture bound = bootstrap.bind(address);
-      boolean done = bound.awaitUninterruptibly(BIND.toMillis(), TimeUnit.MILLISECONDS);
-      if (!done || !bound.isSuccess()) {
-        bound.channel().close();
+      ChannelFuture binding = bootstrap.bind(address);
+      boolean done = binding.awaitUninterruptibly(BIND.toMillis(), TimeUnit.MILLISECONDS);
+      if (!done || !binding.isSuccess()) {
+        binding.channel().close();
         listeners.close().awaitUninterruptibly(BIND.toMillis(), TimeUnit.MILLISECONDS);
-        String reason = done ? String.valueOf(bound.cause().getMessage()) : "no answer in " + BIND;
+        String reason =
+            done ? String.valueOf(binding.cause().getMessage()) : "no answer in " + BIND;
         throw new BindFailedException(component, address, reason);
       }
-      listeners.add(bound.channel());
+      listeners.add(binding.channel());
+      all.add((InetSocketAddress) binding.channel().localAddress());
     }
-    return listeners.stream().map(this::established).toList();
+    bound = List.copyOf(all);
+    log("listener established");
+    return bound;
   }
 
-  private InetSocketAddress established(Channel listener) {
-    var address = (InetSocketAddress) listener.localAddress();
-    LOG.at(LogLevel.INFO, "listener established")
-        .display("address", NetUtil.toSocketAddressString(address))
+  /** Names the first address: the others are the same place in another family. */
+  private void log(String message) {
+    LOG.at(LogLevel.INFO, message)
+        .display("address", NetUtil.toSocketAddressString(bound.getFirst()))
         .string("component", component)
         .log();
-    return address;
   }
 
   private void onAccepted(Channel channel) {
@@ -164,7 +173,9 @@ final class HttpServer {
         .close()
         .addListener(
             _ -> {
-              LOG.at(LogLevel.INFO, "listener drained").string("component", component).log();
+              if (!bound.isEmpty()) {
+                log("listener drained");
+              }
               for (Channel connection : connections) {
                 connection.pipeline().fireUserEventTriggered(Drain.DRAIN);
               }

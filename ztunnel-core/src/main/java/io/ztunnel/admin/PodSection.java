@@ -66,11 +66,15 @@ public final class PodSection {
         .map();
   }
 
-  /** Made as they are written: a node may have very many. */
+  /**
+   * Made as they are written: a node may have very many. Those that are not routed yet are not
+   * there, and those of one tunnel to one place are one (Istio), as tools expect.
+   */
   private static Stream<Map<String, @Nullable Object>> of(
       List<ConnectionSummary> connections, Direction direction) {
     return connections.stream()
-        .filter(connection -> connection.direction() == direction)
+        .filter(connection -> connection.direction() == direction && connection.isRouted())
+        .distinct()
         .map(PodSection::connection);
   }
 

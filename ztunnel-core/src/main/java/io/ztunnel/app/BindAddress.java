@@ -6,7 +6,6 @@ import java.net.Inet6Address;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -22,7 +21,7 @@ sealed interface BindAddress {
   int port();
 
   /** The form of {@code /config_dump}. */
-  Map<String, Object> dump();
+  Variant dump();
 
   /** One address. */
   record Socket(InetSocketAddress address) implements BindAddress {
@@ -41,8 +40,8 @@ sealed interface BindAddress {
     }
 
     @Override
-    public Map<String, Object> dump() {
-      return Map.of("SocketAddr", toString());
+    public Variant dump() {
+      return new Variant("SocketAddr", toString());
     }
 
     @Override
@@ -77,8 +76,8 @@ sealed interface BindAddress {
     }
 
     @Override
-    public Map<String, Object> dump() {
-      return Map.of("Localhost", List.of(ipv6, port));
+    public Variant dump() {
+      return new Variant("Localhost", List.of(ipv6, port));
     }
 
     @Override

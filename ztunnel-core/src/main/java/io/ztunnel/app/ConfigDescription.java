@@ -14,13 +14,18 @@ import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 import org.yaml.snakeyaml.DumperOptions;
 import org.yaml.snakeyaml.Yaml;
+import org.yaml.snakeyaml.nodes.Node;
+import org.yaml.snakeyaml.nodes.Tag;
+import org.yaml.snakeyaml.representer.Representer;
 
 /**
  * A configuration as operators see it: the {@code config} part of {@code /config_dump}, and the
- * line logged at start. The names are Istio's; what only this proxy has comes last. Tokens and the
- * text of inline files are not shown.
+ * line logged at start. The names are Istio's; what only this proxy has comes last. Tokens, the
+ * values of headers and the text of inline files are not shown.
  */
 final class ConfigDescription {
+  private static final String HIDDEN = "***";
+
   private ConfigDescription() {}
 
   /** Names to strings, numbers, flags, lists, maps and nulls, in the order of the log. */
@@ -49,7 +54,22 @@ final class ConfigDescription {
     options.setDefaultFlowStyle(DumperOptions.FlowStyle.BLOCK);
     options.setDereferenceAliases(
         true); // two empty lists are one object, which is no one's business
-    return new Yaml(options).dump(of(config));
+    return new Yaml(new Tags(options), options).dump(of(config));
+  }
+
+  /** Writes the kind of a {@link Variant} as a tag. */
+  private static final class Tags extends Representer {
+    Tags(DumperOptions options) {
+      super(options);
+      representers.put(Variant.class, Tags.this::tagged);
+    }
+
+    private Node tagged(Object data) {
+      var variant = (Variant) data;
+      Node node = representData(variant.content());
+      node.setTag(new Tag("!" + variant.kind()));
+      return node;
+    }
   }
 
   private static void tunnels(Config.Hbone hbone, Map<String, @Nullable Object> fields) {
@@ -125,20 +145,19 @@ final class ConfigDescription {
     fields.put("xdsOnDemand", xds.onDemand());
     fields.put("fakeCa", ca.trialDirectory() != null);
     fields.put("fakeSelfInbound", false);
-    fields.put("xdsHeaders", headers(xds.headers()));
-    fields.put("caHeaders", headers(ca.headers()));
   }
 
   private static Object roots(Config.RootCertificates roots) {
     return switch (roots) {
-      case Config.RootCertificates.PemFile file -> Map.of("File", file.path().toString());
+      case Config.RootCertificates.PemFile file -> new Variant("File", file.path().toString());
       case Config.RootCertificates.Pem _ -> "Static";
       case Config.RootCertificates.SystemStore _ -> "Default";
     };
   }
 
+  /** Without their values, which may be credentials. */
   private static List<List<String>> headers(List<Config.Header> headers) {
-    return headers.stream().map(h -> List.of(h.name(), h.value())).toList();
+    return headers.stream().map(header -> List.of(header.name(), HIDDEN)).toList();
   }
 
   private static void resolver(Config config, Map<String, @Nullable Object> fields) {
@@ -156,13 +175,32 @@ final class ConfigDescription {
     addresses.put("search", resolver.search());
     addresses.put("name_servers", servers);
     fields.put("dnsResolverCfg", addresses);
-    var options = new LinkedHashMap<String, Object>();
+    var options = new LinkedHashMap<String, @Nullable Object>();
     options.put("ndots", resolver.ndots());
     options.put("timeout", resolver.timeout().toSeconds());
     options.put("attempts", resolver.attempts());
     options.put("edns0", resolver.edns0());
     options.put("ip_strategy", config.sockets().ipv6() ? "Ipv4AndIpv6" : "Ipv4Only");
     options.put("cache_size", 4096);
+    // Of the reference's resolver; ours has no such settings and keeps to the same.
+    options.put("use_hosts_file", "Auto");
+    options.put("positive_min_ttl", null);
+    options.put("negative_min_ttl", null);
+    options.put("positive_max_ttl", null);
+    options.put("negative_max_ttl", null);
+    options.put("num_concurrent_reqs", 2);
+    options.put("max_active_requests", 32);
+    options.put("preserve_intermediates", true);
+    options.put("try_tcp_on_error", false);
+    options.put("server_ordering_strategy", "QueryStatistics");
+    options.put("recursion_desired", true);
+    options.put("avoid_local_udp_ports", List.of());
+    options.put("os_port_selection", false);
+    options.put("case_randomization", false);
+    options.put("trust_anchor", null);
+    options.put("allow_answers", List.of());
+    options.put("deny_answers", List.of());
+    options.put("edns_payload_len", 1232);
     fields.put("dnsResolverOpts", options);
   }
 
@@ -195,6 +233,8 @@ final class ConfigDescription {
     options.put("keepaliveEnabled", keepAlive.enabled());
     options.put("userTimeoutEnabled", sockets.userTimeout() != null);
     fields.put("socketConfig", options);
+    fields.put("xdsHeaders", headers(config.xds().headers()));
+    fields.put("caHeaders", headers(config.ca().headers()));
     fields.put("localhostAppTunnel", sockets.localhostAppTunnel());
     Config.OwnWorkload self = config.node().self();
     fields.put("ztunnelIdentity", self == null ? null : self.identity());

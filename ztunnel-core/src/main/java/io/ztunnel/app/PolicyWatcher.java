@@ -53,17 +53,22 @@ final class PolicyWatcher implements ResourceWatcher {
     @Override
     public void put(Resource resource) throws ResourceException {
       try {
-        policies.put(resource.name(), decoder.authorization(resource.payload()));
+        Authorization policy = decoder.authorization(resource.payload());
+        policies.put(resource.name(), policy);
+        log("handling RBAC update " + policy.name());
       } catch (io.ztunnel.mesh.ResourceException e) {
         throw new ResourceException(String.valueOf(e.getMessage()), e);
       }
-      LOG.at(LogLevel.INFO, XdsTelemetry.span(stream), "handling RBAC update " + resource.name())
-          .log();
+    }
+
+    private void log(String what) {
+      LOG.at(LogLevel.INFO, XdsTelemetry.span(stream), Log.oneLine(what)).log();
     }
 
     @Override
     public void remove(String name) {
       removed.add(name);
+      log("handling RBAC delete " + name);
     }
 
     @Override

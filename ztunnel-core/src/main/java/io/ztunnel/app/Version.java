@@ -59,7 +59,7 @@ record Version(
     SequencedMap<String, String> fields = new LinkedHashMap<>();
     fields.put("version", version);
     fields.put("gitRevision", gitRevision);
-    fields.put("rustVersion", "none, java " + javaVersion);
+    fields.put("rustVersion", runtime());
     fields.put("buildProfile", "release");
     fields.put("buildStatus", status);
     fields.put("istioVersion", istioVersion);
@@ -67,9 +67,14 @@ record Version(
     return fields;
   }
 
+  /** In the place of a compiler's version, under whose name tools look for it. */
+  private String runtime() {
+    return "none, java " + javaVersion;
+  }
+
   @Override
   public String toString() {
-    return "version.BuildInfo{Version:\"%s\", GitRevision:\"%s\", JavaVersion:\"%s\", BuildProfile:\"release\", BuildStatus:\"%s\", IstioVersion:\"%s\", CryptoProvider:\"%s\"}"
-        .formatted(version, gitRevision, javaVersion, status, istioVersion, cryptoProvider);
+    return "version.BuildInfo{Version:\"%s\", GitRevision:\"%s\", RustVersion:\"%s\", BuildProfile:\"release\", BuildStatus:\"%s\", IstioVersion:\"%s\", CryptoProvider:\"%s\"}"
+        .formatted(version, gitRevision, runtime(), status, istioVersion, cryptoProvider);
   }
 }

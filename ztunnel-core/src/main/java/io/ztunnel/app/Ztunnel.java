@@ -258,7 +258,11 @@ final class Ztunnel implements AutoCloseable {
             mesh.observe(
                 new CertificatePrefetch(certificates, config.node().name(), config.mode())));
     loadLocalMesh(); // first, so that the control plane has the last word
+    ZdsClient pods = config.mode() instanceof Config.Mode.Shared shared ? pods(shared) : null;
     operations.startAdminAndStats();
+    if (pods != null) {
+      completeProxies(); // the pods' listeners are a task of their own
+    }
     if (!feed.start()) {
       onWarm();
     }
@@ -268,7 +272,7 @@ final class Ztunnel implements AutoCloseable {
       // quarter of a second with a large mesh, which no connection has to wait for yet.
       System.gc();
       switch (config.mode()) {
-        case Config.Mode.Shared shared -> startShared(shared);
+        case Config.Mode.Shared _ -> startShared(Objects.requireNonNull(pods, "pods"));
         case Config.Mode.Dedicated(String namespace, String name, String serviceAccount) ->
             ownProxies.start(new WorkloadInfo(name, namespace, serviceAccount), workloadRole());
         case Config.Mode.Gateway(Config.OwnWorkload self, var _, var _, var _, var _, var _) ->
@@ -276,8 +280,12 @@ final class Ztunnel implements AutoCloseable {
       }
     }
     // Now that nothing is left that could end the start.
-    readiness.complete(PROXY);
-    readiness.complete(DNS);
+    completeProxies();
+  }
+
+  private void completeProxies() {
+    operations.readiness().complete(DNS);
+    operations.readiness().complete(PROXY);
   }
 
   private PodProxy.Role workloadRole() {
@@ -333,12 +341,9 @@ final class Ztunnel implements AutoCloseable {
     }
   }
 
-  private void startShared(Config.Mode.Shared shared) throws StartException {
+  /** Makes what serves pods, and shows it; {@link #startShared} begins. */
+  private ZdsClient pods(Config.Mode.Shared shared) throws StartException {
     APP.info("shared proxy mode - in-pod mode enabled");
-    Config.@Nullable OwnWorkload self = config.node().self();
-    if (self != null && config.listeners().proxy()) {
-      ownProxies.start(info(self), PodProxy.Role.SELF);
-    }
     try {
       Permissions.check();
     } catch (IOException e) {
@@ -364,9 +369,16 @@ final class Ztunnel implements AutoCloseable {
     workloads = proxies;
     PodSection.add(operations.dump(), proxies::states, config.listeners().proxy());
     operations.readiness().watch("pods", () -> Problems.of(proxies.pending()));
-    ZdsClient client = new ZdsClient(shared.agentSocket(), proxies, new SplittableRandom());
-    client.start();
-    agent = client;
+    return new ZdsClient(shared.agentSocket(), proxies, new SplittableRandom());
+  }
+
+  private void startShared(ZdsClient pods) throws StartException {
+    Config.@Nullable OwnWorkload self = config.node().self();
+    if (self != null && config.listeners().proxy()) {
+      ownProxies.start(info(self), PodProxy.Role.SELF);
+    }
+    pods.start();
+    agent = pods;
   }
 
   /** The gateway in the daemon's own network namespace; it listens when it has its certificate. */

@@ -29,15 +29,15 @@ final class DnsLog {
   /**
    * A question and what became of it.
    *
-   * @param endpoints how many addresses the mesh gave
+   * @param endpoints how many addresses the mesh gave, or records a name server
    */
   static void answered(Workload client, Question question, String result, int endpoints) {
     ACCESS
         .at(LogLevel.DEBUG, "")
         .string("src.workload", client.name())
         .string("src.namespace", client.namespace())
-        .display("query", RecordType.name(question.type()))
-        .display("domain", question.name())
+        .string("query", RecordType.name(question.type()))
+        .string("domain", question.name().toString())
         .string("result", result)
         .number("endpoints", endpoints)
         .log();

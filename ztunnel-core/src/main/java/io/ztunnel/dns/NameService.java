@@ -188,7 +188,7 @@ final class NameService {
           code == ResponseCode.NO_ERROR
               ? "forwarded"
               : "forwarding failed (" + ResponseCode.name(code) + ")",
-          0);
+          ended.getNow().answers().size());
     }
 
     private void finish(Reply result, String description, int endpoints) {

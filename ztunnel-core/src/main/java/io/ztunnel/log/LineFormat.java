@@ -18,7 +18,10 @@ enum LineFormat {
       out.time(second, nanos).raw('\t').raw(level.label()).raw('\t');
       out.bare(target.startsWith(OWN) ? target.substring(OWN.length()) : target);
       span(out, span);
-      out.raw('\t').raw(message).raw('\t');
+      out.raw('\t');
+      if (!message.isEmpty()) {
+        out.raw(message).raw('\t');
+      }
     }
 
     private static void span(LineBuffer out, @Nullable Span span) {
@@ -78,7 +81,9 @@ enum LineFormat {
         String message) {
       out.raw("{\"level\":\"").raw(level.label()).raw("\",\"time\":\"");
       out.time(second, nanos).raw("\",\"scope\":").json(target);
-      out.raw(",\"message\":").json(message);
+      if (!message.isEmpty()) {
+        out.raw(",\"message\":").json(message);
+      }
     }
 
     @Override

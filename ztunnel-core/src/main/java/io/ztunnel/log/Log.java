@@ -32,6 +32,17 @@ public final class Log {
     return Logging.SYSTEM.target(target);
   }
 
+  /** A text that cannot end the line it is put into: control characters are escaped. */
+  public static String oneLine(String text) {
+    if (text.chars().noneMatch(c -> c < ' ')) {
+      return text;
+    }
+    return text.replace("\n", "\\n")
+        .replace("\r", "\\r")
+        .replace("\t", "\\t")
+        .replaceAll("[\\x00-\\x1f]", "?");
+  }
+
   /** Whether lines of this level are logged now. */
   public boolean isEnabled(LogLevel level) {
     return level.compareTo(threshold) <= 0;

@@ -64,19 +64,7 @@ final class Slf4jLogger extends LegacyAbstractLogger {
         };
     // Formatted before the line is begun: an argument's text may log itself.
     String message = String.valueOf(MessageFormatter.basicArrayFormat(pattern, arguments));
-    LogEvent event = log.at(ours, oneLine(message));
+    LogEvent event = log.at(ours, Log.oneLine(message)); // libraries put what peers sent into it
     (cause == null ? event : event.cause(cause)).log();
-  }
-
-  /** Libraries put what peers sent into their messages; it must not be able to end the line. */
-  private static String oneLine(String message) {
-    if (message.chars().noneMatch(c -> c < ' ')) {
-      return message;
-    }
-    return message
-        .replace("\n", "\\n")
-        .replace("\r", "\\r")
-        .replace("\t", "\\t")
-        .replaceAll("[\\x00-\\x1f]", "?");
   }
 }

@@ -10,7 +10,7 @@ import java.net.InetSocketAddress;
  * @param originalDestination where the application was going; for inbound the destination service's
  *     host name, or empty
  * @param actualDestination where the bytes go
- * @param protocol TCP, HBONE or DOUBLEHBONE
+ * @param protocol TCP, HBONE, DOUBLEHBONE, TLS (through a gateway), or empty until it is decided
  */
 public record ConnectionSummary(
     Direction direction,
@@ -18,6 +18,11 @@ public record ConnectionSummary(
     String originalDestination,
     InetSocketAddress actualDestination,
     String protocol) {
+  /** Whether it is decided where the bytes go, and how. */
+  public boolean isRouted() {
+    return !protocol.isEmpty();
+  }
+
   /** Which way, seen from the workload. */
   public enum Direction {
     INBOUND,

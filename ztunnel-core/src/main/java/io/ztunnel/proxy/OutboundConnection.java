@@ -86,7 +86,7 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
     this.source = source;
     this.target = target;
     this.beganNanos = proxy.context().telemetry().nanoTime();
-    this.summary = summary(target, "TCP");
+    this.summary = summary(target, "");
   }
 
   private ConnectionSummary summary(InetSocketAddress actual, String protocol) {

@@ -70,7 +70,8 @@ final class ProxyLog {
     for (PolicyNote note : decision.notes()) {
       String message = note.kind().message();
       switch (note.kind()) {
-        case UNKNOWN_POLICY -> RBAC.at(LogLevel.WARN, span, message + " " + note.policy()).log();
+        case UNKNOWN_POLICY ->
+            RBAC.at(LogLevel.WARN, span, message + " " + Log.oneLine(note.policy())).log();
         case NO_ALLOW_POLICIES, NO_ALLOW_MATCH, DRY_RUN_NO_ALLOW_MATCH ->
             RBAC.at(level, span, message).log();
         case DRY_RUN_DENY_MATCH, DENY_MATCH, DRY_RUN_ALLOW_MATCH, ALLOW_MATCH ->
@@ -104,7 +105,7 @@ final class ProxyLog {
                 NetUtil.toSocketAddressString(connection.source()),
                 connection.identity() == null ? "None" : connection.identity(),
                 NetUtil.toSocketAddressString(connection.destination()),
-                local.uid()));
+                Log.oneLine(local.uid())));
   }
 
   static void podReceived(String uid, PodInfo pod) {

@@ -11,7 +11,7 @@ import java.net.InetSocketAddress;
 
 /**
  * A connection to the SOCKS5 port that has not said yet where it is to go, in the books of its
- * proxy: a drain waits for it, and it is counted and shown.
+ * proxy: a drain waits for it, and it is counted.
  *
  * <p>Confined to the event loop of the accepted channel; {@link LiveConnection}'s methods hop to
  * it.
@@ -35,7 +35,7 @@ final class Socks5Opening implements LiveConnection {
             Addresses.canonical(client),
             NetUtil.toSocketAddressString(PORT),
             PORT,
-            "SOCKS5");
+            "");
   }
 
   /** Registers a connection of this client; it is over with its channel at the latest. */

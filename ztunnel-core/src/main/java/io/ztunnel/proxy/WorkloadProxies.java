@@ -108,7 +108,6 @@ public final class WorkloadProxies implements ZdsHandler {
   public void onConnected() {
     control.execute(
         () -> {
-          LOG.info("handling new stream");
           snapshot.clear();
           snapshotComplete = false;
           Map.copyOf(pods).forEach((uid, pod) -> dropIfPending(uid, pod));

@@ -312,7 +312,9 @@ class HttpServerTest {
               "info\thyper_util\tlistener established\taddress=127.0.0.1:"
                   + bound
                   + " component=\"stats\"\n",
-              "info\thyper_util\tlistener drained\tcomponent=\"stats\"\n"),
+              "info\thyper_util\tlistener drained\taddress=127.0.0.1:"
+                  + bound
+                  + " component=\"stats\"\n"),
           log.withoutTime());
     }
   }

@@ -297,6 +297,31 @@ class MeshSectionsTest {
         shown.get("u"));
   }
 
+  private static ConnectionSummary outbound(int port, String protocol) {
+    return new ConnectionSummary(
+        ConnectionSummary.Direction.OUTBOUND,
+        new InetSocketAddress("10.0.0.1", port),
+        "10.96.0.1:80",
+        new InetSocketAddress("10.0.0.2", 15008),
+        protocol);
+  }
+
+  @Test
+  void connectionsAreShownOnceAndWhenTheyAreRouted() throws Exception {
+    SortedMap<String, PodState> pods = new TreeMap<>();
+    pods.put(
+        "u",
+        new PodState.Up(
+            new PodInfo("a", "b", "c"),
+            List.of(outbound(1, "HBONE"), outbound(2, ""), outbound(1, "HBONE"))));
+    assertEquals(
+        parsedYaml(
+            "{u: {info: {name: a, namespace: b, serviceAccount: c}, state: Up, connections: {inbound:"
+                + " [], outbound: [{src: '10.0.0.1:1', originalDst: '10.96.0.1:80', actualDst:"
+                + " '10.0.0.2:15008', protocol: HBONE}]}}}"),
+        parsed(new PodSection(true).pods(pods)));
+  }
+
   @Test
   void aPodWhoseTrafficIsNotOursHasNoConnections() throws Exception {
     SortedMap<String, PodState> pods = new TreeMap<>();

@@ -837,4 +837,25 @@ class ConfigTest {
     assertEquals("Shared", fields.get("proxyMode"));
     assertTrue(ConfigDescription.yaml(config()).startsWith("proxy: true\ndnsProxy: true\n"));
   }
+
+  @Test
+  void theLoggedDescriptionTagsKindsAsTheReferenceDoes() {
+    String yaml = ConfigDescription.yaml(config());
+    for (String part :
+        List.of(
+            "adminAddr: !Localhost\n- true\n- 15000\nstatsAddr: !SocketAddr '[::]:15020'\n",
+            "dnsProxyAddr: !Localhost\n- true\n- 15053\nillegalPorts:\n",
+            "  userTimeoutEnabled: false\nxdsHeaders: []\ncaHeaders: []\n")) {
+      assertTrue(yaml.contains(part), () -> part + "is not in\n" + yaml);
+    }
+  }
+
+  @Test
+  void headersAreDescribedWithoutTheirValues() {
+    Config config = config("XDS_HEADER_AUTHORIZATION", "hunter2", "CA_HEADER_KEY", "hunter3");
+    Map<String, ?> fields = ConfigDescription.of(config);
+    assertEquals(List.of(List.of("authorization", "***")), fields.get("xdsHeaders"));
+    assertEquals(List.of(List.of("key", "***")), fields.get("caHeaders"));
+    assertFalse(ConfigDescription.yaml(config).contains("hunter"));
+  }
 }

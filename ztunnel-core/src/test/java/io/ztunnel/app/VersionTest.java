@@ -13,6 +13,14 @@ class VersionTest {
   }
 
   @Test
+  void theTextHasTheReferencesNames() {
+    Version version = new Version("1.0", "abc", "25", "Clean", "1.32.0", "tls-boring");
+    assertEquals(
+        "version.BuildInfo{Version:\"1.0\", GitRevision:\"abc\", RustVersion:\"none, java 25\", BuildProfile:\"release\", BuildStatus:\"Clean\", IstioVersion:\"1.32.0\", CryptoProvider:\"tls-boring\"}",
+        version.toString());
+  }
+
+  @Test
   void theProviderIsTheOneThatIsUsed() {
     assertEquals("tls-jdk", provider(Map.of("ZTUNNEL_TLS_PROVIDER", "jdk")));
     String best =

@@ -63,6 +63,18 @@ class LogLinesTest {
   }
 
   @Test
+  void aLineWithoutAMessageHasNoPlaceForIt() {
+    Runnable question = () -> client.at(LogLevel.WARN, "").string("query", "A").log();
+    assertEquals(
+        "2026-08-20T10:00:00.123456Z\twarn\txds::client\tquery=\"A\"\n",
+        logged(LineFormat.PLAIN, question));
+    assertEquals(
+        "{\"level\":\"warn\",\"time\":\"2026-08-20T10:00:00.123456Z\","
+            + "\"scope\":\"ztunnel::xds::client\",\"query\":\"A\"}\n",
+        logged(LineFormat.JSON, question));
+  }
+
+  @Test
   void plainFieldsAreQuotedOrBareByTheirKind() {
     assertEquals(
         "2026-08-20T10:00:00.123456Z\twarn\txds::client\tall kinds\t"

@@ -53,6 +53,9 @@ class ControlPlaneIT {
   private Daemon daemon;
   private Daemon ofRestless;
   private Daemon onDemand;
+  private String whileAway;
+  private String dumpWhileAway;
+  private String metricsWhileAway;
 
   @BeforeAll
   void start() throws Exception {
@@ -93,6 +96,9 @@ class ControlPlaneIT {
             });
     awaitFailedAttempts(scene.lab().directory().resolve("node-" + node.index() + ".log"));
     assertFalse(starting.isDone(), "no pod is taken before the policies are known");
+    whileAway = Http.ask(node, Http.READINESS, "GET /healthz/ready").toString();
+    metricsWhileAway = Http.ask(node, Http.STATS, "GET /metrics").text();
+    dumpWhileAway = Http.ask(node, Http.ADMIN, "GET /config_dump").text();
     control.listen();
     daemon = starting.get(60, TimeUnit.SECONDS);
 
@@ -152,6 +158,14 @@ class ControlPlaneIT {
   }
 
   @Test
+  void whatIsAwaitedIsShownBeforeTheMeshIsKnown() {
+    assertEquals("500 not ready, pending: state manager, workload proxy manager\n", whileAway);
+    assertTrue(
+        metricsWhileAway.contains("\nworkload_manager_active_proxy_count 0\n"), metricsWhileAway);
+    assertTrue(dumpWhileAway.contains("\"workloadState\": {}"), dumpWhileAway);
+  }
+
+  @Test
   void trafficAndPoliciesAreThoseOfTheControlPlane() throws Exception {
     Journal log = Journal.now(daemon);
     assertEquals(REPLY, call());
@@ -172,8 +186,11 @@ class ControlPlaneIT {
             .matches(".*\txds::client:xds\\{id=\\d+}\tStream established\t"));
     assertTrue(
         whole
-            .awaitAny("handling RBAC update shop/deny-other")
-            .matches(".*\txds:xds\\{id=\\d+}\thandling RBAC update shop/deny-other\t"));
+            .awaitAny("handling RBAC update deny-other")
+            .matches(".*\txds:xds\\{id=\\d+}\thandling RBAC update deny-other\t"));
+    control.put(AUTHORIZATION, WireMesh.denyPort("deny-nothing", 9));
+    control.remove(AUTHORIZATION, List.of("shop/deny-nothing"));
+    whole.awaitAny("handling RBAC delete shop/deny-nothing");
   }
 
   @Test

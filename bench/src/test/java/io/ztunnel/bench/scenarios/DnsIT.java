@@ -203,10 +203,10 @@ class DnsIT {
         2, before.growth("istio_dns_upstream_request_duration_seconds_count", "server-name"));
     for (String line :
         List.of(
-            "src.workload=\"server\" src.namespace=\"shop\" query=A domain=web. result=\"success\" endpoints=1",
-            "src.workload=\"server\" src.namespace=\"shop\" query=AAAA domain=www.example.com. result=\"forwarded\" endpoints=0",
-            "src.workload=\"server\" src.namespace=\"shop\" query=A domain=missing.example.com. result=\"forwarding failed (NXDOMAIN)\" endpoints=0")) {
-      assertTrue(log.awaitAny(line).contains("\tdebug\tdns\t\t"), line);
+            "src.workload=\"server\" src.namespace=\"shop\" query=\"A\" domain=\"web.\" result=\"success\" endpoints=1",
+            "src.workload=\"server\" src.namespace=\"shop\" query=\"AAAA\" domain=\"www.example.com.\" result=\"forwarded\" endpoints=1",
+            "src.workload=\"server\" src.namespace=\"shop\" query=\"A\" domain=\"missing.example.com.\" result=\"forwarding failed (NXDOMAIN)\" endpoints=0")) {
+      assertTrue(log.awaitAny(line).contains("\tdebug\tdns\tsrc.workload"), line);
     }
   }
 

@@ -94,7 +94,7 @@ class OperationsIT {
             .toList();
     for (String expected :
         List.of(
-            "info\treadiness\tTask 'state manager' complete (*), still awaiting 2 tasks\t",
+            "info\treadiness\tTask 'state manager' complete (*), still awaiting 1 tasks\t",
             "info\tinpod::statemanager\tpod received, starting proxy\tuid=\"uid-%s\" name=\"client\" namespace=\"shop\""
                 .formatted(client.namespace()),
             "xdsHeaders: []",
@@ -103,7 +103,9 @@ class OperationsIT {
             "info\tapp\tshared proxy mode - in-pod mode enabled\t",
             "info\tproxy::inbound\tlistener established\taddress=[::]:15008 component=\"inbound\" transparent=true",
             "info\tproxy::inbound_passthrough\tlistener established\taddress=[::]:15006 component=\"inbound plaintext\" transparent=true",
-            "info\treadiness\tTask 'dns proxy' complete (*), still awaiting 1 tasks\t",
+            "info\treadiness\tTask 'dns proxy' complete (*), still awaiting 3 tasks\t",
+            "info\treadiness\tTask 'proxy' complete (*), still awaiting 2 tasks\t",
+            "info\tinpod::workloadmanager\thandling new stream\t",
             "info\tdns::server\tstarting local DNS server\taddress=localhost:15053 component=\"dns\"",
             "info\tproxy::outbound\tlistener established\taddress=[::]:15001 component=\"outbound\" transparent=true")) {
       assertTrue(lines.contains(expected), () -> expected + " is not in\n" + lines);
