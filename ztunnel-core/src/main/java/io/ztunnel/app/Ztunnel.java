@@ -35,6 +35,7 @@ import io.ztunnel.metrics.TrafficMetrics;
 import io.ztunnel.metrics.TunnelMetrics;
 import io.ztunnel.metrics.WorkloadManagerMetrics;
 import io.ztunnel.metrics.XdsMetrics;
+import io.ztunnel.proxy.Admission;
 import io.ztunnel.proxy.Drains;
 import io.ztunnel.proxy.GatewayContext;
 import io.ztunnel.proxy.HostResolver;
@@ -143,6 +144,7 @@ final class Ztunnel implements AutoCloseable {
         new RemoteGatewayMetrics(registry, System::nanoTime, IpText::of);
     XdsTelemetry xds = new XdsTelemetry(new XdsMetrics(registry), this::onWarm);
     this.feed = new MeshFeed(config, mesh, control, controlPlanes, xds);
+    Drains drains = new Drains(registry);
     this.context =
         new ProxyContext(
             DataPathSettings.proxy(config),
@@ -155,7 +157,8 @@ final class Ztunnel implements AutoCloseable {
             traffic,
             new Denials(Clock.systemUTC()),
             new TunnelTelemetry(new TunnelMetrics(registry), gateways),
-            new Drains(registry),
+            drains,
+            new Admission(drains),
             config.dns().proxy() ? dns(registry) : null);
     this.ownProxies = new OwnProxies(config, transport, control, context);
     MeshSections.add(operations.dump(), mesh::view, this::localMeshNow);
@@ -257,6 +260,7 @@ final class Ztunnel implements AutoCloseable {
         () ->
             mesh.observe(
                 new CertificatePrefetch(certificates, config.node().name(), config.mode())));
+    MemoryWatch.start(control, context.admission());
     loadLocalMesh(); // first, so that the control plane has the last word
     ZdsClient pods = config.mode() instanceof Config.Mode.Shared shared ? pods(shared) : null;
     operations.startAdminAndStats();

@@ -27,6 +27,11 @@ public final class Drains {
     return draining.stream().mapToInt(ConnectionTable::size).sum();
   }
 
+  /** Connections of all proxies. */
+  int open() {
+    return open.get();
+  }
+
   void onOpened() {
     open.incrementAndGet();
   }

@@ -112,6 +112,10 @@ final class GatewayRequest implements LiveConnection, GatewayAttempts.Owner {
 
   private void begin() {
     assert loop.inEventLoop();
+    if (proxy().isOverloaded()) {
+      refuse(new ConnectionFailure.Overloaded());
+      return;
+    }
     if (!gateway.limits().openTunnel(source)) {
       refuse(gateway.limits().tooManyTunnels(source));
       return;

@@ -95,6 +95,10 @@ final class InboundRequest implements LiveConnection {
   private void begin(Authority authority) {
     assert loop.inEventLoop();
     connect.onAbandoned(this::onAbandoned);
+    if (proxy().isOverloaded()) {
+      refuse(new ConnectionFailure.Overloaded());
+      return;
+    }
     proxy().workload().find(loop, local -> onLocated(local, authority), this::onUnknown);
   }
 

@@ -73,7 +73,9 @@ final class InboundSession implements ConnectHandler {
   }
 
   private static void start(PodProxy proxy, Channel channel) {
-    if (proxy.isClosed() || !(channel.remoteAddress() instanceof InetSocketAddress remote)) {
+    if (proxy.isClosed()
+        || proxy.isOverloaded()
+        || !(channel.remoteAddress() instanceof InetSocketAddress remote)) {
       TcpLeg.reset(channel);
       return;
     }

@@ -122,6 +122,10 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
       refuse(new ConnectionFailure.SelfCall());
       return;
     }
+    if (proxy.isOverloaded()) {
+      refuse(new ConnectionFailure.Overloaded());
+      return;
+    }
     proxy.workload().find(loop, this::onLocated, this::refuse);
   }
 

@@ -91,6 +91,10 @@ final class PassthroughConnection implements LiveConnection {
       refuse(new ConnectionFailure.ProxyPort(target.getPort()));
       return;
     }
+    if (proxy.isOverloaded()) {
+      refuse(new ConnectionFailure.Overloaded());
+      return;
+    }
     proxy.workload().find(loop, this::onLocated, this::refuse);
   }
 

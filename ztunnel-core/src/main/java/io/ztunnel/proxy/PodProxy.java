@@ -285,6 +285,11 @@ public final class PodProxy implements WorkloadProxy {
     return listeners.dns();
   }
 
+  /** Whether the process has no memory for another connection of this pod. */
+  boolean isOverloaded() {
+    return context.admission().refuses(connections.size() + sessions.size());
+  }
+
   /** Whether upstreams see the address of the client instead of the proxy's. */
   boolean keepsSource() {
     return settings.keepSource() && role == Role.WORKLOAD && listeners.isTransparent();

@@ -35,6 +35,7 @@ public record ProxyContext(
     Denials denials,
     HboneObserver hboneObserver,
     Drains drains,
+    Admission admission,
     @Nullable DnsContext dns) {
 
   /**

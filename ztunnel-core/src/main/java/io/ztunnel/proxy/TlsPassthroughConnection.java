@@ -130,10 +130,12 @@ final class TlsPassthroughConnection
 
   private void begin() {
     assert loop.inEventLoop();
+    if (proxy.isOverloaded()) {
+      turnAway(new ConnectionFailure.Overloaded());
+      return;
+    }
     if (!gateway.limits().openConnection(client)) {
-      state = new State.Ended();
-      downstream.abort();
-      refused(gateway.limits().tooManyConnections(client));
+      turnAway(gateway.limits().tooManyConnections(client));
       return;
     }
     proxy.table().add(this);
@@ -141,6 +143,13 @@ final class TlsPassthroughConnection
     proxy.retries().onConnection();
     downstream.channel().closeFuture().addListener(_ -> onClosed());
     ServerNamePeek.begin(downstream.channel(), proxy.settings().hbone().handshakeTimeout(), this);
+  }
+
+  /** Ends it before it was begun. */
+  private void turnAway(ConnectionFailure cause) {
+    state = new State.Ended();
+    downstream.abort();
+    refused(cause);
   }
 
   @Override

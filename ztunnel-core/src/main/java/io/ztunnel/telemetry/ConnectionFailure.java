@@ -465,6 +465,19 @@ public sealed interface ConnectionFailure {
     }
   }
 
+  /** The process has too little memory left for another connection of the pod. */
+  record Overloaded() implements ConnectionFailure {
+    @Override
+    public String reason() {
+      return "overloaded";
+    }
+
+    @Override
+    public String message() {
+      return "memory is scarce, and the pod has many connections";
+    }
+  }
+
   /** Which end of a TLS handshake is ours. */
   enum TlsRole {
     CLIENT("io error: "),

@@ -23,9 +23,9 @@ class ConfigurationDocTest {
   private static final Path DOC = Path.of("../docs/configuration.md");
   private static final Pattern ROW =
       Pattern.compile("\\| `([A-Z0-9_<>a-z]+)` \\| (.*?) \\| .* \\|");
-  // Read by the log, before the configuration, and by the version text.
+  // Read by the log, before the configuration, by the version text, and by the launcher.
   private static final Set<String> READ_ELSEWHERE =
-      Set.of("RUST_LOG", "LOG_FORMAT", "ISTIO_META_ISTIO_VERSION");
+      Set.of("RUST_LOG", "LOG_FORMAT", "ISTIO_META_ISTIO_VERSION", "ZTUNNEL_MAX_HEAP");
 
   /** An environment that notes what it is asked for. */
   private static final class Recording extends AbstractMap<String, String> {

@@ -159,6 +159,7 @@ final class InProcessNode implements AutoCloseable {
             new Denials(InstantSource.system()),
             HboneObserver.NONE,
             drains,
+            new Admission(drains),
             null);
     SocketSettings sockets =
         new SocketSettings(

@@ -199,6 +199,12 @@ class ConnectionFailureTest {
             503,
             "io error: Too many open files"),
         row(
+            new ConnectionFailure.Overloaded(),
+            "overloaded",
+            "CONNECT",
+            503,
+            "memory is scarce, and the pod has many connections"),
+        row(
             new ConnectionFailure.TlsFailed(TlsRole.CLIENT, "bad certificate"),
             "tls_failed",
             "CONNECT",
