@@ -35,7 +35,18 @@ class DashboardContractTest {
     series.received(1);
     series.sent(1);
     series.closed("CONNECT");
+    traffic.sockets(Reporter.SOURCE).opened();
     new WorkloadManagerMetrics(registry).active(1);
+    ProcessMetrics.register(registry);
+    XdsMetrics xds = new XdsMetrics(registry);
+    xds.received("type.googleapis.com/istio.workload.Address", 1);
+    xds.terminated("Complete");
+    DnsMetrics dns = new DnsMetrics(registry, SeriesBounds.DEFAULT.idle(), () -> 0);
+    DnsMetrics.Labels question = new DnsMetrics.Labels("a", "udp", "c", "v1");
+    dns.request(question);
+    dns.upstreamRequest(question);
+    dns.upstreamFailure(question);
+    dns.upstreamDuration(question, 0.001);
   }
 
   @AfterEach
@@ -56,6 +67,16 @@ class DashboardContractTest {
           istio_tcp_received_bytes_total       | reporter source_workload destination_workload | dashboard: bytes
           workload_manager_active_proxy_count  | '' | dashboard: workload manager
           workload_manager_pending_proxy_count | '' | dashboard: workload manager
+          istio_xds_connection_terminations_total | reason | dashboard: xds
+          istio_xds_message_total              | url | dashboard: xds
+          istio_xds_message_bytes_total        | url | dashboard: xds
+          istio_dns_requests_total             | request_query_type request_protocol source_canonical_service | dashboard: dns
+          istio_dns_upstream_requests_total    | request_query_type request_protocol source_canonical_service | dashboard: dns
+          istio_dns_upstream_failures_total    | request_query_type request_protocol source_canonical_service | dashboard: dns
+          istio_dns_upstream_request_duration_seconds_sum | request_query_type | dashboard: dns
+          istio_tcp_sockets_open               | reporter | operators: sockets
+          process_open_fds                     | '' | operators: descriptors
+          process_max_fds                      | '' | operators: descriptors
           istio_tcp_sent_bytes_total           | source_cluster source_workload_namespace source_workload source_canonical_service source_canonical_revision source_principal | Kiali: edges, source
           istio_tcp_sent_bytes_total           | destination_cluster destination_service_namespace destination_service destination_service_name destination_workload_namespace destination_workload destination_canonical_service destination_canonical_revision destination_principal | Kiali: edges, destination
           istio_tcp_received_bytes_total       | request_protocol response_flags connection_security_policy | Kiali: protocols and padlocks

@@ -412,15 +412,14 @@ class TrafficMetricsTest {
     fillAll();
     Scrape ours = Scrape.of(registry);
     Scrape reference = Scrape.parse(resource("reference-source-node.txt"));
-    // The control plane's families come with its client.
-    List<String> expected =
-        reference.families().keySet().stream().filter(n -> !n.startsWith("istio_xds_")).toList();
+    List<String> expected = List.copyOf(reference.families().keySet());
     assertEquals(expected, ours.families().keySet().stream().filter(expected::contains).toList());
     for (String name : expected) {
       Scrape.Family want = reference.family(name);
       Scrape.Family got = ours.family(name);
       assertEquals(want.help(), got.help(), name);
       assertEquals(want.type(), got.type(), name);
+      assertEquals(want.unit(), got.unit(), name);
       assertEquals(labelNames(want), labelNames(got), name);
       assertEquals(sampleNames(want), sampleNames(got), name);
     }

@@ -153,7 +153,7 @@ final class InboundRequest implements LiveConnection {
   }
 
   private Discovery discovery() {
-    return proxy().context().discovery();
+    return proxy().discovery();
   }
 
   private NetworkAddress address(InetAddress ip) {

@@ -147,7 +147,7 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
 
   /** Has the target looked up, in the networks in which it is looked for. */
   private void discover(Workload local) {
-    Discovery discovery = proxy.context().discovery();
+    Discovery discovery = proxy.discovery();
     NetworkAddress ours = new NetworkAddress(proxy.settings().network(), target.getAddress());
     NetworkAddress its = new NetworkAddress(local.network(), target.getAddress());
     discovery.await(
@@ -166,7 +166,7 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
     if (!(state instanceof State.Locating)) {
       return;
     }
-    if (proxy.context().discovery().isNeeded()) {
+    if (proxy.discovery().isNeeded()) {
       discoverGateways(local, new HashSet<>());
     } else {
       attempt(local);
@@ -187,7 +187,6 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
     }
     asked.addAll(unknown);
     proxy
-        .context()
         .discovery()
         .await(
             loop,

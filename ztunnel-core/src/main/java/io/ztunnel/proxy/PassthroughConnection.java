@@ -107,7 +107,6 @@ final class PassthroughConnection implements LiveConnection {
   /** Has the client looked up, for its labels. */
   private void discover(Workload local) {
     proxy
-        .context()
         .discovery()
         .await(
             loop,

@@ -67,6 +67,7 @@ public final class PodProxy implements WorkloadProxy {
   private final EventExecutor control;
   private final ProxyContext context;
   private final ProxySettings settings;
+  private final Discovery discovery;
   private final SocketFactory sockets;
   private final Role role;
 
@@ -122,6 +123,7 @@ public final class PodProxy implements WorkloadProxy {
     this.control = control;
     this.context = context;
     this.settings = role == Role.WORKLOAD ? context.settings().forPod() : context.settings();
+    this.discovery = PodDiscovery.of(context.discovery());
     this.sockets = sockets;
     this.role = role;
     this.gateway = gateway;
@@ -230,6 +232,11 @@ public final class PodProxy implements WorkloadProxy {
 
   ProxySettings settings() {
     return settings;
+  }
+
+  /** Asks the control plane for what its connections need to know. */
+  Discovery discovery() {
+    return discovery;
   }
 
   /** What it needs to pass tunnels on; null unless it is a gateway's. */

@@ -112,6 +112,37 @@ class OperationsIT {
     }
   }
 
+  @Test
+  void theLogHasTheReferencesOrder() throws Exception {
+    List<String> lines = daemon.logLines();
+    int at = 0;
+    for (String next :
+        List.of(
+            "\tztunnel\tversion: version.BuildInfo{Version:\"",
+            "\tztunnel\trunning with config: proxy: true",
+            "adminAddr: !Localhost",
+            "statsAddr: !SocketAddr '[::]:15020'",
+            "\tapp\tshared proxy mode - in-pod mode enabled",
+            "component=\"admin\"",
+            "component=\"stats\"",
+            "Task 'dns proxy' complete",
+            "Task 'proxy' complete",
+            "Task 'state manager' complete",
+            "\tinpod::workloadmanager\thandling new stream",
+            "\tinpod::statemanager\tpod received, starting proxy",
+            "\tproxy::inbound\tlistener established",
+            "\tinpod::statemanager\treceived snapshot sent",
+            "Task 'workload proxy manager' complete")) {
+      int from = at;
+      while (at < lines.size() && !lines.get(at).contains(next)) {
+        at++;
+      }
+      assertTrue(
+          at < lines.size(),
+          () -> next + " is not in\n" + String.join("\n", lines.subList(from, lines.size())));
+    }
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"gzip", "deflate", "identity"})
   void metricsAreTheSameInEachCoding(String coding) throws Exception {
