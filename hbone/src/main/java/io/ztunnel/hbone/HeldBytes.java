@@ -38,8 +38,8 @@ public final class HeldBytes {
 
   private final AtomicLong total = new AtomicLong();
 
-  /** Of these, what has no tunnel any more. */
-  private final AtomicLong lingering = new AtomicLong();
+  /** What has no tunnel any more, of all parts together. */
+  private final AtomicLong lingering;
 
   private final Queue<Account> waiting = new ConcurrentLinkedQueue<>();
 
@@ -56,6 +56,7 @@ public final class HeldBytes {
   private HeldBytes(long limitBytes, @Nullable HeldBytes whole) {
     this.limitBytes = limitBytes;
     this.whole = whole;
+    this.lingering = whole == null ? new AtomicLong() : whole.lingering;
   }
 
   /** The part of one tenant, whose readers do not make those of others wait. */
@@ -75,13 +76,6 @@ public final class HeldBytes {
    * @return false if there would be; then nothing is counted
    */
   public boolean tryLinger(long bytes) {
-    if (whole != null) {
-      boolean may = whole.tryLinger(bytes);
-      if (may) {
-        total.addAndGet(bytes);
-      }
-      return may;
-    }
     long before = lingering.getAndUpdate(now -> now + bytes <= limitBytes ? now + bytes : now);
     if (before + bytes > limitBytes) {
       return false;
@@ -92,13 +86,12 @@ public final class HeldBytes {
 
   /** Whether more than half of what may linger does: who takes nothing is in the way of others. */
   public boolean isLingeringScarce() {
-    return whole == null ? lingering.get() > limitBytes / 2 : whole.isLingeringScarce();
+    return lingering.get() > limitBytes / 2;
   }
 
   /** The bytes have found their way out, or were dropped. */
   public void lingered(long bytes) {
-    HeldBytes of = whole == null ? this : whole;
-    of.lingering.addAndGet(-bytes);
+    lingering.addAndGet(-bytes);
     change(-bytes);
   }
 

@@ -8,10 +8,8 @@ import java.lang.management.MemoryPoolMXBean;
 import java.lang.management.MemoryType;
 import java.lang.management.MemoryUsage;
 import java.util.Comparator;
-import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Looks how much of the heap is alive, and has fewer connections taken before it is full: a JVM
@@ -34,13 +32,13 @@ final class MemoryWatch implements Runnable {
     void collect();
   }
 
-  static final long PERIOD_MILLIS = 250;
+  private static final long PERIOD_MILLIS = 250;
 
   /** From here on who has many connections gets no more. */
-  static final double SCARCE = 0.85;
+  private static final double SCARCE = 0.85;
 
   /** From here on nobody does: the rest is for what is under way. */
-  static final double NEARLY_FULL = 0.95;
+  private static final double NEARLY_FULL = 0.95;
 
   /** So much more is used than was alive before it is worth while to look again. */
   private static final double WORTH_A_LOOK = 0.05;
@@ -64,20 +62,15 @@ final class MemoryWatch implements Runnable {
 
   /** Watches the heap of this JVM until the thread ends, if its collector tells what is alive. */
   static void start(EventExecutor control, Admission admission) {
-    @Nullable Heap heap = ofThisJvm();
-    if (heap != null) {
-      MemoryWatch watch = new MemoryWatch(heap, admission, System::nanoTime);
-      control.scheduleWithFixedDelay(watch, PERIOD_MILLIS, PERIOD_MILLIS, TimeUnit.MILLISECONDS);
-    }
-  }
-
-  private static @Nullable Heap ofThisJvm() {
-    Optional<MemoryPoolMXBean> old =
-        ManagementFactory.getMemoryPoolMXBeans().stream()
-            .filter(pool -> pool.getType() == MemoryType.HEAP)
-            .filter(pool -> pool.getCollectionUsage() != null && pool.getUsage().getMax() > 0)
-            .max(Comparator.comparingLong(pool -> pool.getUsage().getMax()));
-    return old.<Heap>map(PoolHeap::new).orElse(null);
+    ManagementFactory.getMemoryPoolMXBeans().stream()
+        .filter(pool -> pool.getType() == MemoryType.HEAP)
+        .filter(pool -> pool.getCollectionUsage() != null && pool.getUsage().getMax() > 0)
+        .max(Comparator.comparingLong(pool -> pool.getUsage().getMax()))
+        .map(old -> new MemoryWatch(new PoolHeap(old), admission, System::nanoTime))
+        .ifPresent(
+            watch ->
+                control.scheduleWithFixedDelay(
+                    watch, PERIOD_MILLIS, PERIOD_MILLIS, TimeUnit.MILLISECONDS));
   }
 
   /** The old generation, where all ends up that stays. */

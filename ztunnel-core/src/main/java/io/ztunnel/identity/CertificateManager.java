@@ -429,9 +429,9 @@ public final class CertificateManager implements AutoCloseable {
 
     private void onDue() {
       if (isKept || asked) {
-        Priority priority = Priority.BACKGROUND;
-        if (!(state instanceof CertificateState.Available)) {
-          priority = asked ? Priority.REAL_TIME : Priority.BACKGROUND;
+        boolean hasNone = !(state instanceof CertificateState.Available);
+        Priority priority = hasNone && asked ? Priority.REAL_TIME : Priority.BACKGROUND;
+        if (hasNone) {
           asked = false; // there is no last certificate: since the last attempt
         }
         queue.ask(identity, priority);
@@ -493,6 +493,12 @@ public final class CertificateManager implements AutoCloseable {
       answered.forEach(waiter -> waiter.trySuccess(tls));
     }
 
+    private void failWaiters(IOException why) {
+      List<Promise<WorkloadTls>> told = List.copyOf(waiters);
+      waiters.clear();
+      told.forEach(waiter -> waiter.tryFailure(why));
+    }
+
     /** The authority has no newer one yet, as with files: asks again at half of what is left. */
     private void onUnchanged(WorkloadTls held) {
       KeyMaterial material = held.material();
@@ -527,9 +533,7 @@ public final class CertificateManager implements AutoCloseable {
         state = new CertificateState.Unavailable(error, now.plus(pause));
         retryIfAsked = now.plus(jittered(LAST_RETRY_IF_ASKED.toMillis(), random));
         if (!mayStillSucceed()) {
-          List<Promise<WorkloadTls>> answered = List.copyOf(waiters);
-          waiters.clear();
-          answered.forEach(waiter -> waiter.tryFailure(new IOException(error, cause)));
+          failWaiters(new IOException(error, cause));
         }
         updateRoots(identity.trustDomain());
       }
@@ -548,9 +552,7 @@ public final class CertificateManager implements AutoCloseable {
       assert control.inEventLoop();
       retire(state);
       cancelTimer();
-      List<Promise<WorkloadTls>> answered = List.copyOf(waiters);
-      waiters.clear();
-      answered.forEach(waiter -> waiter.tryFailure(new IOException(reason)));
+      failWaiters(new IOException(reason));
     }
   }
 }

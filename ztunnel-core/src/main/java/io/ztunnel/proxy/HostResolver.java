@@ -123,25 +123,26 @@ public final class HostResolver implements AutoCloseable {
   }
 
   private Future<List<InetAddress>> lookUp(EventLoop loop, String hostname) {
+    Lookup asked = new Lookup(loop, hostname);
+    @Nullable Deque<Future<List<InetAddress>>> begun = underWay.get(asked);
+    if (begun != null && begun.size() >= MAX_LOOKUPS) {
+      return begun.getLast();
+    }
     DnsNameResolver resolver = resolvers.computeIfAbsent(loop, this::create);
     boolean inHostsFile = resolver.hostsFileEntriesResolver().address(hostname, types) != null;
     List<String> names = inHostsFile ? List.of(hostname) : searchList.names(hostname);
     Search search = new Search(resolver, names.iterator(), loop.newPromise());
-    Deque<Future<List<InetAddress>>> begun =
-        underWay.computeIfAbsent(new Lookup(loop, hostname), _ -> new ArrayDeque<>());
-    if (begun.size() >= MAX_LOOKUPS) {
-      return begun.getLast();
-    }
-    begun.add(search.found);
-    search.found.addListener(_ -> onEnded(loop, hostname, search.found));
     search.next();
+    if (!search.found.isDone()) { // else by the cache
+      underWay.computeIfAbsent(asked, _ -> new ArrayDeque<>()).add(search.found);
+      search.found.addListener(_ -> onEnded(asked, search.found));
+    }
     return search.found;
   }
 
-  private void onEnded(EventLoop loop, String hostname, Future<List<InetAddress>> lookup) {
+  private void onEnded(Lookup asked, Future<List<InetAddress>> lookup) {
     underWay.computeIfPresent(
-        new Lookup(loop, hostname),
-        (_, begun) -> begun.remove(lookup) && begun.isEmpty() ? null : begun);
+        asked, (_, begun) -> begun.remove(lookup) && begun.isEmpty() ? null : begun);
   }
 
   private void onLookup(

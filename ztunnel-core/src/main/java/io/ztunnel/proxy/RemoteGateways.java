@@ -114,13 +114,12 @@ public final class RemoteGateways {
 
   /** The gateway carries a connection of the pod. */
   void succeeded(PodHealth pod, Hop gateway) {
-    boolean isProbed =
-        !gateway.keys().isEmpty(); // a call to an address by itself remembers nothing
-    if (isProbed && !underWay.isEmpty()) {
-      Probing probing = underWay.get(new Probed(pod, gateway));
-      if (probing != null) {
-        probing.end();
-      }
+    if (underWay.isEmpty() || gateway.keys().isEmpty()) {
+      return; // nothing is probed, or nothing is remembered of a call to an address by itself
+    }
+    Probing probing = underWay.get(new Probed(pod, gateway));
+    if (probing != null) {
+      probing.end();
     }
   }
 
