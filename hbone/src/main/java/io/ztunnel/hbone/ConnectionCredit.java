@@ -81,6 +81,11 @@ final class ConnectionCredit {
     return 0;
   }
 
+  /** How many bytes one reader may be behind. */
+  long mostForOne() {
+    return held.mostForOne();
+  }
+
   /** A reader has read them, or will not. */
   void unhold(int bytes) {
     held.remove(bytes);

@@ -22,6 +22,11 @@ import org.jspecify.annotations.Nullable;
  * that compete two fifths each. So something is always left for who comes, and who holds too much
  * is the first to wait for its readers.
  *
+ * <p>Windows that were open before the limit was reached can bring more than it, one connection
+ * window each. From four times the limit on, who brings more for a reader that has not read {@link
+ * #mostForOne} loses its tunnel, the slowest first: many connections whose readers stop at once do
+ * not take the memory of all others.
+ *
  * <p>Written and read by any thread; an {@link Account} is confined to its connection's event loop.
  */
 public final class HeldBytes {
@@ -30,6 +35,14 @@ public final class HeldBytes {
 
   /** How many times what is left a part may hold. */
   private static final int PART_OF_REST = 2;
+
+  /** How many times the limit is held before slow readers have to go, and never more than. */
+  private static final int SCARCE_TIMES_LIMIT = 4;
+
+  private static final int MOST_TIMES_LIMIT = 6;
+
+  /** The part of what is left then that one reader may have. */
+  private static final int READERS_OF_REST = 64;
 
   private final long limitBytes;
 
@@ -93,6 +106,17 @@ public final class HeldBytes {
   public void lingered(long bytes) {
     lingering.addAndGet(-bytes);
     change(-bytes);
+  }
+
+  /** How many bytes one reader may be behind; no limit while there is room. */
+  long mostForOne() {
+    if (whole != null) {
+      return whole.mostForOne();
+    }
+    long held = total.get();
+    return held <= SCARCE_TIMES_LIMIT * limitBytes
+        ? Long.MAX_VALUE
+        : Math.max(0, MOST_TIMES_LIMIT * limitBytes - held) / READERS_OF_REST;
   }
 
   boolean isExceeded() {
@@ -161,6 +185,10 @@ public final class HeldBytes {
 
     boolean isExceeded() {
       return HeldBytes.this.isExceeded();
+    }
+
+    long mostForOne() {
+      return HeldBytes.this.mostForOne();
     }
 
     /** Asks to be told when the budget is below its limit. */

@@ -14,9 +14,10 @@ final class OuterTunnelEndedException extends IOException {
     this.termination = termination;
   }
 
-  /** Whether the gateway has ended the tunnel and goes on itself. */
+  /** Whether the tunnel alone was ended, and its connection goes on. */
   boolean isOfTunnelAlone() {
-    return termination instanceof TunnelTermination.Reset;
+    return termination instanceof TunnelTermination.Reset
+        || termination instanceof TunnelTermination.ReaderTooSlow;
   }
 
   /** What it means for the tunnels of the connection: they are lost with it. */
@@ -26,6 +27,7 @@ final class OuterTunnelEndedException extends IOException {
       case TunnelTermination.Reset _,
           TunnelTermination.ConnectionLost _,
           TunnelTermination.PeerClosed _,
+          TunnelTermination.ReaderTooSlow _,
           TunnelTermination.GoAway _ ->
           new TunnelTermination.ConnectionLost(String.valueOf(getMessage()));
     };
@@ -40,7 +42,9 @@ final class OuterTunnelEndedException extends IOException {
               new HboneFailure.WentAway(code, debug);
           case TunnelTermination.PeerRevoked(String certificate) ->
               new HboneFailure.PeerRevoked(gateway, certificate);
-          case TunnelTermination.ConnectionLost _, TunnelTermination.PeerClosed _ ->
+          case TunnelTermination.ConnectionLost _,
+              TunnelTermination.PeerClosed _,
+              TunnelTermination.ReaderTooSlow _ ->
               new HboneFailure.Http2Failed(termination.message());
         });
   }

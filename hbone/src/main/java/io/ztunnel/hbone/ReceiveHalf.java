@@ -71,6 +71,16 @@ final class ReceiveHalf {
     return endHandedOn;
   }
 
+  /** Whether the reader is further behind than there is room for in the process. */
+  boolean isTooFarBehind() {
+    return held > credit.mostForOne();
+  }
+
+  /** Arrived and not consumed. */
+  int held() {
+    return held;
+  }
+
   /** Counts a DATA frame; false if the peer sent more than it may. */
   boolean receive(int flowBytes) {
     return window.receive(flowBytes);

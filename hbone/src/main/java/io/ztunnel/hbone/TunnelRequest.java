@@ -229,7 +229,8 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
           case TunnelTermination.GoAway _ -> true;
           case TunnelTermination.ConnectionLost _,
               TunnelTermination.PeerClosed _,
-              TunnelTermination.PeerRevoked _ ->
+              TunnelTermination.PeerRevoked _,
+              TunnelTermination.ReaderTooSlow _ ->
               false;
         };
     boolean tooMany =
@@ -253,6 +254,8 @@ final class TunnelRequest implements PendingTunnel, TunnelStream.Opening {
     fail(
         switch (cause) {
           case TunnelTermination.Reset(long code) -> new HboneFailure.StreamReset(code);
+          case TunnelTermination.ReaderTooSlow _ ->
+              new HboneFailure.StreamReset(Http2Error.ENHANCE_YOUR_CALM.code());
           case TunnelTermination.GoAway(long code, String debug) ->
               new HboneFailure.WentAway(code, debug);
           case TunnelTermination.ConnectionLost _, TunnelTermination.PeerClosed _ ->

@@ -44,6 +44,20 @@ public sealed interface TunnelTermination {
     }
   }
 
+  /**
+   * The process holds all it can for slow readers, and this tunnel's is one: it was reset
+   * (ENHANCE_YOUR_CALM).
+   *
+   * @param heldBytes what has arrived and was not read
+   */
+  record ReaderTooSlow(long heldBytes) implements TunnelTermination {
+    @Override
+    public String message() {
+      return "too slow: %d bytes were not read, and slow readers have all the memory there is for them"
+          .formatted(heldBytes);
+    }
+  }
+
   /** The peer said GOAWAY and does not process this stream. */
   record GoAway(long errorCode, String debug) implements TunnelTermination {
     @Override

@@ -93,8 +93,8 @@ class FlowControlTest {
 
   @Test
   void aConnectionBeyondItsWindowIsEnded() {
-    // With a budget of nothing, each connection has its window and no more.
-    try (ServerScript script = ServerScript.started(TestSettings.heldBytes(1))) {
+    // Above the budget, each connection has its window and no more.
+    try (ServerScript script = ServerScript.started(TestSettings.heldBytes(6 << 20))) {
       int sent = 0;
       for (int id = 1; id < 100 && script.channel.isOpen(); id += 2) {
         stalled(script, id);
@@ -104,7 +104,7 @@ class FlowControlTest {
         }
       }
       script.expectConnectionError("FLOW_CONTROL_ERROR");
-      assertEquals((16 << 20) + FRAME, sent);
+      assertEquals((22 << 20) + FRAME, sent);
     }
   }
 
@@ -205,7 +205,7 @@ class FlowControlTest {
 
   @Test
   void oneConnectionIsRelievedByAnother() {
-    HboneSettings settings = TestSettings.heldBytes(1 << 20);
+    HboneSettings settings = TestSettings.heldBytes(2 << 20);
     try (ServerScript full = ServerScript.started(settings);
         ServerScript other = ServerScript.started(settings)) {
       RecordingListener slow = stalled(full, 1);
@@ -222,6 +222,38 @@ class FlowControlTest {
       other.send(Frames.reset(1, 8));
       assertEquals(3L * FRAME, updates(other.received(), 0));
       assertEquals(0, settings.heldBytes().total());
+    }
+  }
+
+  @Test
+  void slowReadersGoWhenWindowsThatWereOpenBringMoreThanThereIsRoomFor() {
+    HboneSettings settings = TestSettings.heldBytes(1 << 20);
+    try (ServerScript one = ServerScript.started(settings);
+        ServerScript other = ServerScript.started(settings)) {
+      RecordingListener most = stalled(one, 1);
+      for (int i = 0; i < 4; i++) {
+        one.send(Frames.data(1, FRAME, false));
+      }
+      RecordingListener slow = stalled(other, 1);
+      other.send(Frames.data(1, FRAME, false));
+      RecordingListener neighbour = other.open(3);
+      other.received();
+      // Who has read all that came is not slow, however much the others have taken.
+      other.send(Frames.data(3, FRAME, false));
+      other.expectAlive();
+      assertEquals(FRAME, neighbour.received);
+      other.received();
+      other.send(Frames.data(1, FRAME, false));
+      assertEquals("RST_STREAM 1 ENHANCE_YOUR_CALM", other.received().getFirst());
+      assertEquals(List.of("ReaderTooSlow[heldBytes=" + FRAME + "]"), slow.events);
+      // Who brings nothing more stays, and so does who comes when there is room again.
+      assertEquals(List.of(), most.events);
+      stalled(other, 5);
+      other.send(Frames.data(5, 100_000, false));
+      other.received();
+      other.send(Frames.data(3, FRAME, true));
+      assertEquals(2 * FRAME, neighbour.received);
+      other.expectAlive();
     }
   }
 

@@ -42,6 +42,21 @@ class HeldBytesTest {
   }
 
   @Test
+  void fromFourTimesTheLimitOnOneReaderMayHaveAPartOfWhatIsLeft() {
+    HeldBytes.Account account = account(whole.part());
+    HeldBytes.Account other = account(whole.part());
+    account.add(240 * UNIT);
+    assertEquals(Long.MAX_VALUE, account.mostForOne());
+    account.add(UNIT);
+    assertEquals((360 - 241) * UNIT / 64, account.mostForOne());
+    assertEquals(account.mostForOne(), other.mostForOne());
+    other.add(200 * UNIT);
+    assertEquals(0, other.mostForOne());
+    account.close();
+    assertEquals(Long.MAX_VALUE, other.mostForOne());
+  }
+
+  @Test
   void aTenantThatWaitsIsRelievedByItsOwnReadersAndByOthers() {
     HeldBytes.Account one = account(whole.part());
     HeldBytes.Account other = account(whole.part());

@@ -367,7 +367,10 @@ public final class Failures {
     return switch (cause) {
       case TunnelTermination.ConnectionLost _, TunnelTermination.PeerClosed _ ->
           "tunnel lost: " + cause.message();
-      case TunnelTermination.Reset _, TunnelTermination.GoAway _, TunnelTermination.PeerRevoked _ ->
+      case TunnelTermination.Reset _,
+          TunnelTermination.GoAway _,
+          TunnelTermination.PeerRevoked _,
+          TunnelTermination.ReaderTooSlow _ ->
           cause.message();
     };
   }

@@ -447,7 +447,10 @@ final class Relay {
           case TunnelTermination.PeerClosed _ when leg == downstream -> RelayEnd.DONE;
           case TunnelTermination.PeerRevoked(String certificate) ->
               new RelayEnd.Revoked(certificate);
-          case TunnelTermination.Reset _, TunnelTermination.GoAway _ -> broken(leg, cause);
+          case TunnelTermination.Reset _,
+              TunnelTermination.GoAway _,
+              TunnelTermination.ReaderTooSlow _ ->
+              broken(leg, cause);
           // If the peer had ended its half, that is whole: what was still to be sent is lost.
           case TunnelTermination.PeerClosed _, TunnelTermination.ConnectionLost _ ->
               broken(leg.inputEnded ? other(leg) : leg, cause);
@@ -472,7 +475,10 @@ final class Relay {
       case TunnelTermination.PeerClosed _ ->
           leg.inputEnded || (leg == downstream && carried == Carried.TUNNEL);
       case TunnelTermination.ConnectionLost _ -> leg.inputEnded;
-      case TunnelTermination.GoAway _, TunnelTermination.PeerRevoked _ -> false;
+      case TunnelTermination.GoAway _,
+          TunnelTermination.PeerRevoked _,
+          TunnelTermination.ReaderTooSlow _ ->
+          false;
     };
   }
 

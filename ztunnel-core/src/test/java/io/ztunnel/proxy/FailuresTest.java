@@ -458,6 +458,12 @@ class FailuresTest {
             new ConnectionFailure.ClientWentAway(
                 Awaited.APPLICATION, "connection going away: NO_ERROR")),
         new Abandoned(
+            new TunnelTermination.ReaderTooSlow(65_536),
+            new ConnectionFailure.ClientWentAway(
+                Awaited.APPLICATION,
+                "too slow: 65536 bytes were not read, and slow readers have all the memory there is"
+                    + " for them")),
+        new Abandoned(
             new TunnelTermination.PeerRevoked("serial 7"),
             new ConnectionFailure.Revoked("serial 7")));
   }

@@ -318,6 +318,7 @@ class RelayTest {
     "false, closed, reset, broken",
     "true, closed, end, broken",
     "false, goaway, reset, broken",
+    "false, slow, reset, broken",
     "false, revoked, reset, revoked",
     "true, revoked, end, revoked",
   })
@@ -353,6 +354,7 @@ class RelayTest {
       case "closed" -> new TunnelTermination.PeerClosed();
       case "revoked" -> new TunnelTermination.PeerRevoked("serial 7");
       case "goaway" -> new TunnelTermination.GoAway(0, "");
+      case "slow" -> new TunnelTermination.ReaderTooSlow(4 << 20);
       default -> new TunnelTermination.Reset(Long.parseLong(event.substring(6)));
     };
   }
