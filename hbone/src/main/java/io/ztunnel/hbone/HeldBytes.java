@@ -19,8 +19,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Tenants that share a budget have a {@link #part} each. A part may hold twice what is left of
  * the whole (dynamic thresholds, as switches share their buffers): one alone two thirds of it, two
- * that compete two fifths each. So something is always left for who comes, and who holds too much
- * is the first to wait for its readers.
+ * that compete two fifths each; and a hundred-and-twenty-eighth of the whole in any case, however
+ * much windows that were open have brought the others. So something is always left for who comes,
+ * and who holds too much is the first to wait for its readers.
  *
  * <p>Windows that were open before the limit was reached can bring more than it, one connection
  * window each. From four times the limit on, who brings more for a reader that has not read {@link
@@ -35,6 +36,9 @@ public final class HeldBytes {
 
   /** How many times what is left a part may hold. */
   private static final int PART_OF_REST = 2;
+
+  /** A part that has no more than this of the limit is never who holds too much. */
+  private static final int PARTS_OF_LIMIT = 128;
 
   /** How many times the limit is held before slow readers have to go, and never more than. */
   private static final int SCARCE_TIMES_LIMIT = 4;
@@ -122,7 +126,10 @@ public final class HeldBytes {
   boolean isExceeded() {
     return whole == null
         ? total.get() > limitBytes
-        : total.get() > PART_OF_REST * (whole.limitBytes - whole.total.get());
+        : total.get()
+            > Math.max(
+                whole.limitBytes / PARTS_OF_LIMIT,
+                PART_OF_REST * (whole.limitBytes - whole.total.get()));
   }
 
   /**

@@ -42,6 +42,19 @@ class HeldBytesTest {
   }
 
   @Test
+  void whoComesFindsRoomWhateverWindowsThatWereOpenBring() {
+    HeldBytes large = new HeldBytes(12_800L * UNIT);
+    HeldBytes.Account greedy = account(large.part());
+    greedy.add(30_000 * UNIT);
+    assertTrue(greedy.isExceeded());
+    HeldBytes.Account modest = account(large.part());
+    modest.add(100 * UNIT);
+    assertFalse(modest.isExceeded());
+    modest.add(UNIT);
+    assertTrue(modest.isExceeded());
+  }
+
+  @Test
   void fromFourTimesTheLimitOnOneReaderMayHaveAPartOfWhatIsLeft() {
     HeldBytes.Account account = account(whole.part());
     HeldBytes.Account other = account(whole.part());
