@@ -95,11 +95,22 @@ final class Demands {
   private final LongSupplier nanoTime;
   private final Map<String, Demand> demands = new ConcurrentHashMap<>();
 
+  /** Whether somebody could answer. Written there, read by any thread. */
+  private volatile boolean answerable;
+
   /** Which keys each resource has answered. Confined. */
   private final Map<String, Set<Demand>> uses = new HashMap<>();
 
   Demands(LongSupplier nanoTime) {
     this.nanoTime = nanoTime;
+  }
+
+  /**
+   * Whether there is a control plane to ask. While there is none, what it has said before is
+   * believed however long ago that was.
+   */
+  void setAnswerable(boolean answerable) {
+    this.answerable = answerable;
   }
 
   /** Whether a key was answered, for now; if so it counts as used. Any thread. */
@@ -114,7 +125,9 @@ final class Demands {
 
   private boolean isAnswered(Demand demand) {
     return demand.answered
-        && (demand.present || nanoTime.getAsLong() - demand.answeredNanos < ABSENCE_NANOS);
+        && (demand.present
+            || !answerable
+            || nanoTime.getAsLong() - demand.answeredNanos < ABSENCE_NANOS);
   }
 
   int size() {
@@ -134,7 +147,6 @@ final class Demands {
       waiter.complete(DemandOutcome.ANSWERED);
       return Asking.NONE;
     }
-    demand.answered = false;
     demand.waiters.add(waiter);
     if (demand.asked) {
       return Asking.NONE;
@@ -236,8 +248,10 @@ final class Demands {
   /**
    * Takes out the keys that nobody waits for and that were not used for the longest time, until so
    * many are left.
+   *
+   * @param present whether those may go, too, that a resource has answered
    */
-  List<Demand> evict(int keep) {
+  List<Demand> evict(int keep, boolean present) {
     if (demands.size() <= keep) {
       return List.of();
     }
@@ -245,7 +259,7 @@ final class Demands {
     long now = nanoTime.getAsLong();
     List<Aged> idle = new ArrayList<>();
     for (Demand demand : demands.values()) {
-      if (demand.waiters.isEmpty()) {
+      if (demand.waiters.isEmpty() && (present || demand.resources.isEmpty())) {
         idle.add(new Aged(demand, now - demand.usedNanos));
       }
     }

@@ -201,7 +201,7 @@ public final class XdsClient implements AutoCloseable {
   /**
    * Lets go of what was not used for the longest time, a tenth at once, and of what nobody needs
    * though it has come. Not while a response of the type is on its way, which may bring again what
-   * would be let go.
+   * would be let go; and without a stream nothing that is there, for it could not be had again.
    */
   private void evict(TypeState type) {
     if (stream != null && stream.isTaking(type)) {
@@ -209,7 +209,9 @@ public final class XdsClient implements AutoCloseable {
     }
     int limit = settings.maxDemanded();
     List<Demands.Demand> oldest =
-        type.demands().size() <= limit ? List.of() : type.demands().evict(limit - limit / 10);
+        type.demands().size() <= limit
+            ? List.of()
+            : type.demands().evict(limit - limit / 10, stream != null);
     Set<String> unused = type.unneeded().take();
     unused.removeIf(type.demands()::isUsed);
     if (oldest.isEmpty() && unused.isEmpty()) {
@@ -254,6 +256,10 @@ public final class XdsClient implements AutoCloseable {
                   }
                 },
                 this::execute);
+  }
+
+  private void setAnswerable(boolean answerable) {
+    types.values().forEach(type -> type.demands().setAnswerable(answerable));
   }
 
   /** What comes after the end finds nothing left to do. */
@@ -373,6 +379,7 @@ public final class XdsClient implements AutoCloseable {
 
     @Override
     public void onAcknowledged(TypeState type) {
+      setAnswerable(true);
       if (cold.remove(type) && cold.isEmpty()) {
         giveWay();
         observer.onWarm();
@@ -387,6 +394,7 @@ public final class XdsClient implements AutoCloseable {
     @Override
     public void onEnded(DeltaStream ended, StreamEnd end) {
       stream = null;
+      setAnswerable(false);
       types.values().forEach(type -> type.unneeded().forget());
       inEffect = ended.inEffect();
       if (closing) {

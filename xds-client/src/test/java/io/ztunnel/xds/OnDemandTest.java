@@ -128,6 +128,29 @@ class OnDemandTest {
   }
 
   @Test
+  void whileThereIsNobodyToAskWhatWasAnsweredIsBelieved() throws InterruptedException {
+    startAnew(Duration.ofMillis(500));
+    assertEquals(DemandOutcome.ANSWERED, demand("net/10.9.9.9"));
+    loseControlPlane();
+    laterNanos.addAndGet(Demands.ABSENCE_NANOS);
+    assertEquals(DemandOutcome.ANSWERED, demand("net/10.9.9.9"));
+    assertEquals(DemandOutcome.TIMED_OUT, demand("net/10.9.9.8"), "which never was");
+  }
+
+  @Test
+  void withoutAControlPlaneNothingThatIsThereIsLetGo() throws InterruptedException {
+    startAnew(Duration.ofMillis(50));
+    control.put(ADDRESS, workload("there", "10.0.0.8"));
+    client.demand(ADDRESS, "net/10.0.0.8", _ -> {});
+    Await.until("it is there", () -> !addresses.held.isEmpty(), () -> addresses.held);
+    loseControlPlane();
+    for (int i = 0; i < 2 * MAX_DEMANDED; i++) {
+      demand("net/3.3." + i);
+    }
+    assertEquals(Set.of("there"), addresses.held.keySet());
+  }
+
+  @Test
   void aKeyWhoseResourceIsGoneIsAskedForAgain() throws InterruptedException {
     control.put(ADDRESS, workload("former", "10.0.0.8"));
     demand("net/10.0.0.8");
@@ -177,13 +200,24 @@ class OnDemandTest {
     assertEquals(requests, control.received().size(), "it is not asked for again");
   }
 
-  /** From now on nothing is answered, and who waits does so for this long. */
-  private void waitInVain(Duration timeout) {
+  /** From now on who waits does so for this long. */
+  private void startAnew(Duration timeout) {
     client.close();
     client = client(timeout);
     client.start();
     control.awaitFirst(2, ADDRESS);
+  }
+
+  /** From now on nothing is answered, and who waits does so for this long. */
+  private void waitInVain(Duration timeout) {
+    startAnew(timeout);
     control.silent(true);
+  }
+
+  private void loseControlPlane() throws InterruptedException {
+    int before = observer.ends.size();
+    control.close();
+    Await.until("the end", () -> observer.ends.size() > before, () -> observer.ends);
   }
 
   @Test

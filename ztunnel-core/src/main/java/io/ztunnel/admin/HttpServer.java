@@ -69,6 +69,8 @@ final class HttpServer {
   // Written by drain, read when a connection is accepted on another loop at the same moment.
   private volatile boolean draining;
 
+  private volatile boolean leaving;
+
   HttpServer(
       String component,
       HttpService service,
@@ -147,7 +149,7 @@ final class HttpServer {
         .addLast(deadline)
         .addLast(new HttpServerCodec(MAX_HEAD_BYTES, MAX_HEAD_BYTES, MAX_BODY_BYTES))
         .addLast(new HttpObjectAggregator(MAX_BODY_BYTES))
-        .addLast(new RequestHandler(service, deadline, resting));
+        .addLast(new RequestHandler(service, deadline, resting, () -> leaving));
     if (draining) {
       channel.close();
     }
@@ -160,6 +162,21 @@ final class HttpServer {
     }
     longest.pipeline().fireUserEventTriggered(Drain.DRAIN);
     return true;
+  }
+
+  /**
+   * From now on a connection ends with the answers that it is owed, and a new one with its first
+   * answer: what is asked for time and again keeps no tunnel open that a drain waits for.
+   */
+  void leaveConnections() {
+    leaving = true;
+    endConnections();
+  }
+
+  private void endConnections() {
+    for (Channel connection : connections) {
+      connection.pipeline().fireUserEventTriggered(Drain.DRAIN);
+    }
   }
 
   /**
@@ -176,9 +193,7 @@ final class HttpServer {
               if (!bound.isEmpty()) {
                 log("listener drained");
               }
-              for (Channel connection : connections) {
-                connection.pipeline().fireUserEventTriggered(Drain.DRAIN);
-              }
+              endConnections();
               connections.newCloseFuture().addListener(_ -> drained.trySuccess(null));
             });
     return drained;

@@ -125,7 +125,7 @@ final class ProfilePages {
             promise.tryFailure(e);
           }
         });
-    return new Answer.Later(promise);
+    return new Answer.Later(promise, true);
   }
 
   private static HttpReply failed(Throwable cause) {

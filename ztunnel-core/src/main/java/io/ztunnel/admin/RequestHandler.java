@@ -26,6 +26,7 @@ import io.ztunnel.log.Log;
 import io.ztunnel.log.LogLevel;
 import java.util.ArrayDeque;
 import java.util.Queue;
+import java.util.function.BooleanSupplier;
 
 /**
  * Answers the requests of one connection one after the other, and is the last handler of its
@@ -51,7 +52,7 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
   private sealed interface State {
     record Idle() implements State {}
 
-    record Awaiting(Future<HttpReply> reply) implements State {}
+    record Awaiting(Future<HttpReply> reply, boolean endsWithClient) implements State {}
 
     record Streaming(Body.Pieces pieces, boolean keepAlive) implements State {}
 
@@ -63,6 +64,7 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
   private final HttpService service;
   private final HeadDeadline deadline;
   private final RestingConnections resting;
+  private final BooleanSupplier leaving;
   private final Queue<FullHttpRequest> waiting = new ArrayDeque<>();
   private State state = new State.Idle();
 
@@ -75,10 +77,20 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
   /** A turn of {@link #pump} is waiting for the loop. */
   private boolean turnAsked;
 
-  RequestHandler(HttpService service, HeadDeadline deadline, RestingConnections resting) {
+  /**
+   * For one connection.
+   *
+   * @param leaving whether connections are to end with the next answer; asked on any loop
+   */
+  RequestHandler(
+      HttpService service,
+      HeadDeadline deadline,
+      RestingConnections resting,
+      BooleanSupplier leaving) {
     this.service = service;
     this.deadline = deadline;
     this.resting = resting;
+    this.leaving = leaving;
   }
 
   @Override
@@ -128,7 +140,12 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
       deadline.onAnswered(ctx);
       resting.add(ctx.channel());
     }
-    ctx.channel().config().setAutoRead(rests);
+    ctx.channel().config().setAutoRead(rests || isAwaitingWhileClientStays());
+  }
+
+  private boolean isAwaitingWhileClientStays() {
+    return state instanceof State.Awaiting(Future<HttpReply> _, boolean endsWithClient)
+        && endsWithClient;
   }
 
   private void serve(ChannelHandlerContext ctx, FullHttpRequest request) {
@@ -142,8 +159,8 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
     String path = pathOf(request.uri());
     switch (answer(path, request)) {
       case HttpReply reply -> send(ctx, reply, version, keepAlive);
-      case Answer.Later(Future<HttpReply> later) -> {
-        state = new State.Awaiting(later);
+      case Answer.Later(Future<HttpReply> later, boolean endsWithClient) -> {
+        state = new State.Awaiting(later, endsWithClient);
         later.addListener(
             (Future<HttpReply> done) ->
                 ctx.executor()
@@ -203,7 +220,7 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
 
   private void send(
       ChannelHandlerContext ctx, HttpReply reply, HttpVersion version, boolean wanted) {
-    boolean keepAlive = wanted && !(ending && waiting.isEmpty());
+    boolean keepAlive = wanted && !(ending && waiting.isEmpty()) && !leaving.getAsBoolean();
     switch (reply.body()) {
       case Body.Whole(ByteBuf bytes) -> {
         var response = new DefaultFullHttpResponse(HttpVersion.HTTP_1_1, reply.status(), bytes);
@@ -308,7 +325,13 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
   @Override
   public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
     switch (event) {
-      case ChannelInputShutdownEvent _ -> closeAfterAnswers(ctx);
+      case ChannelInputShutdownEvent _ -> {
+        if (isAwaitingWhileClientStays()) {
+          ctx.close();
+        } else {
+          closeAfterAnswers(ctx);
+        }
+      }
       case HttpServer.Drain _ -> closeAfterAnswers(ctx);
       default -> ctx.fireUserEventTriggered(event);
     }
@@ -327,7 +350,7 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
     state = new State.Closed();
     resting.remove(ctx.channel());
     switch (before) {
-      case State.Awaiting(Future<HttpReply> reply) -> reply.cancel(false);
+      case State.Awaiting(Future<HttpReply> reply, boolean _) -> reply.cancel(false);
       case State.Streaming(Body.Pieces pieces, boolean _) -> Body.close(pieces);
       case State.Idle _, State.Sending _, State.Closed _ -> {}
     }

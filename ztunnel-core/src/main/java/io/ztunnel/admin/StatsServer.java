@@ -85,6 +85,11 @@ public final class StatsServer {
     return server.start(addresses);
   }
 
+  /** Goes on answering, but no connection is kept after the answers that it is owed. */
+  public void leaveConnections() {
+    server.leaveConnections();
+  }
+
   /** Accepts no more and finishes what is in flight. */
   public Future<Void> drain() {
     return server.drain();

@@ -40,6 +40,6 @@ final class Work {
       return HttpReply.text(
           HttpResponseStatus.SERVICE_UNAVAILABLE, "too many requests are waiting; try again\n");
     }
-    return new Answer.Later(promise);
+    return new Answer.Later(promise, false);
   }
 }

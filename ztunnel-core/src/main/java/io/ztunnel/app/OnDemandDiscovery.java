@@ -18,6 +18,7 @@ import io.ztunnel.proxy.Discovery;
 import io.ztunnel.xds.DemandOutcome;
 import io.ztunnel.xds.XdsClient;
 import java.util.Collection;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.RejectedExecutionException;
@@ -31,23 +32,30 @@ record OnDemandDiscovery(MeshState mesh, XdsClient client) implements Discovery,
 
   @Override
   public void await(EventLoop loop, NetworkAddress address, Runnable then) {
-    Addressable known = mesh.view().find(address, null);
-    switch (known) { // which may have been asked for by its name
+    await(loop, "address", address.toString(), isKnown(address), then);
+  }
+
+  /** Whether it is; then it counts as used, by whatever name it was asked for. */
+  private boolean isKnown(GatewayAddress.Destination destination) {
+    Addressable known = mesh.view().find(destination, null);
+    switch (known) {
       case Service service -> touch(service.key());
       case Workload workload -> client.touch(MeshFeed.ADDRESS, workload.uid());
-      case null -> {}
+      case null -> {
+        return false;
+      }
     }
-    await(loop, "address", address.toString(), known != null, then);
+    client.touch(MeshFeed.ADDRESS, destination.toString());
+    return true;
   }
 
   @Override
   public void await(EventLoop loop, NamespacedHostname service, Runnable then) {
-    await(loop, "service", service.toString(), mesh.view().service(service) != null, then);
+    await(loop, "service", service.toString(), isKnown(service), then);
   }
 
   private void await(EventLoop loop, String field, String key, boolean isKnown, Runnable then) {
     if (isKnown) {
-      client.touch(MeshFeed.ADDRESS, key);
       then.run();
     } else {
       ask(loop, field, key, then);
@@ -62,6 +70,13 @@ record OnDemandDiscovery(MeshState mesh, XdsClient client) implements Discovery,
           report(field, key, outcome);
           resume(loop, key, then);
         });
+  }
+
+  @Override
+  public Set<GatewayAddress.Destination> unknown(Set<GatewayAddress.Destination> gateways) {
+    Set<GatewayAddress.Destination> unknown = new LinkedHashSet<>(gateways);
+    unknown.removeIf(this::isKnown);
+    return unknown;
   }
 
   @Override

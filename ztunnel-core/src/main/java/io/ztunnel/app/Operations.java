@@ -141,6 +141,16 @@ final class Operations implements AutoCloseable {
     }
   }
 
+  /**
+   * The process is not ready any more. The servers go on, because a drain is to be watched, but
+   * keep no connection alive: it may be a tunnel that the drain waits for.
+   */
+  void beginDrain() {
+    readiness.drain();
+    adminServer.leaveConnections();
+    statsServer.leaveConnections();
+  }
+
   @Override
   public void close() {
     for (Future<Void> drain :

@@ -444,7 +444,7 @@ final class Ztunnel implements AutoCloseable {
 
   private void drain() {
     LOG.info("shutting down");
-    operations.readiness().drain(); // the servers themselves go on: a drain is to be watched
+    operations.beginDrain();
     // After a failure no pod can start here before the next process runs.
     long graceMillis =
         status.get() == 0
@@ -459,8 +459,9 @@ final class Ztunnel implements AutoCloseable {
       agent.close(); // it gives new pods to another daemon then, if there is one
     }
     drains.addAll(ownProxies.drain());
+    long endNanos = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(limitMillis);
     for (Future<Void> drain : drains) {
-      if (!drain.awaitUninterruptibly(limitMillis)) {
+      if (!drain.awaitUninterruptibly(endNanos - System.nanoTime(), TimeUnit.NANOSECONDS)) {
         LOG.warn("connections are left after " + limitMillis + " ms");
       }
     }

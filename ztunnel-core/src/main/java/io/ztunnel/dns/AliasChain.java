@@ -34,12 +34,13 @@ record AliasChain(List<ResourceRecord> records, DomainName end, boolean found) {
       end = next;
       next = isAliasItself(question.type()) ? null : target(end, owners, answers);
     }
+    boolean isCut = next != null && !names.contains(next);
     List<ResourceRecord> records = new ArrayList<>();
     boolean found = false;
     for (int i = 0; i < answers.size(); i++) {
       ResourceRecord record = answers.get(i);
       DomainName owner = owners.get(i);
-      if (names.contains(owner)) {
+      if (names.contains(owner) && !(isCut && owner.equals(end))) { // that is asked for again
         records.add(record);
         found |= owner.equals(end) && matches(question.type(), record.type());
       }

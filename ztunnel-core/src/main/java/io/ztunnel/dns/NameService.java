@@ -22,12 +22,18 @@ final class NameService {
 
   private static final long DEMAND_SECONDS = 2;
 
+  /** What one workload may have asked of the control plane by its questions at one time. */
+  static final int MAX_DEMANDED = 500;
+
   private final EventLoop loop;
   private final DnsContext context;
   private final LocalClient client;
   private final DnsAnswers answers;
   private final Forwarder forwarder;
   private int inFlight;
+
+  /** Services that the control plane was asked for and has not answered. */
+  private int demanded;
 
   NameService(
       EventLoop loop,
@@ -121,7 +127,7 @@ final class NameService {
         control.touch(known.key());
       }
       List<NamespacedHostname> unknown = answers.unknown(workload, question, decision);
-      if (unknown.isEmpty()) {
+      if (unknown.isEmpty() || demanded + unknown.size() > MAX_DEMANDED) {
         act(decision);
       } else {
         demand(control, unknown);
@@ -136,7 +142,14 @@ final class NameService {
       Promise<Void> waited = loop.newPromise();
       ScheduledFuture<?> timer =
           loop.schedule(() -> waited.trySuccess(null), DEMAND_SECONDS, TimeUnit.SECONDS);
-      control.demand(loop, unknown).addListener(_ -> waited.trySuccess(null));
+      demanded += unknown.size();
+      control
+          .demand(loop, unknown)
+          .addListener(
+              _ -> {
+                demanded -= unknown.size(); // which may be after the question was given up
+                waited.trySuccess(null);
+              });
       waited.addListener(
           _ -> {
             timer.cancel(false);

@@ -137,17 +137,19 @@ public final class Explainer {
       PodHealth its = health.of(client.uid());
       RouteNarrator narrator =
           new RouteNarrator(view, steps, its::setAsideFor, settings.onDemand());
-      Set<GatewayAddress.Destination> unknown = new LinkedHashSet<>();
+      Set<GatewayAddress.Destination> met = new LinkedHashSet<>();
       RouteResult result =
           outbound.route(
               new OutboundCall(client, source.addressFor(target.getAddress()), target),
               view,
               its::isSetAside,
               narrator,
-              unknown::add);
-      for (GatewayAddress.Destination gateway : unknown) {
-        steps.add("waypoint or gateway %s is not known to the mesh".formatted(gateway));
-        narrator.askedFor();
+              met::add);
+      for (GatewayAddress.Destination gateway : met) {
+        if (view.find(gateway, client.namespace()) == null) {
+          steps.add("waypoint or gateway %s is not known to the mesh".formatted(gateway));
+          narrator.askedFor();
+        }
       }
       return switch (result) {
         case RouteFailure failure -> Verdict.failed(Failures.of(failure));

@@ -46,7 +46,16 @@ public record TunnelQuestion(
                         "src: %s (expected: spiffe://<trust domain>/ns/<namespace>/sa/<account>)"
                             .formatted(client.isEmpty() ? "empty" : client))),
         caller,
-        ip == null ? new Authority.Host(destination, port) : new Authority.Address(ip, port),
+        ip == null ? named(destination, port) : new Authority.Address(ip, port),
         from);
+  }
+
+  private static Authority named(String destination, int port) throws QuestionException {
+    return Authority.parse(destination + ":" + port)
+        .orElseThrow(
+            () ->
+                new QuestionException(
+                    "dst: %s (expected: a host name or an address of a service)"
+                        .formatted(destination)));
   }
 }

@@ -58,6 +58,9 @@ public final class CertificateManager implements AutoCloseable {
    */
   private static final Duration FIRST_WAIT = Duration.ofSeconds(10);
 
+  /** How long it waits for the first retry, when the error of the first attempt is known. */
+  private static final Duration FIRST_RETRY_WAIT = Duration.ofSeconds(3);
+
   /** How long a connection may be in the making with a certificate that has been replaced. */
   private static final Duration RETIREMENT = Duration.ofMinutes(1);
 
@@ -370,25 +373,29 @@ public final class CertificateManager implements AutoCloseable {
             askIn(pause.isNegative() ? Duration.ZERO : pause, retryIfAsked);
           }
           if (mayStillSucceed()) {
-            addWaiter(promise);
+            addWaiter(promise, FIRST_RETRY_WAIT);
           } else {
             promise.tryFailure(new IOException(error));
           }
         }
-        case CertificateState.Initializing _, CertificateState.Available _ -> addWaiter(promise);
+        case CertificateState.Initializing _, CertificateState.Available _ ->
+            addWaiter(promise, FIRST_WAIT);
       }
     }
 
-    private void addWaiter(Promise<WorkloadTls> promise) {
+    private void addWaiter(Promise<WorkloadTls> promise, Duration limit) {
       waiters.add(promise);
       control.schedule(
           () -> {
             if (waiters.remove(promise)) {
               promise.tryFailure(
-                  new IOException("certificate pending for " + FIRST_WAIT.toSeconds() + " s"));
+                  new IOException(
+                      state instanceof CertificateState.Unavailable(String error, Instant _)
+                          ? error
+                          : "certificate pending for " + limit.toSeconds() + " s"));
             }
           },
-          FIRST_WAIT.toMillis(),
+          limit.toMillis(),
           TimeUnit.MILLISECONDS);
     }
 

@@ -31,16 +31,19 @@ final class BestService {
     Service first = null;
     for (int i = 0; i < candidates.size(); i++) {
       Service candidate = candidates.get(i);
-      if (!candidate.visibleTo(clientNamespace) || isShadowed(candidates, i)) {
-        continue;
+      boolean isOwn = candidate.namespace().equals(clientNamespace);
+      boolean isPreferred = candidate.namespace().equals(preferredNamespace);
+      boolean matters = isOwn || isPreferred || candidate.canonical() || first == null;
+      if (!matters || !candidate.visibleTo(clientNamespace) || isShadowed(candidates, i)) {
+        continue; // in this order: only few are compared with all that follow
       }
-      if (candidate.namespace().equals(clientNamespace)) {
+      if (isOwn) {
         return candidate;
       }
       if (candidate.canonical()) {
         canonical = candidate;
       }
-      if (candidate.namespace().equals(preferredNamespace)) {
+      if (isPreferred) {
         preferred = candidate;
       }
       if (first == null) {

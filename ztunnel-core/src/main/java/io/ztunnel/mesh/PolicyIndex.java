@@ -64,6 +64,9 @@ final class PolicyIndex {
 
     /** Adds a policy in place of one with the same key, whatever scope that had. */
     void insert(String key, Authorization policy) {
+      if (policy.equals(byKey.get(key))) {
+        return; // all come again with each stream
+      }
       remove(key);
       byKey.put(key, policy);
       alone.put(key, PolicyGroup.of(List.of(policy)));

@@ -1,8 +1,11 @@
 package io.ztunnel.proxy;
 
+import java.util.concurrent.atomic.AtomicInteger;
+
 /**
- * Whom the process still takes connections of. While memory is scarce these are pods that have few,
- * so that one that has very many does not bring all down; when nearly nothing is left, nobody.
+ * Whom the process still takes connections of. While memory is scarce these are those that have
+ * few, so that one that has very many does not bring all down; when nearly nothing is left, nobody.
+ * One is a pod, and at a gateway a client.
  *
  * <p>Set by the control thread, asked by event loops.
  */
@@ -10,14 +13,18 @@ public final class Admission {
   /** Who may have more. */
   public enum Level {
     EVERYBODY,
-    /** Who has less than a sixteenth of all connections. */
+    /** Who has few connections, or less than a sixteenth of all. */
     MODEST,
     NOBODY
   }
 
   private static final int MODEST_SHARE = 16;
 
+  /** So many are few, however few there are in all. */
+  private static final int FEW = 128;
+
   private final Drains all;
+  private final AtomicInteger sessions = new AtomicInteger();
   private volatile Level level = Level.EVERYBODY;
 
   public Admission(Drains all) {
@@ -34,11 +41,24 @@ public final class Admission {
     return level;
   }
 
-  /** Whether one with so many connections may have no more now. */
+  /** A peer's connection that carries tunnels was accepted. */
+  void onSessionOpened() {
+    sessions.incrementAndGet();
+  }
+
+  void onSessionClosed() {
+    sessions.decrementAndGet();
+  }
+
+  /**
+   * Whether one may have no more now.
+   *
+   * @param connections those that it has, and the connections of peers whose tunnels they are
+   */
   boolean refuses(int connections) {
     return switch (level) {
       case EVERYBODY -> false;
-      case MODEST -> (long) connections * MODEST_SHARE > all.open();
+      case MODEST -> connections > Math.max(FEW, (all.open() + sessions.get()) / MODEST_SHARE);
       case NOBODY -> true;
     };
   }

@@ -4,6 +4,7 @@ import io.netty.channel.EventLoop;
 import io.ztunnel.mesh.GatewayAddress;
 import io.ztunnel.mesh.NamespacedHostname;
 import io.ztunnel.mesh.NetworkAddress;
+import java.util.LinkedHashSet;
 import java.util.Set;
 
 /**
@@ -30,6 +31,11 @@ public interface Discovery {
         }
 
         @Override
+        public Set<GatewayAddress.Destination> unknown(Set<GatewayAddress.Destination> gateways) {
+          return new LinkedHashSet<>();
+        }
+
+        @Override
         public void await(EventLoop loop, Set<GatewayAddress.Destination> gateways, Runnable then) {
           then.run();
         }
@@ -45,6 +51,12 @@ public interface Discovery {
 
   /** Goes on once a service is known, as far as it can be. */
   void await(EventLoop loop, NamespacedHostname service, Runnable then);
+
+  /**
+   * Those of these waypoints and gateways that are to be asked for; the others count as used. A new
+   * set.
+   */
+  Set<GatewayAddress.Destination> unknown(Set<GatewayAddress.Destination> gateways);
 
   /** Goes on once these waypoints and gateways are known, as far as they can be. */
   void await(EventLoop loop, Set<GatewayAddress.Destination> gateways, Runnable then);

@@ -63,7 +63,7 @@ final class GatewayAttempts {
       EventLoop loop,
       LongSupplier nanoTime,
       EndpointHealth health,
-      RetryBudget retries,
+      ServiceRetries retries,
       EndpointLoads loads,
       GatewayMetrics metrics,
       Dialler dialler) {
@@ -72,7 +72,7 @@ final class GatewayAttempts {
           loop,
           proxy.context().telemetry()::nanoTime,
           proxy.context().upstreams().health(),
-          proxy.retries(),
+          proxy.serviceRetries(),
           gateway.loads(),
           gateway.metrics(),
           (target, outcome) -> {
@@ -141,6 +141,9 @@ final class GatewayAttempts {
     if (target == null || isUnderWay(target.key())) {
       return; // ended, or there was no other one after all
     }
+    if (latest == null) {
+      means.retries().of(target.service()).onConnection();
+    }
     Attempt attempt = new Attempt(target);
     latest = attempt;
     underWay.add(attempt);
@@ -155,7 +158,7 @@ final class GatewayAttempts {
   private boolean another(GatewayTarget than, Runnable log) {
     if (than.others() == 0
         || means.nanoTime().getAsLong() - beganNanos >= DEADLINE_NANOS
-        || !means.retries().tryRetry()) {
+        || !means.retries().of(than.service()).tryRetry()) {
       return false;
     }
     if (tried == null) {

@@ -112,7 +112,7 @@ final class GatewayRequest implements LiveConnection, GatewayAttempts.Owner {
 
   private void begin() {
     assert loop.inEventLoop();
-    if (proxy().isOverloaded()) {
+    if (proxy().isOverloaded(gateway.limits(), source)) {
       refuse(new ConnectionFailure.Overloaded());
       return;
     }
@@ -127,7 +127,6 @@ final class GatewayRequest implements LiveConnection, GatewayAttempts.Owner {
       fail(facts(session.localAddress(), null, null), denied);
       return;
     }
-    proxy().retries().onConnection();
     attempts.next();
   }
 

@@ -5,8 +5,11 @@ import io.netty.util.concurrent.ScheduledFuture;
 import io.ztunnel.redirection.SocketFactory;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
@@ -25,9 +28,19 @@ final class Handover {
 
   private static final long LOOK_MILLIS = 50;
 
+  /**
+   * How long is waited for the rest when another process listens where connections are redirected
+   * to. It may have no more: whether it answers names or takes SOCKS is a setting.
+   */
+  private static final long REST_NANOS = TimeUnit.SECONDS.toNanos(2);
+
+  /** Where connections are redirected to, whatever the settings. */
+  private static final Set<Integer> REDIRECTED =
+      Set.of(ProxySettings.OUTBOUND_PORT, ProxySettings.PASSTHROUGH_PORT, ProxySettings.HBONE_PORT);
+
   /** Why the listeners are to close. */
   enum Outcome {
-    /** Another process listens on every port. */
+    /** Another process listens on every port, or on all that it needs. */
     TAKEN_OVER,
     /**
      * The whole process carries nothing any more: the sooner it ends, the sooner another starts.
@@ -47,6 +60,9 @@ final class Handover {
   private final long endNanos;
   private final Consumer<Outcome> then;
   private @Nullable ScheduledFuture<?> next;
+
+  /** Since when another process listens on the ports of redirection; null: none does. */
+  private @Nullable Long redirectedSinceNanos;
 
   /**
    * @param ports of the listeners, a port as often as there are listeners on it
@@ -97,11 +113,33 @@ final class Handover {
   private boolean isTakenOver() {
     try {
       Map<Integer, Integer> all = sockets.listeners();
-      return own.entrySet().stream()
-          .allMatch(port -> all.getOrDefault(port.getKey(), 0) >= 2 * port.getValue());
+      return isTakenOver(own.keySet(), all) || isRedirectionTakenOver(all);
     } catch (IOException e) {
       LOG.debug("cannot see who listens: {}", e.getMessage());
       return false;
     }
+  }
+
+  private boolean isTakenOver(Set<Integer> ports, Map<Integer, Integer> all) {
+    return ports.stream().allMatch(port -> all.getOrDefault(port, 0) >= 2 * ownAt(port));
+  }
+
+  private long ownAt(int port) {
+    return Objects.requireNonNull(own.get(port));
+  }
+
+  /** Whether the ports of redirection are, and the others have had their time. */
+  private boolean isRedirectionTakenOver(Map<Integer, Integer> all) {
+    Set<Integer> redirected = new HashSet<>(own.keySet());
+    redirected.retainAll(REDIRECTED);
+    if (redirected.isEmpty() || !isTakenOver(redirected, all)) {
+      redirectedSinceNanos = null;
+      return false;
+    }
+    long now = control.ticker().nanoTime();
+    if (redirectedSinceNanos == null) {
+      redirectedSinceNanos = now;
+    }
+    return now - redirectedSinceNanos >= REST_NANOS;
   }
 }

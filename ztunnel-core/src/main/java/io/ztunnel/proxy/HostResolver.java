@@ -14,6 +14,7 @@ import io.netty.resolver.dns.DnsServerAddressStreamProvider;
 import io.netty.resolver.dns.DnsServerAddressStreamProviders;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.Promise;
+import io.netty.util.concurrent.PromiseNotifier;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.util.ArrayDeque;
@@ -102,7 +103,7 @@ public final class HostResolver implements AutoCloseable {
     if (last != null) {
       return loop.newSucceededFuture(last);
     }
-    Future<List<InetAddress>> lookup = lookUp(loop, hostname);
+    Future<List<InetAddress>> lookup = lookUpOrShare(loop, hostname);
     if (lookup.isSuccess()) { // by the cache
       lastAnswers.onAnswer(hostname, lookup.getNow());
       return lookup;
@@ -119,6 +120,26 @@ public final class HostResolver implements AutoCloseable {
           patience.cancel(false);
           onLookup(hostname, done, outcome);
         });
+    return outcome;
+  }
+
+  /**
+   * A lookup of its own, or the outcome of the last one if too many are under way. Should that one
+   * have no answer in what was left of its time, another follows it.
+   */
+  private Future<List<InetAddress>> lookUpOrShare(EventLoop loop, String hostname) {
+    @Nullable Deque<Future<List<InetAddress>>> begun = underWay.get(new Lookup(loop, hostname));
+    if (begun == null || begun.size() < MAX_LOOKUPS) {
+      return lookUp(loop, hostname);
+    }
+    Promise<List<InetAddress>> outcome = loop.newPromise();
+    begun
+        .getLast()
+        .addListener(
+            (Future<List<InetAddress>> shared) -> {
+              boolean answered = shared.isSuccess() || isDenial(shared.cause());
+              PromiseNotifier.cascade(answered ? shared : lookUp(loop, hostname), outcome);
+            });
     return outcome;
   }
 

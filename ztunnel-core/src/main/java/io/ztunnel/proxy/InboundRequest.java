@@ -153,7 +153,7 @@ final class InboundRequest implements LiveConnection {
   }
 
   private Discovery discovery() {
-    return proxy().discovery();
+    return proxy().inboundDiscovery();
   }
 
   private NetworkAddress address(InetAddress ip) {

@@ -73,14 +73,18 @@ final class InboundSession implements ConnectHandler {
   }
 
   private static void start(PodProxy proxy, Channel channel) {
-    if (proxy.isClosed()
-        || proxy.isOverloaded()
-        || !(channel.remoteAddress() instanceof InetSocketAddress remote)) {
+    if (proxy.isClosed() || !(channel.remoteAddress() instanceof InetSocketAddress remote)) {
       TcpLeg.reset(channel);
       return;
     }
     InboundSession session = new InboundSession(proxy, channel, Addresses.canonical(remote));
+    if (proxy.isOverloaded()) {
+      TcpLeg.reset(channel);
+      session.refused(new ConnectionFailure.Overloaded());
+      return;
+    }
     proxy.sessions().add(session);
+    proxy.context().admission().onSessionOpened();
     proxy.context().metrics().sockets(session.reporter()).opened();
     session.connection =
         HboneServer.serve(
@@ -176,7 +180,7 @@ final class InboundSession implements ConnectHandler {
     }
     ConnectionFailure failure = gateway.limits().tooManyConnections(source);
     unwelcome = failure;
-    proxy.context().telemetry().refused(Reporter.GATEWAY, peerAddress, localAddress, failure);
+    refused(failure);
     drain();
   }
 
@@ -203,20 +207,22 @@ final class InboundSession implements ConnectHandler {
   /** Refuses before it is known what is asked for: a line in the log, no metrics of traffic. */
   void refuse(InboundConnect connect, ConnectionFailure cause) {
     connect.reject(cause.peerStatus());
-    proxy.context().telemetry().refused(reporter(), peerAddress, localAddress, cause);
+    refused(cause);
   }
 
   @Override
   public void onHandshakeFailed(HboneFailure failure) {
-    proxy
-        .context()
-        .telemetry()
-        .refused(reporter(), peerAddress, localAddress, Failures.ofHandshake(failure));
+    refused(Failures.ofHandshake(failure));
+  }
+
+  private void refused(ConnectionFailure cause) {
+    proxy.context().telemetry().refused(reporter(), peerAddress, localAddress, cause);
   }
 
   @Override
   public void onClosed() {
     proxy.sessions().remove(this);
+    proxy.context().admission().onSessionClosed();
     proxy.context().metrics().sockets(reporter()).closed();
     if (gateway != null && counted != null) {
       gateway.limits().closeConnection(counted);

@@ -74,6 +74,9 @@ final class OutboundAttempt implements TunnelOpening {
 
     /** Who was chosen cannot be reached so far: another may be tried beside it. */
     void overtake(OutboundAttempt slow);
+
+    /** Whether the only gateway may be dialled once more, in place of an attempt; once if so. */
+    boolean mayDialAnew();
   }
 
   private final PodProxy proxy;
@@ -98,8 +101,11 @@ final class OutboundAttempt implements TunnelOpening {
   /** It was so slow that another was begun beside it. */
   private boolean overtaken;
 
-  /** The connection to the gateway was there, and has gone or fallen silent. */
+  /** The connection to the gateway was there, and has gone. */
   private boolean cutOff;
+
+  /** It ends because another one may be made in its place. */
+  private boolean replaced;
 
   OutboundAttempt(
       PodProxy proxy, EventLoop loop, InetSocketAddress source, Workload local, Race race) {
@@ -140,12 +146,14 @@ final class OutboundAttempt implements TunnelOpening {
     return candidate != null && candidate.otherEndpoints() > 0;
   }
 
-  /**
-   * Whether it lost its connection to the gateway, or hears nothing on it: that one may be old, and
-   * the gateway in order.
-   */
+  /** Whether it lost its connection to the gateway: that one may be old, the gateway in order. */
   boolean isCutOff() {
     return cutOff;
+  }
+
+  /** Whether it ended for another one to be made, as it was allowed. */
+  boolean isReplaced() {
+    return replaced;
   }
 
   /** How far it has come. */
@@ -159,8 +167,8 @@ final class OutboundAttempt implements TunnelOpening {
       return List.of();
     }
     List<String> keys = new ArrayList<>(candidate.keys());
-    if (twice != null && fault == EndpointFault.ONE_OF_MANY) {
-      keys.add(twice.endpoint());
+    if (twice != null && (fault == EndpointFault.ONE_OF_MANY || fault == EndpointFault.OWN)) {
+      keys.add(twice.endpoint()); // another gateway to it would do no better
     }
     return keys;
   }
@@ -330,8 +338,8 @@ final class OutboundAttempt implements TunnelOpening {
 
   private void onOnlyProbed() {
     timer = null;
-    if (progress() == TunnelProgress.SILENT) {
-      cutOff = true;
+    if (isAwaited() && progress() == TunnelProgress.SILENT && race.mayDialAnew()) {
+      replaced = true;
       onLate(Duration.ofMillis(2 * ALONE_MILLIS));
     }
   }

@@ -178,8 +178,9 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
    * unknown that was not asked for. Each decision may be for another one.
    */
   private void discoverGateways(Workload local, Set<GatewayAddress.Destination> asked) {
-    Set<GatewayAddress.Destination> unknown = new LinkedHashSet<>();
-    RouteResult result = route(local, unknown::add);
+    Set<GatewayAddress.Destination> met = new LinkedHashSet<>();
+    RouteResult result = route(local, met::add);
+    Set<GatewayAddress.Destination> unknown = proxy.discovery().unknown(met);
     unknown.removeAll(asked);
     if (unknown.isEmpty()) {
       attempt(local, result);
@@ -203,7 +204,7 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
     attempt(local, route(local, _ -> {}));
   }
 
-  private RouteResult route(Workload local, Consumer<GatewayAddress.Destination> unknown) {
+  private RouteResult route(Workload local, Consumer<GatewayAddress.Destination> met) {
     assert loop.inEventLoop();
     return proxy
         .router()
@@ -213,7 +214,7 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
             proxy.context().mesh().view(),
             proxy.context().upstreams().health().of(local.uid())::isSetAside,
             RouteTrace.OFF,
-            unknown);
+            met);
   }
 
   private void attempt(Workload local, RouteResult result) {
@@ -269,9 +270,7 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
     }
     if (!others.isEmpty()) {
       state = new State.Dialling(List.copyOf(others));
-    } else if (fault != EndpointFault.NO
-        && (loser.hasOthers() || mayDialAnew(loser))
-        && mayRetry()) {
+    } else if (fault != EndpointFault.NO && mayRetry(loser)) {
       ProxyLog.retrying(source, loser.candidate(), failure);
       state = new State.Locating();
       attempt(loser.local());
@@ -301,11 +300,16 @@ final class OutboundConnection implements LiveConnection, OutboundAttempt.Race {
     failed.addAll(keys);
   }
 
-  /** Whether the gateway is worth a new connection, although there is no other: once. */
-  private boolean mayDialAnew(OutboundAttempt attempt) {
-    boolean may = attempt.isCutOff() && !dialledAnew;
+  @Override
+  public boolean mayDialAnew() {
+    boolean may = !dialledAnew && mayRetry();
     dialledAnew |= may;
     return may;
+  }
+
+  private boolean mayRetry(OutboundAttempt loser) {
+    return loser.isReplaced()
+        || (loser.hasOthers() ? mayRetry() : loser.isCutOff() && mayDialAnew());
   }
 
   private boolean mayRetry() {

@@ -107,7 +107,7 @@ final class PassthroughConnection implements LiveConnection {
   /** Has the client looked up, for its labels. */
   private void discover(Workload local) {
     proxy
-        .discovery()
+        .inboundDiscovery()
         .await(
             loop,
             new NetworkAddress(proxy.settings().network(), source.getAddress()),

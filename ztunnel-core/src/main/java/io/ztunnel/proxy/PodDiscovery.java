@@ -39,6 +39,11 @@ final class PodDiscovery implements Discovery {
   }
 
   @Override
+  public Set<GatewayAddress.Destination> unknown(Set<GatewayAddress.Destination> gateways) {
+    return all.unknown(gateways);
+  }
+
+  @Override
   public void await(EventLoop loop, Set<GatewayAddress.Destination> gateways, Runnable then) {
     share(then, counted -> all.await(loop, gateways, counted));
   }

@@ -13,9 +13,9 @@ import io.ztunnel.dns.DnsServer;
 import io.ztunnel.hbone.HbonePool;
 import io.ztunnel.hbone.SocketReads;
 import io.ztunnel.mesh.MeshChange;
+import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.Registration;
 import io.ztunnel.mesh.Workload;
-import io.ztunnel.mesh.WorkloadChange;
 import io.ztunnel.mesh.WorkloadInfo;
 import io.ztunnel.redirection.ListenerSettings;
 import io.ztunnel.redirection.SocketFactory;
@@ -27,7 +27,6 @@ import io.ztunnel.telemetry.ConnectionFailure;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -68,6 +67,10 @@ public final class PodProxy implements WorkloadProxy {
   private final ProxyContext context;
   private final ProxySettings settings;
   private final Discovery discovery;
+
+  /** Of its own, so that peers cannot use up what the pod's own connections need to know. */
+  private final Discovery inboundDiscovery;
+
   private final SocketFactory sockets;
   private final Role role;
 
@@ -80,6 +83,7 @@ public final class PodProxy implements WorkloadProxy {
   private final ConnectionTable connections;
   private final ApplicationPorts applicationPorts = new ApplicationPorts();
   private final RetryBudget retries;
+  private final ServiceRetries serviceRetries;
   private final Set<InboundSession> sessions = ConcurrentHashMap.newKeySet();
   private final Map<EventLoop, HbonePool> pools = new ConcurrentHashMap<>();
   private final PodListeners listeners;
@@ -124,11 +128,13 @@ public final class PodProxy implements WorkloadProxy {
     this.context = context;
     this.settings = role == Role.WORKLOAD ? context.settings().forPod() : context.settings();
     this.discovery = PodDiscovery.of(context.discovery());
+    this.inboundDiscovery = PodDiscovery.of(context.discovery());
     this.sockets = sockets;
     this.role = role;
     this.gateway = gateway;
     this.connections = new ConnectionTable(context.drains());
     this.retries = new RetryBudget(context.telemetry()::nanoTime);
+    this.serviceRetries = new ServiceRetries(context.telemetry()::nanoTime);
     this.listeners = new PodListeners(control, context, sockets);
     this.workload = new LocalWorkload(context.mesh(), info);
     this.router = settings.outboundRouter();
@@ -234,9 +240,14 @@ public final class PodProxy implements WorkloadProxy {
     return settings;
   }
 
-  /** Asks the control plane for what its connections need to know. */
+  /** Asks the control plane for what the pod's own connections need to know. */
   Discovery discovery() {
     return discovery;
+  }
+
+  /** Asks it for what connections to the pod need to know. */
+  Discovery inboundDiscovery() {
+    return inboundDiscovery;
   }
 
   /** What it needs to pass tunnels on; null unless it is a gateway's. */
@@ -277,6 +288,11 @@ public final class PodProxy implements WorkloadProxy {
     return retries;
   }
 
+  /** How many of a gateway's may, to each service. */
+  ServiceRetries serviceRetries() {
+    return serviceRetries;
+  }
+
   /**
    * Tells peers to keep no tunnels to this workload in store (GOAWAY): those that are open go on to
    * their end, the next ones need a new connection. Any thread.
@@ -292,9 +308,17 @@ public final class PodProxy implements WorkloadProxy {
     return listeners.dns();
   }
 
-  /** Whether the process has no memory for another connection of this pod. */
+  /**
+   * Whether the process has no memory for another connection of this pod; at a gateway, of a client
+   * that has nothing yet.
+   */
   boolean isOverloaded() {
-    return context.admission().refuses(connections.size() + sessions.size());
+    return context.admission().refuses(gateway == null ? connections.size() + sessions.size() : 0);
+  }
+
+  /** Whether a gateway has no memory for another one of a client. */
+  boolean isOverloaded(SourceLimits limits, String source) {
+    return context.admission().refuses(limits.open(source));
   }
 
   /** Whether upstreams see the address of the client instead of the proxy's. */
@@ -340,39 +364,32 @@ public final class PodProxy implements WorkloadProxy {
 
   private void onMeshChange(MeshChange change) {
     assert control.inEventLoop();
-    boolean ownChanged = false;
-    Set<String> moved = new HashSet<>();
-    for (WorkloadChange workloadChange : change.workloads()) {
-      switch (workloadChange) {
-        case WorkloadChange.Added(Workload added) -> ownChanged |= isOwn(added);
-        case WorkloadChange.Replaced(
-                Workload before,
-                Workload after,
-                WorkloadChange.IdentityUse _) -> {
-          ownChanged |= isOwn(after);
-          if (!before.isReachedAs(after)) {
-            moved.add(before.uid());
-          }
-        }
-        case WorkloadChange.Removed(Workload removed, WorkloadChange.IdentityUse _) ->
-            moved.add(removed.uid());
-      }
+    if (!change.workloads().isEmpty()) {
+      retireTunnels(change.before(), change.after());
     }
-    if (!moved.isEmpty()) {
-      retireTunnels(moved);
-    }
-    if (change.policies() || ownChanged) {
+    if (change.policies() || isOwnChanged(change)) {
       connections.forEach(LiveConnection::reauthorize);
     }
   }
 
-  private boolean isOwn(Workload candidate) {
-    return candidate.isKnownAs(workload.info());
+  private boolean isOwnChanged(MeshChange change) {
+    @Nullable Workload own = change.after().localWorkload(workload.info());
+    return own != null && !own.equals(change.before().localWorkload(workload.info()));
   }
 
-  private void retireTunnels(Set<String> uids) {
+  /** By the tunnels there are, not by what has changed: that may be all of the mesh. */
+  private void retireTunnels(MeshView before, MeshView after) {
     pools.forEach(
-        (loop, pool) -> loop.execute(() -> pool.retire(key -> uids.contains(key.workloadUid()))));
+        (loop, pool) ->
+            loop.execute(() -> pool.retire(key -> isMoved(key.workloadUid(), before, after))));
+  }
+
+  private static boolean isMoved(String uid, MeshView before, MeshView after) {
+    @Nullable Workload former = before.workload(uid);
+    @Nullable Workload present = after.workload(uid);
+    return former != null
+        && !former.equals(present)
+        && (present == null || !former.isReachedAs(present));
   }
 
   /** Ends the connections of peers whose certificates are revoked by now. */

@@ -4,9 +4,10 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 
 /**
- * How many connections of a pod may be tried on another endpoint: a fifth of those made, and ten a
- * second in any case. It keeps retries from multiplying the load when everything fails. Each pod
- * has its own, so that one all of whose connections fail leaves the others theirs.
+ * How many connections of a pod, or at a gateway to a service, may be tried on another endpoint: a
+ * fifth of those made, and ten a second in any case. It keeps retries from multiplying the load
+ * when everything fails. Each has its own, so that one all of whose connections fail leaves the
+ * others theirs.
  *
  * <p>Thread-safe; written by event loops.
  */
@@ -38,6 +39,12 @@ final class RetryBudget {
     refill();
     long before = balance.getAndUpdate(value -> value >= COST ? value - COST : value);
     return before >= COST;
+  }
+
+  /** Whether it is as if it had never been used. */
+  boolean isFull() {
+    refill();
+    return balance.get() == CAP;
   }
 
   private void refill() {

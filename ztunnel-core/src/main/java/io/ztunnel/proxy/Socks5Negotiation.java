@@ -11,6 +11,9 @@ import io.netty.handler.codec.ByteToMessageDecoder;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.ScheduledFuture;
 import io.ztunnel.dns.DnsServer;
+import io.ztunnel.metrics.Reporter;
+import io.ztunnel.redirection.Addresses;
+import io.ztunnel.telemetry.ConnectionFailure;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.UnknownHostException;
@@ -87,6 +90,18 @@ final class Socks5Negotiation extends ChannelInboundHandlerAdapter {
         leg -> {
           if (proxy.isClosed() || !(accepted.remoteAddress() instanceof InetSocketAddress client)) {
             leg.abort(); // we are closed, or the application is gone
+            return;
+          }
+          if (proxy.isOverloaded()) {
+            leg.abort();
+            proxy
+                .context()
+                .telemetry()
+                .refused(
+                    Reporter.SOURCE,
+                    Addresses.canonical(client),
+                    Addresses.canonical((InetSocketAddress) accepted.localAddress()),
+                    new ConnectionFailure.Overloaded());
             return;
           }
           Socks5Opening opening = Socks5Opening.begin(proxy, accepted, client);

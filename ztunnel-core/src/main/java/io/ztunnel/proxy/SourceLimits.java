@@ -55,6 +55,12 @@ public final class SourceLimits {
         ConnectionFailure.SourceLimit.TUNNELS, source, maxTunnels);
   }
 
+  /** The connections and tunnels that a source has. */
+  int open(String source) {
+    Use use = uses.get(source);
+    return use == null ? 0 : use.connections + use.tunnels;
+  }
+
   /** What would become of a tunnel of this source now, if it has too many; else null. */
   public @Nullable ConnectionFailure refusal(String source) {
     Use use = uses.get(source);

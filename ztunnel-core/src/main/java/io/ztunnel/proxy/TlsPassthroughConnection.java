@@ -130,7 +130,7 @@ final class TlsPassthroughConnection
 
   private void begin() {
     assert loop.inEventLoop();
-    if (proxy.isOverloaded()) {
+    if (proxy.isOverloaded(gateway.limits(), client)) {
       turnAway(new ConnectionFailure.Overloaded());
       return;
     }
@@ -140,7 +140,6 @@ final class TlsPassthroughConnection
     }
     proxy.table().add(this);
     proxy.context().metrics().sockets(Reporter.GATEWAY).opened();
-    proxy.retries().onConnection();
     downstream.channel().closeFuture().addListener(_ -> onClosed());
     ServerNamePeek.begin(downstream.channel(), proxy.settings().hbone().handshakeTimeout(), this);
   }

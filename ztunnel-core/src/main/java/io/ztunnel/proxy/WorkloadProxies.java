@@ -84,12 +84,17 @@ public final class WorkloadProxies implements ZdsHandler {
     }
   }
 
+  private record Leaving(String uid, PodInfo info) {}
+
   private final EventExecutor control;
   private final Factory factory;
   private final Observer observer;
 
   /** By pod uid. Written by the control thread, read by any. */
   private final Map<String, Pod> pods = new ConcurrentHashMap<>();
+
+  /** The proxies that drain, with their pods. Written by the control thread, read by any. */
+  private final Map<WorkloadProxy, Leaving> leaving = new ConcurrentHashMap<>();
 
   private final Set<String> snapshot = new HashSet<>();
   private final Set<Future<Void>> drains = new HashSet<>();
@@ -144,9 +149,14 @@ public final class WorkloadProxies implements ZdsHandler {
         : new ZdsReply.ProcessingFailed(SocketErrors.text(reply.cause()));
   }
 
-  /** What there is for each pod, by uid. Callable from any thread. */
+  /**
+   * What there is for each pod, by uid; a proxy that drains is there until it has ended. Callable
+   * from any thread.
+   */
   public SortedMap<String, PodState> states() {
     SortedMap<String, PodState> states = new TreeMap<>();
+    leaving.forEach(
+        (proxy, pod) -> states.put(pod.uid(), new PodState.Up(pod.info(), proxy.connections())));
     pods.forEach(
         (uid, pod) ->
             states.put(
@@ -251,7 +261,8 @@ public final class WorkloadProxies implements ZdsHandler {
     if (!starting.equals(pods.get(uid))) { // deleted, or replaced, while it started
       if (started.isSuccess()) {
         observer.onProxyStarted(); // and so stopped in the end
-        drainInBackground(proxy, starting.namespace(), DrainMode.IMMEDIATE);
+        drainInBackground(
+            proxy, new Leaving(uid, starting.info()), starting.namespace(), DrainMode.IMMEDIATE);
       }
       reply.trySuccess(new ZdsReply.Ok());
       return;
@@ -351,12 +362,16 @@ public final class WorkloadProxies implements ZdsHandler {
     switch (pod) {
       case null -> {}
       case Pod.Pending pending -> pending.namespace().close();
-      case Pod.Running running -> drainInBackground(running.proxy(), running.namespace(), mode);
+      case Pod.Running running ->
+          drainInBackground(
+              running.proxy(), new Leaving(uid, running.info()), running.namespace(), mode);
     }
     tellCounts();
   }
 
-  private void drainInBackground(WorkloadProxy proxy, NetworkNamespace namespace, DrainMode mode) {
+  private void drainInBackground(
+      WorkloadProxy proxy, Leaving pod, NetworkNamespace namespace, DrainMode mode) {
+    leaving.put(proxy, pod);
     Future<Void> drain = proxy.drain(mode);
     drains.add(drain);
     drain.addListener(
@@ -364,8 +379,10 @@ public final class WorkloadProxies implements ZdsHandler {
             control.execute(
                 () -> {
                   drains.remove(drain);
+                  leaving.remove(proxy);
                   namespace.close();
                   observer.onProxyStopped();
+                  tellCounts();
                 }));
   }
 
@@ -376,6 +393,6 @@ public final class WorkloadProxies implements ZdsHandler {
         pending++;
       }
     }
-    observer.onCounts(pods.size() - pending, pending);
+    observer.onCounts(pods.size() - pending + leaving.size(), pending);
   }
 }

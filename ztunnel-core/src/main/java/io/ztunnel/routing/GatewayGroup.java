@@ -101,11 +101,8 @@ final class GatewayGroup {
   }
 
   private @Nullable Addressable found(GatewayAddress gateway) {
-    Addressable found = known(gateway);
-    if (found == null) {
-      scene.unknown().accept(gateway.destination());
-    }
-    return found;
+    scene.met().accept(gateway.destination());
+    return known(gateway);
   }
 
   private @Nullable Addressable known(GatewayAddress gateway) {

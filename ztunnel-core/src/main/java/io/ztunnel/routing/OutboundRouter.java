@@ -41,16 +41,16 @@ public final class OutboundRouter {
   /**
    * Decides as above.
    *
-   * @param unknown is told of the waypoints and gateways, some of them more than once, that would
-   *     have mattered if the mesh knew them
+   * @param met is told of the waypoints and gateways, some of them more than once, that matter, or
+   *     would if the mesh knew them
    */
   public RouteResult route(
       OutboundCall call,
       MeshView view,
       Predicate<String> setAside,
       RouteTrace trace,
-      Consumer<GatewayAddress.Destination> unknown) {
-    Scene scene = new Scene(view, call, setAside, trace, unknown);
+      Consumer<GatewayAddress.Destination> met) {
+    Scene scene = new Scene(view, call, setAside, trace, met);
     return new OutboundDecision(settings, scene, random.get()).decide();
   }
 

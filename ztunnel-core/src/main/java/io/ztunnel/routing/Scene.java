@@ -11,22 +11,14 @@ import java.util.function.Predicate;
  * @param view the mesh
  * @param setAside whether the workload of a uid, an address of it, or what is asked for there,
  *     failed lately and should be avoided
- * @param unknown is told of waypoints and gateways that matter and of which the mesh says nothing
+ * @param met is told of waypoints and gateways that matter, whether the mesh knows them or not
  */
 record Scene(
     MeshView view,
     OutboundCall call,
     Predicate<String> setAside,
     RouteTrace trace,
-    Consumer<GatewayAddress.Destination> unknown) {
-  /** Tells of a waypoint if the mesh says nothing of it. */
-  void miss(GatewayAddress waypoint) {
-    GatewayAddress.Destination destination = waypoint.destination();
-    if (view.find(destination, call.source().namespace()) == null) {
-      unknown.accept(destination);
-    }
-  }
-
+    Consumer<GatewayAddress.Destination> met) {
   /** Of the workload of a uid, or of an address of it. */
   Tier tier(String key) {
     if (call.failed().contains(key)) {

@@ -42,11 +42,8 @@ final class UpstreamFinder {
 
   /** A waypoint; null when there is none. */
   Upstream.@Nullable Chosen waypoint(GatewayAddress waypoint) {
-    Upstream.Chosen chosen = named(waypoint, ResolutionMode.WAYPOINT);
-    if (chosen == null) {
-      scene.miss(waypoint);
-    }
-    return chosen;
+    scene.met().accept(waypoint.destination());
+    return named(waypoint, ResolutionMode.WAYPOINT);
   }
 
   /** A gateway into a network, the one that is named or one of the others; null: there is none. */

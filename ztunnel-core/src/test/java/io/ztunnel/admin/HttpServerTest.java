@@ -90,8 +90,9 @@ class HttpServerTest {
       }
       case "/later" -> {
         ASKED.incrementAndGet();
-        yield new Answer.Later(LATER.get());
+        yield new Answer.Later(LATER.get(), false);
       }
+      case "/later-while-there" -> new Answer.Later(LATER.get(), true);
       case "/streamed" ->
           new HttpReply(HttpResponseStatus.OK, "", new Body.Streamed(new Counting(BIG)), Map.of());
       case "/cut" ->
@@ -376,6 +377,44 @@ class HttpServerTest {
     }
     assertTrue(later.await(10, TimeUnit.SECONDS));
     assertTrue(later.isCancelled());
+  }
+
+  @Test
+  void soDoesOneThatEndsItsHalfIfNothingIsWorthItsWhile() throws Exception {
+    Promise<HttpReply> later = LOOPS.group.next().newPromise();
+    LATER.set(later);
+    try (var client = new TestClient(port)) {
+      client.send("GET", "/later-while-there");
+      client.shutdownOutput();
+      assertTrue(later.await(10, TimeUnit.SECONDS));
+      assertTrue(later.isCancelled());
+    }
+  }
+
+  @Test
+  void connectionsAreNotKeptWhileTheProcessEnds() throws Exception {
+    try (var resting = new TestClient(port);
+        var asking = new TestClient(port)) {
+      resting.send("GET", "/hello");
+      assertEquals("hello GET", resting.reply().text());
+      Promise<HttpReply> later = LOOPS.group.next().newPromise();
+      LATER.set(later);
+      ASKED.set(0);
+      asking.send("GET", "/later");
+      Await.until("asked", () -> ASKED.get() == 1);
+      server.leaveConnections();
+      assertTrue(resting.isEnded(), "it rests");
+      later.setSuccess(HttpReply.text(HttpResponseStatus.OK, "at last"));
+      assertEquals("at last", asking.reply().text());
+      assertTrue(asking.isEnded(), "it was answered");
+    }
+    try (var late = new TestClient(port)) {
+      late.send("GET", "/hello");
+      TestClient.Reply reply = late.reply();
+      assertEquals("hello GET", reply.text());
+      assertEquals("close", reply.header("connection"));
+      assertTrue(late.isEnded(), "one answer each");
+    }
   }
 
   @Test

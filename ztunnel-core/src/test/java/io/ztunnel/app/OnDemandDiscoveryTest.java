@@ -1,5 +1,7 @@
 package io.ztunnel.app;
 
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -27,12 +29,14 @@ import io.ztunnel.xds.XdsNode;
 import io.ztunnel.xds.XdsSettings;
 import java.time.Duration;
 import java.util.List;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 
 /** What is asked for on demand, against a real gRPC server over TLS on loopback. */
 class OnDemandDiscoveryTest {
@@ -117,10 +121,21 @@ class OnDemandDiscoveryTest {
 
   @Test
   void aServiceThatWasAskedForByNameIsUsedByConnectionsToItsAddress() throws Exception {
+    assertStaysWhileUsed(() -> connect(0));
+  }
+
+  @Test
+  void soIsAWaypointByTheDecisionsThatMeetIt() throws Exception {
+    NamespacedHostname unknown = new NamespacedHostname("shop", "none.shop.svc.cluster.local");
+    assertStaysWhileUsed(
+        () -> assertEquals(Set.of(unknown), discovery.unknown(Set.of(key(0), unknown))));
+  }
+
+  private void assertStaysWhileUsed(Executable use) throws Exception {
     for (int i = 0; i <= MAX_DEMANDED; i++) {
       put(i);
       demand(i);
-      connect(0);
+      assertDoesNotThrow(use);
     }
     List<String> letGo =
         control

@@ -47,5 +47,6 @@ class AliasChainTest {
     AliasChain chain = from(aliases(3_000));
     assertEquals(name("n" + AliasChain.MAX_ALIASES), chain.end());
     assertTrue(chain.isOpen(), "it goes on there");
+    assertEquals(AliasChain.MAX_ALIASES, chain.records().size(), "its own alias comes again then");
   }
 }

@@ -47,6 +47,7 @@ import java.util.Random;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiFunction;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -663,6 +664,29 @@ class DnsServerTest {
     upstream.on("late.shop.", "192.0.2.1", 60);
     start();
     assertEquals("NOERROR [late.shop. 60 A 192.0.2.1]", ask("late.shop"));
+  }
+
+  @Test
+  void manyQuestionsDoNotUseUpWhatOthersMayAskOfTheControlPlane() throws Exception {
+    AtomicInteger demanded = new AtomicInteger();
+    demand =
+        demand(
+            (loop, keys) -> {
+              demanded.addAndGet(keys.size());
+              return loop.newPromise();
+            });
+    start();
+    int questions = NameService.MAX_DEMANDED + 100;
+    List<Future<List<InetAddress>>> asked = new ArrayList<>();
+    for (int i = 0; i < questions; i++) {
+      asked.add(Objects.requireNonNull(server).resolve(loops.next(), "n" + i + ".shop"));
+    }
+    for (Future<List<InetAddress>> one : asked) {
+      assertTrue(one.await(10, TimeUnit.SECONDS));
+    }
+    assertTrue(
+        demanded.get() <= NameService.MAX_DEMANDED && demanded.get() > NameService.MAX_DEMANDED - 5,
+        demanded::toString);
   }
 
   @Test

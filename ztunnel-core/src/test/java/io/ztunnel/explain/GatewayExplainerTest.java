@@ -1,6 +1,7 @@
 package io.ztunnel.explain;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.mesh.MeshView;
@@ -21,6 +22,7 @@ import java.util.Random;
 import java.util.Set;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 final class GatewayExplainerTest {
   private static final MeshView VIEW = TestMesh.view("workloads: []");
@@ -65,5 +67,24 @@ final class GatewayExplainerTest {
               "");
       assertEquals(reason, explainer.explain(question).verdict().reason());
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", "shop/web.shop.svc", "two words", "[fd00::1"})
+  void aDestinationThatIsNoneIsToldInWords(String destination) {
+    QuestionException told =
+        assertThrows(
+            QuestionException.class,
+            () ->
+                TunnelQuestion.of(
+                    "spiffe://own/ns/shop/sa/client",
+                    GatewayCall.Caller.NODE,
+                    destination,
+                    80,
+                    ""));
+    assertEquals(
+        "dst: %s (expected: a host name or an address of a service)"
+            .formatted(destination.isEmpty() ? "empty" : destination),
+        told.getMessage());
   }
 }

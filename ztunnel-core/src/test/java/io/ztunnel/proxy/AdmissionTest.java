@@ -12,17 +12,20 @@ class AdmissionTest {
   @CsvSource({
     "EVERYBODY, 1600, 1600, false",
     "MODEST, 1600, 1600, true",
-    "MODEST, 101, 1600, true",
-    "MODEST, 100, 1600, false",
-    "MODEST, 0, 0, false",
+    "MODEST, 129, 1600, true",
+    "MODEST, 128, 1600, false",
+    "MODEST, 128, 128, false",
+    "MODEST, 401, 6400, true",
+    "MODEST, 400, 6400, false",
     "NOBODY, 0, 0, true"
   })
   void whoIsRefused(Level level, int connections, int ofAll, boolean refused) {
     Drains drains = new Drains(new MeshRegistry());
-    for (int i = 0; i < ofAll; i++) {
-      drains.onOpened();
-    }
     Admission admission = new Admission(drains);
+    for (int i = 0; i < ofAll / 2; i++) {
+      drains.onOpened();
+      admission.onSessionOpened();
+    }
     admission.set(level);
     assertEquals(refused, admission.refuses(connections));
   }

@@ -38,7 +38,7 @@ class GatewayAttemptsTest {
   private final EndpointHealth health = new EndpointHealth(100, this::nanoTime);
 
   /** What was spent does not come back. */
-  private final RetryBudget budget = new RetryBudget(() -> 0);
+  private final ServiceRetries retries = new ServiceRetries(() -> 0);
 
   private final EndpointLoads loads = new EndpointLoads();
   private final MeshRegistry registry = new MeshRegistry();
@@ -69,7 +69,7 @@ class GatewayAttemptsTest {
                 time.loop(),
                 GatewayAttemptsTest.this::nanoTime,
                 health,
-                budget,
+                retries,
                 loads,
                 metrics,
                 FakeDial.into(dials)),
@@ -341,7 +341,7 @@ class GatewayAttemptsTest {
   void withoutBudgetNothingElseIsTried() {
     endpoints = List.of("a", "b");
     Call call = new Call();
-    while (budget.tryRetry()) {}
+    while (retries.of(CART).tryRetry()) {}
     pass(1_999);
     assertEquals("", call.outcome);
     pass(1);

@@ -11,6 +11,7 @@ import io.netty.channel.epoll.EpollDatagramChannel;
 import io.netty.resolver.dns.NoopDnsCache;
 import io.netty.resolver.dns.SingletonDnsServerAddressStreamProvider;
 import io.netty.util.concurrent.Future;
+import io.ztunnel.Await;
 import io.ztunnel.dns.FakeNameServer;
 import io.ztunnel.redirection.EventLoops;
 import io.ztunnel.redirection.Transport;
@@ -212,6 +213,21 @@ class HostResolverTest {
     assertEquals(8, server.ports().size());
     assertEquals(FIRST, resolve().getNow());
     assertEquals(9, server.ports().size());
+  }
+
+  @Test
+  void whoSharesALookupThatHasNoAnswerInItsTimeHasAnotherOne() throws Exception {
+    server.onSilence(NAME);
+    List<Future<List<InetAddress>>> first =
+        loop.submit(() -> Stream.generate(() -> resolver.resolve(loop, NAME)).limit(8).toList())
+            .syncUninterruptibly()
+            .getNow();
+    Future<List<InetAddress>> late =
+        loop.submit(() -> resolver.resolve(loop, NAME)).syncUninterruptibly().getNow();
+    Await.until("all have asked", () -> server.ports().size() == 8);
+    server.on(NAME, "10.0.0.1", 60);
+    assertEquals(FIRST, late.syncUninterruptibly().getNow());
+    assertTrue(first.stream().noneMatch(Future::isSuccess), "they had asked before");
   }
 
   @Test

@@ -68,6 +68,7 @@ final class InProcessNode implements AutoCloseable {
   private final RemoteGatewayMetrics gateways =
       new RemoteGatewayMetrics(registry, System::nanoTime, NetUtil::toSocketAddressString);
   private final Drains drains = new Drains(registry);
+  private final Admission admission = new Admission(drains);
   private final CertificateManager certificates;
   private final Discovery discovery;
 
@@ -97,6 +98,11 @@ final class InProcessNode implements AutoCloseable {
             new RevokedCertificates(control),
             Clock.systemUTC(),
             new SplittableRandom());
+  }
+
+  /** Whom its proxies take connections of. */
+  Admission admission() {
+    return admission;
   }
 
   <T> T inControl(Callable<T> action) throws Exception {
@@ -159,7 +165,7 @@ final class InProcessNode implements AutoCloseable {
             new Denials(InstantSource.system()),
             HboneObserver.NONE,
             drains,
-            new Admission(drains),
+            admission,
             null);
     SocketSettings sockets =
         new SocketSettings(

@@ -21,6 +21,7 @@ import java.net.Socket;
 import java.net.SocketException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.LinkedHashSet;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.BlockingQueue;
@@ -151,6 +152,11 @@ class LiveChangeTest {
     @Override
     public void await(EventLoop loop, NamespacedHostname service, Runnable then) {
       then.run();
+    }
+
+    @Override
+    public Set<GatewayAddress.Destination> unknown(Set<GatewayAddress.Destination> gateways) {
+      return new LinkedHashSet<>(gateways);
     }
 
     @Override

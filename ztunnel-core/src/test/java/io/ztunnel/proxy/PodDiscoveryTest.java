@@ -30,6 +30,11 @@ class PodDiscoveryTest {
     }
 
     @Override
+    public Set<GatewayAddress.Destination> unknown(Set<GatewayAddress.Destination> gateways) {
+      return gateways;
+    }
+
+    @Override
     public void await(EventLoop loop, Set<GatewayAddress.Destination> gateways, Runnable then) {
       asked.add(then);
     }

@@ -184,6 +184,46 @@ class PodProxyTest {
     }
   }
 
+  /** By which way it is connected to. */
+  enum Way {
+    PLAIN_INBOUND,
+    TUNNELS,
+    OUTBOUND;
+
+    Socket connect() throws IOException {
+      return switch (this) {
+        case PLAIN_INBOUND -> PodProxyTest.connect();
+        case TUNNELS -> Peer.connect(outside, pod.ipv4(), ProxySettings.HBONE_PORT, TIMEOUT);
+        case OUTBOUND -> Peer.connect(pod, outside.ipv4(), APPLICATION_PORT, TIMEOUT);
+      };
+    }
+  }
+
+  private static void hearNothing(Way way) throws IOException {
+    try (Socket refused = way.connect()) {
+      assertEquals(-1, refused.getInputStream().read());
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void whileThereIsNoMemoryNothingIsTakenAndWhatIsOpenGoesOn(Way way) throws Exception {
+    PodProxy proxy = started(Duration.ofSeconds(1));
+    try (ServerSocket server = listen(APPLICATION_PORT);
+        ServerSocket _ = Peer.listen(outside, APPLICATION_PORT);
+        Conversation conversation = Conversation.begin(server);
+        Socket before = way.connect()) {
+      before.setSoTimeout(300);
+      assertThrows(SocketTimeoutException.class, () -> before.getInputStream().read());
+      inProcess.admission().set(Admission.Level.NOBODY);
+      assertThrows(SocketException.class, () -> hearNothing(way));
+      conversation.goesOn();
+    } finally {
+      inProcess.admission().set(Admission.Level.EVERYBODY);
+      assertEnds(inControl(() -> proxy.drain(DrainMode.IMMEDIATE)));
+    }
+  }
+
   @ParameterizedTest(name = "port {0} is taken")
   @ValueSource(ints = {15008, 15006, 15001})
   void aStartThatFailsNamesThePortAndLeavesNothingBound(int taken) throws Exception {

@@ -38,6 +38,7 @@ class WorkloadProxiesTest {
   private final List<FakeProxy> proxies = new CopyOnWriteArrayList<>();
   private final Map<String, String> failing = new ConcurrentHashMap<>();
   private final Map<String, Promise<Void>> slow = new ConcurrentHashMap<>();
+  private final Map<String, Promise<Void>> draining = new ConcurrentHashMap<>();
   private final List<String> events = new CopyOnWriteArrayList<>();
   private final List<NetworkNamespace> namespaces = new ArrayList<>();
   private WorkloadProxies workloads =
@@ -70,7 +71,7 @@ class WorkloadProxiesTest {
     @Override
     public Future<Void> drain(DrainMode mode) {
       state = "drained " + mode;
-      return control.newSucceededFuture(null);
+      return draining.getOrDefault(uid, control.<Void>newPromise().setSuccess(null));
     }
 
     @Override
@@ -254,6 +255,22 @@ class WorkloadProxiesTest {
     snapshotSent();
     assertEquals(OK, delete("a"));
     assertEquals(List.of("a drained IMMEDIATE"), seen());
+    Await.until("it has ended", () -> workloads.states().isEmpty());
+  }
+
+  @Test
+  void aProxyThatDrainsIsShownAndCountedUntilItHasEnded() throws Exception {
+    Promise<Void> ending = control.newPromise();
+    draining.put("a", ending);
+    add("a", "ns-a");
+    snapshotSent();
+    Future<Void> drained = workloads.drain();
+    Await.until("it drains", () -> seen().equals(List.of("a drained GRACEFUL")));
+    assertInstanceOf(PodState.Up.class, workloads.states().get("a"));
+    assertEquals("active 1 pending 0", events.getLast());
+    ending.setSuccess(null);
+    assertTrue(drained.awaitUninterruptibly(5_000));
+    Await.until("it has ended", () -> events.getLast().equals("active 0 pending 0"));
     assertEquals(Map.of(), workloads.states());
   }
 

@@ -144,7 +144,7 @@ final class OutboundRouterTest {
     assertEquals(expected, String.join(" ", chosen));
   }
 
-  /** Where not all of the mesh is known in advance, they can be asked for. */
+  /** Where not all of the mesh is known in advance, they can be asked for, or kept. */
   @ParameterizedTest(name = "{0} {1} {2} {3}")
   @CsvSource(
       delimiter = '|',
@@ -152,12 +152,13 @@ final class OutboundRouterTest {
           """
           a service's waypoint by name    | ''     | waypoint: {destination: ns/gone, hboneMtlsPort: 15008}        | ns/gone
           a service's waypoint by address | ''     | waypoint: {destination: n1/10.9.9.9, hboneMtlsPort: 15008}    | n1/10.9.9.9
-          one that is known               | ''     | waypoint: {destination: ns/wp, hboneMtlsPort: 15008}          | ''
-          one known and of no use         | ''     | waypoint: {destination: ns/empty, hboneMtlsPort: 15008}       | ''
+          one that is known               | ''     | waypoint: {destination: ns/wp, hboneMtlsPort: 15008}          | ns/wp
+          one known and of no use         | ''     | waypoint: {destination: ns/empty, hboneMtlsPort: 15008}       | ns/empty
+          none                            | ''     | ''                                                            | ''
           a network's gateway by address  | n2     | ''                                                            | n2/192.0.2.9
           of a network with another one   | n2, n1 | ''                                                            | n2/192.0.2.9
           """)
-  void whatIsUnknownAndWouldHaveMatteredIsTold(
+  void waypointsAndGatewaysThatMatterAreTold(
       String what, String networks, String more, String expected) {
     StringBuilder pods = new StringBuilder(waypointPod("10.0.0.8", ""));
     for (String network : networks.isEmpty() ? new String[] {"n1"} : networks.split(", ", -1)) {
@@ -171,7 +172,7 @@ final class OutboundRouterTest {
     }
     MeshView view =
         TestMesh.view(mesh(pods.toString(), service(more, "80: 8080"), WAYPOINT_SERVICES));
-    Set<String> unknown = new TreeSet<>();
+    Set<String> met = new TreeSet<>();
     RouteResult _ =
         router()
             .route(
@@ -179,8 +180,8 @@ final class OutboundRouterTest {
                 view,
                 _ -> false,
                 RouteTrace.OFF,
-                destination -> unknown.add(destination.toString()));
-    assertEquals(expected, String.join(" ", unknown), what);
+                destination -> met.add(destination.toString()));
+    assertEquals(expected, String.join(" ", met), what);
   }
 
   @Test

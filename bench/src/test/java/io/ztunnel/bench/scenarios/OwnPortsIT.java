@@ -43,19 +43,25 @@ class OwnPortsIT {
     node = scene.lab().addNode();
     client = scene.pod(node, "client");
     outsider = node.addPod("outsider", Lab.Without.REDIRECTION);
+    daemon = daemon(scene, node, client);
+  }
+
+  /** A daemon whose own pod is one of the mesh. */
+  private static Daemon daemon(Scene scene, Lab.Node node, Lab.Pod pod) throws Exception {
     scene.workload(
         Entry.workload("ztunnel")
             .with("node", Daemon.nodeName(node))
             .with("workloadIps", "[" + node.ipv4().getHostAddress() + "]"));
-    daemon =
-        scene.daemon(
-            node,
-            Map.of(
-                "POD_NAME", "ztunnel",
-                "POD_NAMESPACE", "shop",
-                "SERVICE_ACCOUNT", "ztunnel",
-                "UNSTABLE_ENABLE_SOCKS5", "true"),
-            client);
+    return scene.daemon(
+        node,
+        Map.of(
+            "POD_NAME", "ztunnel",
+            "POD_NAMESPACE", "shop",
+            "SERVICE_ACCOUNT", "ztunnel",
+            "UNSTABLE_ENABLE_SOCKS5", "true",
+            "CONNECTION_TERMINATION_DEADLINE", "60s",
+            "ZTUNNEL_HANDOVER_WAIT", "60s"),
+        pod);
   }
 
   @AfterAll
@@ -79,6 +85,22 @@ class OwnPortsIT {
             "src.identity=\"%1$s\" src.cluster=\"Kubernetes\" dst.addr=%2$s:15008 dst.hbone_addr=%2$s:15020 dst.workload=\"ztunnel\" dst.namespace=\"shop\" dst.identity=\"spiffe://cluster.local/ns/shop/sa/ztunnel\""
                 .formatted(Entry.identity(client), node.ipv4().getHostAddress())),
         inbound);
+  }
+
+  @Test
+  void aScraperThatKeepsItsConnectionDoesNotKeepTheDaemonFromEnding() throws Exception {
+    try (Scene ending = Scene.create("ownend")) {
+      Lab.Node place = ending.lab().addNode();
+      Lab.Pod scraper = ending.pod(place, "scraper");
+      Daemon scraped = daemon(ending, place, scraper);
+      try (Socket socket = PodSockets.connect(scraper, place.ipv4(), 15020)) {
+        PodSockets.say(socket, "GET /no-page HTTP/1.1\r\nHost: ztunnel\r\n\r\n");
+        assertEquals("HTTP/1.1 404", PodSockets.hear(socket, 12));
+        scraped.signal("TERM");
+        byte[] _ = socket.getInputStream().readAllBytes(); // to its end
+      }
+      assertEquals(0, scraped.awaitExit(Duration.ofSeconds(20)));
+    }
   }
 
   enum Caller {

@@ -143,7 +143,12 @@ class ShutdownIT {
         Await.until(
             "the metrics count what is left",
             () -> Counters.sum(Counters.read(daemon), "ztunnel_drain_connections_left") > 0);
-        assertEquals(200, Http.ask(node, Http.ADMIN, "GET /config_dump").status());
+        // What it waits for is shown, by its pod and with its addresses.
+        Http dump = Http.ask(node, Http.ADMIN, "GET /config_dump");
+        assertEquals(200, dump.status());
+        String actual = server.ipv4().getHostAddress() + ":" + PORT;
+        assertTrue(dump.text().contains("\"originalDst\": \"" + actual), dump::text);
+        assertEquals(2, Counters.sum(Counters.read(daemon), "workload_manager_active_proxy_count"));
         goesOn(held);
       }
       assertEquals(0, daemon.awaitExit(SOON));

@@ -255,6 +255,26 @@ class TakeoverIT {
     }
   }
 
+  @Test
+  @Timeout(60)
+  void aFreshDaemonThatListensOnLessTakesOverToo() throws Exception {
+    try (Daemon old = old("more");
+        Socket held = PodSockets.connect(client, server.ipv4(), PORT)) {
+      exchange(held, 10);
+      Map<String, String> less =
+          Map.of("NODE_NAME", Daemon.nodeName(node), "ISTIO_META_DNS_CAPTURE", "false");
+      try (Daemon _ = scene.daemon("less", otherPlace, less, client, server)) {
+        old.signal("TERM");
+        Journal log = Journal.whole(old);
+        String _ = log.awaitAny("another process has taken the listeners over", "client");
+        exchange(held, 10);
+        held.shutdownOutput();
+        assertEquals(-1, held.getInputStream().read());
+        assertEquals(0, old.awaitExit(SOON));
+      }
+    }
+  }
+
   private static boolean isCut(Socket socket) throws IOException {
     socket.setSoTimeout(2000);
     try {
