@@ -19,6 +19,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
@@ -130,6 +131,7 @@ class InnerConnectionsTest {
 
   private final List<Channel> outerChannels = new ArrayList<>();
 
+  private final KeyMaterial gatewayKey = pki.workload(GATEWAY);
   private ClientTls clientTls;
   private NestedPeer peer;
 
@@ -140,7 +142,7 @@ class InnerConnectionsTest {
       backends.add(backend);
       addresses.add(mesh.listen(backend::accept));
     }
-    ServerTls gatewayTls = mesh.serverTls(pki.workload(GATEWAY));
+    ServerTls gatewayTls = mesh.serverTls(gatewayKey);
     InetSocketAddress gatewayAddress =
         mesh.listen(
             channel -> {
@@ -448,6 +450,35 @@ class InnerConnectionsTest {
 
   private static final Duration SLIGHTLY = Duration.ofMillis(10);
   private static final Duration FAR = Duration.ofSeconds(6);
+
+  @Test
+  void revokedBackendsLoseTheirConnectionsWhetherTheyTakeTunnelsOrNot() {
+    AtomicBoolean revoked = new AtomicBoolean();
+    Revocations backendsOnly =
+        (chain, _) ->
+            revoked.get() && !chain.getFirst().equals(gatewayKey.leaf()) ? chain.getFirst() : null;
+    PeerTrust trust = new PeerTrust(new TrustRoots(List.of(pki.rootCertificate())), backendsOnly);
+    ClientTls tls = ClientTls.create(pki.workload(Loopback.CLIENT), trust, TlsSettings.defaults());
+    try {
+      HbonePool pool = mesh.pool(tls, TestSettings.nested(HboneSettings.defaults(), 1, REFRESH));
+      Opened onRetired = open(pool);
+      mesh.advance(REFRESH.plus(FAR));
+      Opened onUsable = open(pool);
+      assertEquals(2, gateway.connects().size());
+      mesh.run(pool::closeRevoked);
+      assertEquals(List.of(), mesh.call(() -> List.copyOf(onRetired.listener.events)));
+      revoked.set(true);
+      mesh.run(pool::closeRevoked);
+      for (Opened each : List.of(onRetired, onUsable)) {
+        String end = mesh.call(() -> each.listener.events.toString());
+        assertTrue(end.startsWith("[PeerRevoked[certificate=serial "), end);
+      }
+      assertEquals(1, mesh.call(pool::connections), "that to the gateway");
+      assertInstanceOf(HboneFailure.PeerRevoked.class, open(pool).failure());
+    } finally {
+      tls.close();
+    }
+  }
 
   @Test
   void anOldConnectionTakesNoMoreTunnels() {

@@ -56,6 +56,16 @@ final class Counters {
     return sum(growth(counter), counter, labels);
   }
 
+  /**
+   * By how much the connections have grown since that were refused or cut because the peer's
+   * certificate is revoked.
+   *
+   * @param reporter which end this daemon was
+   */
+  double revocations(String reporter) throws IOException {
+    return growth("istio_crl_policy_rejections_total", "reporter=\"" + reporter + "\"");
+  }
+
   /** The sum of a counter over all series that have these labels. */
   static double sum(Map<String, Double> samples, String counter, String... labels) {
     return samples.entrySet().stream()

@@ -23,6 +23,15 @@ record QuickCalls(Lab.Place client) {
     return Duration.ofNanos(System.nanoTime() - begin);
   }
 
+  /** Whether a call is answered; for calls that may fail. */
+  boolean works(InetAddress service) {
+    try {
+      return PodSockets.exchange(client, service, 80, "hi").equals("hihi");
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
   void succeed(int count, InetAddress service) throws IOException {
     for (int i = 0; i < count; i++) {
       Duration took = once(service);

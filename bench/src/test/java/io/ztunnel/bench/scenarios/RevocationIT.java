@@ -1,14 +1,12 @@
 package io.ztunnel.bench.scenarios;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.ztunnel.bench.lab.Daemon;
 import io.ztunnel.hbone.TestPki;
 import io.ztunnel.redirection.Lab;
 import java.io.IOException;
-import java.net.Socket;
 import java.time.Duration;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
@@ -51,8 +49,8 @@ class RevocationIT {
     scene.app(server, PORT, App.ECHO_TWICE);
     nearCa = NodeCa.start(scene, near, tls, nearAuthority);
     farCa = NodeCa.start(scene, far, tls, farAuthority);
-    nearList = list("near");
-    farList = list("far");
+    nearList = Volume.revocationList(scene.lab(), "near", root.crl());
+    farList = Volume.revocationList(scene.lab(), "far", root.crl());
     nearDaemon =
         scene.daemon(
             near,
@@ -61,10 +59,6 @@ class RevocationIT {
             other);
     farDaemon =
         scene.daemon(far, farCa.environment(Map.of("CRL_PATH", farList.file().toString())), server);
-  }
-
-  private Volume list(String name) throws IOException {
-    return Volume.create(scene.lab().directory().resolve("crl-" + name), "ca-crl.pem", root.crl());
   }
 
   /** The lists revoke nothing again, and calls work. */
@@ -90,66 +84,44 @@ class RevocationIT {
     }
   }
 
-  private Socket open(Lab.Pod from) throws IOException {
-    Socket socket = PodSockets.connect(from, server.ipv4(), PORT);
-    echoes(socket);
-    return socket;
-  }
-
-  private static void echoes(Socket socket) throws IOException {
-    PodSockets.say(socket, "hi");
-    assertEquals("hihi", PodSockets.hear(socket, 4));
-  }
-
-  private static void isCutWithin(Duration limit, Socket socket, long since) {
-    assertThrows(IOException.class, () -> readToItsEnd(socket));
-    Duration took = Duration.ofNanos(System.nanoTime() - since);
-    assertTrue(took.compareTo(limit) < 0, "cut after " + took);
-  }
-
-  private static void readToItsEnd(Socket socket) throws IOException {
-    int read = socket.getInputStream().read();
-    throw new AssertionError("read " + read + " (expected: a reset)");
-  }
-
-  private static double rejections(Counters before, String reporter) throws IOException {
-    return before.growth("istio_crl_policy_rejections_total", "reporter=\"" + reporter + "\"");
+  private OpenCall open(Lab.Pod from) throws IOException {
+    return OpenCall.begin(from, server.ipv4(), PORT);
   }
 
   @Test
   void aServerRevokedByItsAuthorityIsCutOffAndRefused() throws Exception {
     Journal log = Journal.of(nearDaemon);
     Counters before = Counters.of(nearDaemon);
-    try (Socket socket = open(client)) {
+    try (OpenCall call = open(client)) {
       long since = System.nanoTime();
       nearList.swap(farAuthority.crl(farCa.server().issued(Entry.identity(server))));
-      isCutWithin(CUT_LIMIT, socket, since);
+      call.isCutWithin(CUT_LIMIT, since);
     }
     String line = log.awaitAny("connection complete", "reason=\"revoked\"");
     assertTrue(line.contains("error=\"connection closed: peer certificate revoked by CRL\""), line);
     assertTrue(line.contains("detail=\"serial "), line);
-    assertEquals(1, rejections(before, "source"), "once for the connection");
+    assertEquals(1, before.revocations("source"), "once for the connection");
     assertEquals(
         1, before.growth("istio_tcp_connections_closed_total", "response_flags=\"CERT_REVOKED\""));
     PodSockets.isReset(client, server.ipv4(), PORT);
     String refused = log.awaitAny("connection complete", "reason=\"peer_revoked\"");
     assertTrue(refused.contains("peer certificate revoked: serial "), refused);
-    assertEquals(2, rejections(before, "source"));
+    assertEquals(2, before.revocations("source"));
   }
 
   @Test
   void aClientRevokedByItsAuthorityIsCutOffAndRefusedAloneOfItsNode() throws Exception {
     Journal log = Journal.of(farDaemon);
     Counters before = Counters.of(farDaemon);
-    try (Socket socket = open(client);
-        Socket bystander = open(other)) {
+    try (OpenCall call = open(client);
+        OpenCall bystander = open(other)) {
       long since = System.nanoTime();
       farList.swap(nearAuthority.crl(nearCa.server().issued(Entry.identity(client))));
-      isCutWithin(CUT_LIMIT, socket, since);
-      echoes(bystander);
+      call.isCutWithin(CUT_LIMIT, since);
+      bystander.goesOn();
     }
     log.awaitAny("connection complete", "direction=\"inbound\"", "reason=\"revoked\"");
-    assertEquals(1, rejections(before, "destination"));
+    assertEquals(1, before.revocations("destination"));
     PodSockets.isReset(client, server.ipv4(), PORT);
     log.awaitAny("connection failed", "reason=\"peer_revoked\"");
     assertTrue(works(other), "a certificate of the same authority that is not listed");
@@ -158,14 +130,14 @@ class RevocationIT {
   @Test
   void anAuthorityThatIsRevokedTakesAllBelowItAlong() throws Exception {
     Counters before = Counters.of(farDaemon);
-    try (Socket one = open(client);
-        Socket two = open(other)) {
+    try (OpenCall one = open(client);
+        OpenCall two = open(other)) {
       long since = System.nanoTime();
       farList.swap(root.crl(nearAuthority.certificate()));
-      isCutWithin(CUT_LIMIT, one, since);
-      isCutWithin(CUT_LIMIT, two, since);
+      one.isCutWithin(CUT_LIMIT, since);
+      two.isCutWithin(CUT_LIMIT, since);
     }
-    assertEquals(2, rejections(before, "destination"));
+    assertEquals(2, before.revocations("destination"));
     PodSockets.isReset(other, server.ipv4(), PORT);
   }
 

@@ -1,5 +1,6 @@
 package io.ztunnel.bench.scenarios;
 
+import io.ztunnel.redirection.Lab;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -26,6 +27,11 @@ final class Volume {
     volume.swap(content);
     Files.createSymbolicLink(volume.file(), Path.of("..data", name));
     return volume;
+  }
+
+  /** Makes a file with revoked certificates, for one of the lab's daemons. */
+  static Volume revocationList(Lab lab, String daemon, String content) throws IOException {
+    return create(lab.directory().resolve("crl-" + daemon), "ca-crl.pem", content);
   }
 
   /** The path that programs know. */
