@@ -10,7 +10,7 @@ import java.util.List;
 /**
  * A service of namespace {@code shop} as a control plane sends it, with one port. For one thread.
  */
-final class WireService {
+public final class WireService {
   private static final int REGION = 1;
   private static final int ZONE = 2;
   private static final int NETWORK = 6;
@@ -24,13 +24,13 @@ final class WireService {
   private String waypoint = "";
   private boolean preferClose;
 
-  WireService(String name, int port, int targetPort) {
+  public WireService(String name, int port, int targetPort) {
     this.name = name;
     this.port = WireMesh.port(port, targetPort);
   }
 
   /** Has this address in this network, too. */
-  WireService at(String network, InetAddress vip) {
+  public WireService at(String network, InetAddress vip) {
     addresses.add(WireMesh.networkAddress(network, vip));
     aliases.add(network + "/" + vip.getHostAddress());
     return this;
@@ -41,7 +41,7 @@ final class WireService {
    *
    * @param principal without {@code spiffe://}
    */
-  WireService reaching(String principal) {
+  public WireService reaching(String principal) {
     identities.add("spiffe://" + principal);
     return this;
   }
@@ -59,7 +59,7 @@ final class WireService {
   }
 
   /** The resource. */
-  FakeControlPlane.Entry entry() {
+  public FakeControlPlane.Entry entry() {
     byte[] service = WireMesh.message(this::writeTo);
     return FakeControlPlane.Entry.of(
             WireMesh.NAMESPACE + '/' + WireMesh.hostname(name),
