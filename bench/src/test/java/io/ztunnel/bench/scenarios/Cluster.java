@@ -2,6 +2,7 @@ package io.ztunnel.bench.scenarios;
 
 import io.ztunnel.bench.lab.Daemon;
 import io.ztunnel.bench.lab.MeshFile;
+import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.redirection.Lab;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -17,6 +18,7 @@ final class Cluster {
   private final String name;
   private final String network;
   private final int place;
+  private final String trustDomain;
   private final MeshFile mesh = new MeshFile();
 
   /**
@@ -29,10 +31,34 @@ final class Cluster {
   }
 
   Cluster(Scene scene, String name, String network, int place) {
+    this(scene, name, network, place, "cluster.local");
+  }
+
+  Cluster(Scene scene, String name, String network, int place, String trustDomain) {
     this.scene = scene;
     this.name = name;
     this.network = network;
     this.place = place;
+    this.trustDomain = trustDomain;
+  }
+
+  String name() {
+    return name;
+  }
+
+  String network() {
+    return network;
+  }
+
+  /** Which identity a pod of this cluster has. */
+  SpiffeId identity(Lab.Pod pod) {
+    return new SpiffeId(trustDomain, "shop", pod.name());
+  }
+
+  /** Which identity the gateway into this cluster has. */
+  SpiffeId gatewayIdentity() {
+    return new SpiffeId(
+        trustDomain, Gateway.IDENTITY.namespace(), Gateway.IDENTITY.serviceAccount());
   }
 
   /** A pod of this cluster, not yet known to it. */
@@ -40,6 +66,7 @@ final class Cluster {
     return Entry.workload(pod, pod.ipv4())
         .with("network", network)
         .with("clusterId", name)
+        .with("trustDomain", trustDomain)
         .with("locality", "{region: r%1$d, zone: z%1$d, subzone: \"\"}".formatted(place));
   }
 
@@ -76,6 +103,7 @@ final class Cluster {
         .with("uid", "NetworkGateway/%s/%s/0".formatted(network, destination))
         .with("namespace", Gateway.IDENTITY.namespace())
         .with("serviceAccount", Gateway.IDENTITY.serviceAccount())
+        .with("trustDomain", trustDomain)
         .with("network", network);
   }
 

@@ -58,15 +58,20 @@ final class MeshClient implements Closeable {
 
   private final EventLoops group = new EventLoops(Transport.NIO, 1);
   private final EventLoop loop = group.next();
-  private final SpiffeId identity;
+  private final String identity;
   private final NetworkNamespace namespace;
   private final ClientTls tls;
   private final HbonePool pool;
 
   MeshClient(Lab lab, Lab.Place place, String identity) throws IOException {
-    this.identity = SpiffeId.parse(identity).orElseThrow();
+    this(place, identity, certificate(lab, SpiffeId.parse(identity).orElseThrow()));
+  }
+
+  /** As above, with a certificate of some other authority. */
+  MeshClient(Lab.Place place, String identity, KeyMaterial certificate) throws IOException {
+    this.identity = identity;
     this.namespace = place.open();
-    this.tls = ClientTls.create(certificate(lab, this.identity), TlsSettings.defaults());
+    this.tls = ClientTls.create(certificate, TlsSettings.defaults());
     SocketFactory sockets = sockets(namespace);
     this.pool =
         new HbonePool(
@@ -280,10 +285,18 @@ final class MeshClient implements Closeable {
 
   /** Asks the proxy of a pod for a tunnel, by another address than the pod's own. */
   Answer connect(Lab.Pod server, InetSocketAddress address, ConnectRequest request) {
+    return connect(server, Entry.identity(server), address, request);
+  }
+
+  /**
+   * As above.
+   *
+   * @param expected whom the proxy has to be
+   */
+  Answer connect(
+      Lab.Pod server, String expected, InetSocketAddress address, ConnectRequest request) {
     Answer answer = new Answer();
-    PeerKey key =
-        new PeerKey(
-            identity.toString(), List.of(Entry.identity(server)), address, null, server.name());
+    PeerKey key = new PeerKey(identity, List.of(expected), address, null, server.name());
     loop.execute(() -> pool.open(key, request, answer));
     return answer;
   }
