@@ -11,7 +11,7 @@ import java.util.List;
  * leaves a network has its node's address, and a gateway is reached at a port of its node, as
  * behind a load balancer. Stateless.
  */
-final class Border {
+public final class Border {
   private static final Duration DEADLINE = Duration.ofSeconds(10);
   private static final String UPLINK = "up0";
   private static final String NODES = "10.241.0.0/16";
@@ -27,8 +27,12 @@ final class Border {
     run(node, nat("-A", "POSTROUTING", "-o", UPLINK, "-d", NODES, "-j", "MASQUERADE"));
   }
 
-  /** Makes a port of a pod reachable at its node's address. */
-  static void publish(Lab.Pod pod, int port) throws IOException {
+  /**
+   * Makes a port of a pod reachable at its node's address, as kube-proxy does for a NodePort.
+   *
+   * @param nodePort the port there
+   */
+  public static void publish(Lab.Pod pod, int port, int nodePort) throws IOException {
     run(
         pod.node(),
         nat(
@@ -39,7 +43,7 @@ final class Border {
             "-p",
             "tcp",
             "--dport",
-            String.valueOf(port),
+            String.valueOf(nodePort),
             "-j",
             "DNAT",
             "--to-destination",

@@ -115,7 +115,7 @@ public final class JoinedCluster implements AutoCloseable {
     for (Lab.Node node : List.of(first, second)) {
       Border.close(node, List.of(other.first, other.second));
     }
-    Border.publish(gatewayPod, WireMesh.HBONE_PORT);
+    Border.publish(gatewayPod, WireMesh.HBONE_PORT, WireMesh.HBONE_PORT);
   }
 
   /** Has this address for a global service. */

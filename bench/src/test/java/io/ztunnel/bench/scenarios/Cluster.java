@@ -14,6 +14,9 @@ import java.util.TreeMap;
  * mesh. For one thread.
  */
 final class Cluster {
+  /** Where gateways take tunnels unless others reach them at another port. */
+  private static final int HBONE_PORT = 15008;
+
   private final Scene scene;
   private final String name;
   private final String network;
@@ -92,15 +95,44 @@ final class Cluster {
         .with("vips", "[\"%s/%s\"]".formatted(network, vip));
   }
 
+  /**
+   * Where other clusters find a gateway.
+   *
+   * @param destination {@code network/ip} or {@code namespace/hostname}
+   */
+  record Entrance(String destination, int port) {}
+
+  /** A gateway into this cluster that is found at its own address. */
+  Entrance entrance(Lab.Pod gateway) {
+    return new Entrance(network + "/" + address(gateway), HBONE_PORT);
+  }
+
+  /** A gateway into this cluster that is found at a port of a node. */
+  Entrance entrance(Lab.Node node, int nodePort) {
+    return new Entrance(network + "/" + address(node), nodePort);
+  }
+
   /** Tells of a gateway into a cluster, this one or another. */
   void gateway(Cluster into, Lab.Pod pod) {
     workload(into.gateway(Entry.workload(pod, pod.ipv4()), address(pod)));
   }
 
+  /** Tells of a gateway at a port of a node, as one who reads its own Gateway resource does. */
+  void gateway(Cluster into, Lab.Node node, int nodePort) {
+    workload(
+        into.gateway(Entry.workload("gateway-" + nodePort), address(node), nodePort)
+            .with("protocol", "TCP")
+            .with("workloadIps", "[\"" + address(node) + "\"]"));
+  }
+
   /** The same entry as that of a gateway into this cluster, by its address or its name. */
   Entry gateway(Entry entry, String destination) {
+    return gateway(entry, destination, 0); // Istio reads no port of a gateway of another cluster
+  }
+
+  private Entry gateway(Entry entry, String destination, int port) {
     return entry
-        .with("uid", "NetworkGateway/%s/%s/0".formatted(network, destination))
+        .with("uid", "NetworkGateway/%s/%s/%d".formatted(network, destination, port))
         .with("namespace", Gateway.IDENTITY.namespace())
         .with("serviceAccount", Gateway.IDENTITY.serviceAccount())
         .with("trustDomain", trustDomain)
@@ -114,25 +146,50 @@ final class Cluster {
    */
   void remote(
       Cluster other, String service, String vip, String ports, String sans, Lab.Pod gateway) {
-    service(entry(service, vip, ports).with("subjectAltNames", sans));
-    String via = address(gateway);
+    remote(other, service, vip, ports, sans, other.entrance(gateway));
+  }
+
+  /** As above, through a gateway that is found anywhere. */
+  void remote(
+      Cluster other, String service, String vip, String ports, String sans, Entrance gateway) {
+    service(global(service, vip, ports, sans));
+    share(other, service, ports, 2, gateway);
+  }
+
+  /**
+   * A service that other clusters have a share in, not yet known to this one.
+   *
+   * @param vip its address here
+   * @param sans who may answer in other clusters, as a list in YAML
+   */
+  Entry global(String service, String vip, String ports, String sans) {
+    return entry(service, vip, ports).with("subjectAltNames", sans);
+  }
+
+  /** Tells of all pods that a service has in another cluster. */
+  void share(Cluster other, String service, String ports, int pods, Entrance gateway) {
     workload(
         Entry.workload(service + "-remote")
             .with(
                 "uid",
                 "%s/SplitHorizonWorkload/istio-system/%s/shop/%s"
-                    .formatted(other.network, via, service))
+                    .formatted(other.network, gateway.destination(), service))
             .with("network", other.network)
             .with("clusterId", other.name)
-            .with("capacity", "2")
+            .with("capacity", String.valueOf(pods))
             .with(
                 "networkGateway",
-                "{destination: \"%s/%s\", hboneMtlsPort: 15008}".formatted(other.network, via))
+                "{destination: \"%s\", hboneMtlsPort: %d}"
+                    .formatted(gateway.destination(), gateway.port()))
             .serving(service, ports));
   }
 
   private static String address(Lab.Pod pod) {
     return pod.ipv4().getHostAddress();
+  }
+
+  private static String address(Lab.Node node) {
+    return node.ipv4().getHostAddress();
   }
 
   /** Starts the daemon of a node of this cluster and waits until it is ready. */

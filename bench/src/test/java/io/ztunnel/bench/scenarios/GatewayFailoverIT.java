@@ -126,26 +126,18 @@ class GatewayFailoverIT {
   }
 
   private void addRemote(Cluster here, String network, Pair pair) {
-    here.service(
-        Entry.service(network, vip(network), "{" + PORTS + "}")
-            .with("vips", "[\"net-west/%s\"]".formatted(vip(network)))
-            .with("subjectAltNames", "[\"%s\"]".formatted(Entry.identity(server))));
     boolean mixed = MIXED.contains(network);
     boolean named = mixed || NAMED.contains(network);
-    here.workload(
-        Entry.workload(network + "-remote")
-            .with("uid", network + "/SplitHorizonWorkload/istio-system/x/shop/" + network)
-            .with("network", network)
-            .with("capacity", "2")
-            .with(
-                "networkGateway",
-                "{destination: \"%s\", hboneMtlsPort: 15008}"
-                    .formatted(
-                        named
-                            ? "istio-system/" + name(network)
-                            : network + "/" + pair.one().ipv4().getHostAddress()))
-            .serving(network, PORTS));
     Cluster behind = new Cluster(scene, "east", network, 2);
+    here.remote(
+        behind,
+        network,
+        vip(network),
+        PORTS,
+        "[\"%s\"]".formatted(Entry.identity(server)),
+        named
+            ? new Cluster.Entrance("istio-system/" + name(network), HBONE)
+            : behind.entrance(pair.one()));
     if (named) {
       here.workload(
           behind.gateway(Entry.workload(network), name(network)).with("hostname", name(network)));
