@@ -73,6 +73,13 @@ final class Entry {
     return service + ".shop.svc.cluster.local";
   }
 
+  /** Calls stay in the network, and near in it, as long as they can ({@code PreferClose}). */
+  Entry preferClose() {
+    return with(
+        "loadBalancer",
+        "{routingPreferences: [Network, Region, Zone], mode: Failover, healthPolicy: OnlyHealthy}");
+  }
+
   /** The identity of a pod of namespace {@code shop}. */
   static String identity(Lab.Pod pod) {
     return "spiffe://cluster.local/ns/shop/sa/" + pod.name();

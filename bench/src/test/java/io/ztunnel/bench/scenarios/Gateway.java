@@ -32,6 +32,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 
 /**
  * An east-west gateway in a place that is not captured: ends outer tunnels and passes what is in
@@ -71,6 +72,27 @@ final class Gateway implements Closeable {
    */
   Gateway(Lab.Place place, KeyMaterial certificate, List<String> trustDomains, Lab.Pod... backends)
       throws IOException {
+    this(
+        place,
+        certificate,
+        trustDomains,
+        Stream.of(backends).map(pod -> new InetSocketAddress(pod.ipv4(), 15008)).toList());
+  }
+
+  /**
+   * A waypoint: ends the only tunnels that there are, and passes what is in them on to a program.
+   */
+  static Gateway asWaypoint(Lab lab, Lab.Place place, SpiffeId identity, InetSocketAddress program)
+      throws IOException {
+    return new Gateway(place, MeshClient.certificate(lab, identity), List.of(), List.of(program));
+  }
+
+  private Gateway(
+      Lab.Place place,
+      KeyMaterial certificate,
+      List<String> trustDomains,
+      List<InetSocketAddress> backends)
+      throws IOException {
     this.namespace = place.open();
     this.tls =
         ServerTls.create(
@@ -90,7 +112,7 @@ final class Gateway implements Closeable {
                   TimeUnit.MILLISECONDS);
               return late;
             },
-            n -> new InetSocketAddress(backends[n % backends.length].ipv4(), 15008));
+            n -> backends.get(n % backends.size()));
     Future<ServerChannel> bound =
         sockets.listen(
             loop,
