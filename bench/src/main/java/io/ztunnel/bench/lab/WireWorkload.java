@@ -21,6 +21,7 @@ public final class WireWorkload {
 
   private static final int NONE = 0;
   private static final int HBONE = 1;
+  private static final int UNHEALTHY = 1;
 
   private final Kind kind;
   private final String name;
@@ -35,6 +36,7 @@ public final class WireWorkload {
   private String network = "";
   private String cluster = "Kubernetes";
   private byte[] ballast = new byte[0];
+  private boolean healthy = true;
   private @Nullable Remote remote;
 
   private enum Kind {
@@ -143,6 +145,12 @@ public final class WireWorkload {
     return this;
   }
 
+  /** Whether it is ready to be called; unless told otherwise it is. */
+  public WireWorkload healthy(boolean itIs) {
+    healthy = itIs;
+    return this;
+  }
+
   /** Carries an extension of this size, which nobody reads. */
   public WireWorkload weighing(int bytes) {
     ballast = new byte[bytes];
@@ -179,6 +187,9 @@ public final class WireWorkload {
     }
     for (String policy : policies) {
       out.writeString(16, policy);
+    }
+    if (!healthy) {
+      out.writeEnum(17, UNHEALTHY);
     }
     out.writeString(18, cluster);
     if (remote != null) {
