@@ -83,14 +83,16 @@ final class EchoBench {
 
   private void measureTimes(List<Way> ways) throws IOException {
     for (Way way : ways) {
-      progress.printf("warm-up: %d connections with one byte, %s%n", WARM_UP, title(way));
-      double _ = newConnections(way, WARM_UP);
+      int warmUp = options.thinned(WARM_UP);
+      progress.printf("warm-up: %d connections with one byte, %s%n", warmUp, title(way));
+      double _ = newConnections(way, warmUp);
     }
     for (int round = 1; round <= options.rounds(); round++) {
       for (Way way : ways) {
         EchoTimes times =
             new EchoTimes(
-                newConnections(way, NEW_CONNECTIONS) / 1e6, oneConnection(way, BYTES) / 1e3);
+                newConnections(way, options.thinned(NEW_CONNECTIONS)) / 1e6,
+                oneConnection(way, options.thinned(BYTES)) / 1e3);
         results.add(way.arrangement(), times);
         progress.printf(
             "round %d: %s: a byte on a new connection %s ms, on an existing one %s us%n",

@@ -46,7 +46,11 @@ public final class LoadBench {
   public static void run(
       Path launcher, List<String> arguments, PrintStream out, PrintStream progress)
       throws IOException {
-    Options options = Options.parse(arguments);
+    run(launcher, Options.parse(arguments), out, progress);
+  }
+
+  static void run(Path launcher, Options options, PrintStream out, PrintStream progress)
+      throws IOException {
     Map<String, Double> earlier =
         options.against().isPresent() ? JsonReport.readMedians(options.against().get()) : Map.of();
     Map<String, String> machine = Machine.facts(); // before the load is ours

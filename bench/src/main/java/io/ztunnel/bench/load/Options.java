@@ -20,6 +20,7 @@ import java.util.TreeSet;
  * @param rounds how often each load is run over each arrangement
  * @param runTime how long one run lasts
  * @param warmUp how long each load runs over the daemons before the first round
+ * @param thinning of how many calls one is made, where calls are counted and not timed
  * @param groups what is measured
  * @param json where the results go as JSON too
  * @param against such a file of an earlier call, to compare with
@@ -32,6 +33,7 @@ record Options(
     int rounds,
     Duration runTime,
     Duration warmUp,
+    int thinning,
     Set<String> groups,
     Optional<Path> json,
     Optional<Path> against,
@@ -82,6 +84,7 @@ record Options(
         rounds > 0 ? rounds : quick ? 1 : 3,
         Duration.ofSeconds(quick ? 2 : 5),
         Duration.ofSeconds(quick ? 4 : 10),
+        quick ? 5 : 1,
         only.isPresent() ? groups(path, only.get()) : path.groups(),
         json,
         against,
@@ -96,6 +99,11 @@ record Options(
       all.add(Arrangement.BESIDE);
     }
     return List.copyOf(all);
+  }
+
+  /** Those that are made of so many calls. */
+  int thinned(int calls) {
+    return Math.max(1, calls / thinning);
   }
 
   /** Other daemons that are measured in the same rounds. */

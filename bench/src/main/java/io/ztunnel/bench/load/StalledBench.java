@@ -71,11 +71,13 @@ final class StalledBench {
         NetworkNamespace clientPod = mesh.client().open();
         GivingServer _ = BenchLab.startGiving(mesh.serverPods().getFirst());
         ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
-      progress.printf("warm-up: %d connections, %d times%n", OTHERS, WARM_UPS);
-      double _ = p99(clientPod, threads, Hundredth.RESTS, WARM_UPS);
+      int warmUps = options.thinned(WARM_UPS);
+      progress.printf("warm-up: %d connections, %d times%n", OTHERS, warmUps);
+      double _ = p99(clientPod, threads, Hundredth.RESTS, warmUps);
+      int turns = options.thinned(TURNS);
       for (int round = 1; round <= options.rounds(); round++) {
-        double without = p99(clientPod, threads, Hundredth.RESTS, TURNS);
-        double with = p99(clientPod, threads, Hundredth.STALLS, TURNS);
+        double without = p99(clientPod, threads, Hundredth.RESTS, turns);
+        double with = p99(clientPod, threads, Hundredth.STALLS, turns);
         ratios.add(with / without);
         progress.printf(
             "round %d: p99 of %d KiB on %d connections: %s ms, beside a stalled one %s ms%n",

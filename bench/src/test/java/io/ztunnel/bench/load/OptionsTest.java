@@ -35,6 +35,7 @@ class OptionsTest {
             7,
             Duration.ofSeconds(2),
             Duration.ofSeconds(4),
+            5,
             Set.of("bulk", "start"),
             Optional.of(Path.of("new.json")),
             Optional.of(Path.of("old.json")),
