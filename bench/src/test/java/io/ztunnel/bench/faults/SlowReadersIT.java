@@ -5,10 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.ztunnel.bench.lab.Application;
-import io.ztunnel.bench.lab.Pause;
+import io.ztunnel.bench.lab.Flood;
 import io.ztunnel.bench.lab.Requirements;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.net.Socket;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -16,7 +15,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -31,12 +29,10 @@ class SlowReadersIT {
   private static final int SLOW = 8;
   private static final int REQUESTS = 50;
   private static final int BULK_BYTES = 8 << 20;
-  private static final Duration STALLED_FOR = Duration.ofMillis(400);
 
   /** A connection that shares a window with those that use it up takes for ever. */
   private static final Duration LIMIT = Duration.ofSeconds(3);
 
-  private final AtomicLong poured = new AtomicLong();
   private FaultMesh mesh;
 
   @BeforeAll
@@ -54,27 +50,6 @@ class SlowReadersIT {
   void stop() throws IOException {
     if (mesh != null) {
       mesh.close();
-    }
-  }
-
-  /** Sends for as long as somebody takes it, and counts. */
-  private void pour(Socket connection) throws IOException {
-    byte[] chunk = new byte[64 << 10];
-    OutputStream out = connection.getOutputStream();
-    while (true) {
-      out.write(chunk);
-      poured.addAndGet(chunk.length);
-    }
-  }
-
-  /** Waits until nothing moves any more: every buffer on the way is full. */
-  private void awaitStall() throws IOException {
-    long end = System.nanoTime() + Duration.ofSeconds(20).toNanos();
-    long before = -1;
-    while (poured.get() == 0 || poured.get() != before) {
-      assertTrue(System.nanoTime() < end, "bytes are taken that nobody reads");
-      before = poured.get();
-      Pause.of(STALLED_FOR);
     }
   }
 
@@ -114,15 +89,15 @@ class SlowReadersIT {
 
   @Test
   void clientsThatNeverRead() throws IOException {
-    poured.set(0);
+    Flood flood = new Flood();
     List<Socket> slow = new ArrayList<>();
-    try (Application _ = Application.start(mesh.server(), PORT, this::pour);
+    try (Application _ = Application.start(mesh.server(), PORT, flood::pour);
         Socket ninth = mesh.connectToServer(FaultMesh.ECHO_PORT)) {
       assertEchoes(ninth);
       for (int i = 0; i < SLOW; i++) {
         slow.add(mesh.connectToServer(PORT));
       }
-      awaitStall();
+      flood.awaitStall();
       assertNinthIsNotSlowed(ninth);
       // Once they do read, nothing is lost.
       assertEquals(BULK_BYTES, slow.getFirst().getInputStream().readNBytes(BULK_BYTES).length);
@@ -135,7 +110,7 @@ class SlowReadersIT {
 
   @Test
   void serversThatNeverRead() throws Exception {
-    poured.set(0);
+    Flood flood = new Flood();
     CountDownLatch over = new CountDownLatch(1);
     List<Socket> slow = new ArrayList<>();
     try (Application _ =
@@ -150,17 +125,9 @@ class SlowReadersIT {
       for (int i = 0; i < SLOW; i++) {
         Socket connection = mesh.connectToServer(PORT);
         slow.add(connection);
-        Thread.ofVirtual()
-            .start(
-                () -> {
-                  try {
-                    pour(connection);
-                  } catch (IOException e) {
-                    // closed at the end
-                  }
-                });
+        flood.pourMeanwhile(connection);
       }
-      awaitStall();
+      flood.awaitStall();
       assertNinthIsNotSlowed(ninth);
     } finally {
       for (Socket socket : slow) {
