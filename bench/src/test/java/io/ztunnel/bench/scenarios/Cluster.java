@@ -90,7 +90,8 @@ final class Cluster {
     service(entry(service, vip, ports));
   }
 
-  private Entry entry(String service, String vip, String ports) {
+  /** A service with an address on this network, not yet known to it. */
+  Entry entry(String service, String vip, String ports) {
     return Entry.service(service, vip, "{" + ports + "}")
         .with("vips", "[\"%s/%s\"]".formatted(network, vip));
   }

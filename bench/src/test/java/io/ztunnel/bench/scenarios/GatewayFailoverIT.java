@@ -12,7 +12,6 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.Socket;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -227,19 +226,6 @@ class GatewayFailoverIT {
         "gateway=\"" + address(gateway) + "\"");
   }
 
-  private static void drop(Lab.Pod gateway, String action) throws IOException {
-    drop(gateway, action, "INPUT");
-  }
-
-  private static void drop(Lab.Pod place, String action, String chain, String... match)
-      throws IOException {
-    List<String> command = new ArrayList<>(List.of("iptables", action, chain, "-p", "tcp"));
-    command.addAll(List.of(match));
-    command.addAll(List.of("-j", "DROP"));
-    Lab.Output output = place.exec(Duration.ofSeconds(10), command.toArray(String[]::new));
-    assertEquals(0, output.exitStatus(), output::toString);
-  }
-
   private boolean isDarkPortDialled() throws IOException {
     String synSent = ":%04X 02 ".formatted(DARK_PORT); // proc(5)
     return server
@@ -313,11 +299,11 @@ class GatewayFailoverIT {
     Pair dark = pair("dark");
     Gateway _ = run(dark.one());
     Gateway _ = run(dark.two());
-    drop(dark.one(), "-A");
     Journal log = Journal.now(west);
-    calls(20, "dark");
-    log.awaitAny("gateway set aside", setAside(dark.one()), "no connection");
-    drop(dark.one(), "-D");
+    try (Loss _ = Loss.of(dark.one())) {
+      calls(20, "dark");
+      log.awaitAny("gateway set aside", setAside(dark.one()), "no connection");
+    }
     log.awaitAny("gateway is used again", setAside(dark.one()));
   }
 
@@ -334,11 +320,11 @@ class GatewayFailoverIT {
               && sample("inner_connections_open", falls.two()) > KEPT_BY_ONE_THREAD;
         });
     Journal log = Journal.now(west);
-    drop(falls.one(), "-A");
-    calls(20, "falls");
-    log.awaitAny("gateway set aside", setAside(falls.one()), "the connection is silent");
-    megabytesArrive("falls");
-    drop(falls.one(), "-D");
+    try (Loss _ = Loss.of(falls.one())) {
+      calls(20, "falls");
+      log.awaitAny("gateway set aside", setAside(falls.one()), "the connection is silent");
+      megabytesArrive("falls");
+    }
     log.awaitAny("gateway is used again", setAside(falls.one()));
   }
 
@@ -562,7 +548,7 @@ class GatewayFailoverIT {
   void whatOnePodCannotReachOthersUse() throws Exception {
     Lab.Pod place = pair("private").one();
     Gateway gateway = run(place);
-    drop(client, "-A", "OUTPUT", "-d", place.ipv4().getHostAddress());
+    Loss _ = Loss.of(client, "OUTPUT", "-d", place.ipv4().getHostAddress());
     Journal log = Journal.now(west);
     Await.until(
         "it is set aside",
@@ -613,7 +599,7 @@ class GatewayFailoverIT {
     names.put(name("stale"), List.of(stale.one().ipv4()));
     calls(10, "stale"); // on connections of all worker threads
     for (String port : established(stale.one())) {
-      drop(stale.one(), "-A", "INPUT", "--sport", port);
+      Loss _ = Loss.of(stale.one(), "INPUT", "--sport", port);
     }
     Journal log = Journal.now(west);
     calls(10, "stale");
