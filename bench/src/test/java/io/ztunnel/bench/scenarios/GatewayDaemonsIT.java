@@ -1,17 +1,12 @@
 package io.ztunnel.bench.scenarios;
 
-import static io.ztunnel.xds.FakeControlPlane.ADDRESS;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.ztunnel.bench.lab.Daemon;
-import io.ztunnel.bench.lab.LabControlPlane;
-import io.ztunnel.bench.lab.WireWorkload;
 import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.redirection.Lab;
-import io.ztunnel.xds.ControlPlanePki;
-import io.ztunnel.xds.FakeControlPlane;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.Socket;
@@ -19,7 +14,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -29,26 +23,23 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
- * One network whose gateways are daemons: they are told to end, are killed, come back at another
- * address, and reach pods that hang. The client's cluster sees it as several networks, one for each
- * test, so that each has the gateways it wants; one of them is steady.
+ * One network whose gateways are daemons: they are told to end, are killed, and reach pods that
+ * hang. The client's cluster sees it as several networks, one for each test, so that each has the
+ * gateways it wants; one of them is steady.
  */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class GatewayDaemonsIT {
   private static final String PORTS = "80: 8080";
-  private static final List<String> SERVICES =
-      List.of("ended", "killed", "moved", "deaf", "mute", "halved");
+  private static final List<String> SERVICES = List.of("ended", "killed", "deaf", "mute", "halved");
   private static final Duration SOON = Duration.ofSeconds(15);
 
   private Scene scene;
-  private FakeControlPlane control;
   private Lab.Pod client;
   private Lab.Pod server;
   private Lab.Pod lost;
   private Lab.Pod steady;
   private Lab.Pod ending;
   private Lab.Pod killed;
-  private Lab.Pod moving;
   private Cluster eastern;
   private Daemon west;
 
@@ -63,11 +54,6 @@ class GatewayDaemonsIT {
     steady = far.addPod("steady", Lab.Without.REDIRECTION);
     ending = far.addPod("ending", Lab.Without.REDIRECTION);
     killed = far.addPod("killed", Lab.Without.REDIRECTION);
-    moving = far.addPod("moving", Lab.Without.REDIRECTION);
-    LabControlPlane controlPlane =
-        LabControlPlane.startForAll(scene.lab(), near, ControlPlanePki.create("lab control plane"));
-    scene.closeLater(controlPlane);
-    control = controlPlane.server();
 
     Cluster western = new Cluster(scene, "west", 1);
     western.workload(western.pod(client));
@@ -77,12 +63,10 @@ class GatewayDaemonsIT {
             .pod(server)
             .serving("ended", PORTS)
             .serving("killed", PORTS)
-            .serving("moved", PORTS)
             .serving("halved", PORTS));
     eastern.workload(eastern.pod(lost).serving("halved", PORTS));
     reaches(western, "ended", server, ending, steady);
     reaches(western, "killed", server, killed, steady);
-    reaches(western, "moved", server); // the control plane tells where
     reaches(western, "halved", List.of(server, lost), steady);
     scene.app(server, 8080, App.ECHO_TWICE);
     scene.app(lost, 8080, App.ECHO_TWICE);
@@ -101,10 +85,11 @@ class GatewayDaemonsIT {
 
     Daemon _ = eastern.daemon(far, Map.of(), server, lost);
     Daemon _ = gateway(steady);
-    Map<String, String> variables = new TreeMap<>(controlPlane.environment());
-    variables.put("ZTUNNEL_HANDSHAKE_TIMEOUT", "4s");
-    variables.put("ZTUNNEL_HBONE_ANSWER_TIMEOUT", "4s");
-    west = western.daemon(near, variables, client);
+    west =
+        western.daemon(
+            near,
+            Map.of("ZTUNNEL_HANDSHAKE_TIMEOUT", "4s", "ZTUNNEL_HBONE_ANSWER_TIMEOUT", "4s"),
+            client);
   }
 
   /** Has the west know a service of the east, and the gateways to it, by a network of its own. */
@@ -123,14 +108,7 @@ class GatewayDaemonsIT {
       western.gateway(network, gateway);
     }
     String vip = vip(service).getHostAddress();
-    if (gateways.length > 0) {
-      western.remote(network, service, vip, PORTS, sans, gateways[0]);
-    } else {
-      western.service(
-          Entry.service(service, vip, "{" + PORTS + "}")
-              .with("vips", "[\"net-west/%s\"]".formatted(vip))
-              .with("subjectAltNames", sans));
-    }
+    western.remote(network, service, vip, PORTS, sans, gateways[0]);
     eastern.service(service, "10.97.0." + number(service), PORTS);
   }
 
@@ -241,31 +219,6 @@ class GatewayDaemonsIT {
     for (Socket socket : openSomeThrough(back, "killed")) {
       socket.close();
     }
-  }
-
-  /** What a control plane tells of a gateway and of the pods behind it. */
-  private static List<FakeControlPlane.Entry> told(Lab.Pod gateway) {
-    return List.of(
-        WireWorkload.gateway(network("moved"), gateway.ipv4()).entry(),
-        WireWorkload.behind(gateway.ipv4(), network("moved"), "east", "moved", 1)
-            .serving("moved", 80, 8080)
-            .entry());
-  }
-
-  @Test
-  void aGatewayThatIsStartedAgainAtAnotherAddressIsFollowed() throws Exception {
-    Daemon before = gateway(moving);
-    control.put(ADDRESS, told(moving));
-    control.awaitAnswers();
-    calls(5, "moved");
-
-    control.put(ADDRESS, told(steady));
-    control.remove(ADDRESS, told(moving).stream().map(FakeControlPlane.Entry::name).toList());
-    control.awaitAnswers();
-    before.signal("KILL");
-    Journal log = Journal.of(west);
-    calls(20, "moved");
-    Await.equal(20, () -> log.access("dst.addr=" + address(steady)).size());
   }
 
   @Test
