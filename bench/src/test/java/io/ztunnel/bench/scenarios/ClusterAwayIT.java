@@ -71,13 +71,13 @@ class ClusterAwayIT {
     for (Map.Entry<String, InetAddress> service :
         Map.of("far", FAR, "mixed", MIXED, "near", NEAR).entrySet()) {
       String name = service.getKey();
-      Entry entry = western.entry(name, service.getValue().getHostAddress(), PORTS);
+      Entry entry = western.global(name, service.getValue().getHostAddress(), PORTS, sans);
       if (name.equals("near")) {
         entry.with(
             "loadBalancer",
             "{routingPreferences: [Network], mode: Failover, healthPolicy: OnlyHealthy}");
       }
-      western.service(entry.with("subjectAltNames", sans));
+      western.service(entry);
       western.share(eastern, name, PORTS, 2, eastern.entrance(gateways.getFirst()));
       eastern.service(name, service.getValue().getHostAddress(), PORTS);
     }
