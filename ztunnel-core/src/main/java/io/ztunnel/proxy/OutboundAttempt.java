@@ -338,9 +338,22 @@ final class OutboundAttempt implements TunnelOpening {
 
   private void onOnlyProbed() {
     timer = null;
-    if (isAwaited() && progress() == TunnelProgress.SILENT && race.mayDialAnew()) {
+    if (!isAwaited() || progress() != TunnelProgress.SILENT) {
+      return;
+    }
+    if (race.mayDialAnew()) {
       replaced = true;
       onLate(Duration.ofMillis(2 * ALONE_MILLIS));
+    } else {
+      limitTime(proxy.settings().connectTimeout().toMillis(), this::onOnlySilent);
+    }
+  }
+
+  /** It has had the time of a dial to be heard of again. */
+  private void onOnlySilent() {
+    timer = null;
+    if (progress() == TunnelProgress.SILENT) {
+      onLate(proxy.settings().connectTimeout().plusMillis(2 * ALONE_MILLIS));
     }
   }
 

@@ -9,6 +9,8 @@ import io.ztunnel.redirection.Lab;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.Socket;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -165,11 +167,17 @@ class GatewayBackendsIT {
     awaitSickIsUsed();
 
     sickDaemon.signal("STOP");
+    Await.until(
+        "it stands still",
+        () ->
+            Files.readString(Path.of("/proc", String.valueOf(sickDaemon.pid()), "stat"))
+                .contains(") T "));
     callsAreServedBeside(open);
     sickDaemon.signal("CONT");
     awaitSickIsUsed();
 
     sickDaemon.signal("KILL");
+    int _ = sickDaemon.awaitExit(PATIENCE);
     callsAreServedBeside(open);
     for (Socket each : toSick) {
       each.close();
