@@ -25,13 +25,19 @@ final class ConnectionCredit {
    * Credit for a connection.
    *
    * @param onRelief run when what was withheld may be given back
+   * @param onFull run when slow readers of this connection have to go, while it {@link #isFull}
    */
   ConnectionCredit(
-      FrameWriter writer, int windowBytes, HeldBytes heldBytes, Executor loop, Runnable onRelief) {
+      FrameWriter writer,
+      int windowBytes,
+      HeldBytes heldBytes,
+      Executor loop,
+      Runnable onRelief,
+      Runnable onFull) {
     this.writer = writer;
     this.window = new ReceiveWindow(INITIAL_BYTES, INITIAL_BYTES);
     this.unopened = Math.max(0, windowBytes - INITIAL_BYTES);
-    this.held = heldBytes.open(loop, onRelief);
+    this.held = heldBytes.open(loop, onRelief, onFull);
   }
 
   /**
@@ -81,9 +87,9 @@ final class ConnectionCredit {
     return 0;
   }
 
-  /** How many bytes one reader may be behind. */
-  long mostForOne() {
-    return held.mostForOne();
+  /** Whether the process holds so much that slow readers have to go. */
+  boolean isFull() {
+    return held.isFull();
   }
 
   /** A reader has read them, or will not. */

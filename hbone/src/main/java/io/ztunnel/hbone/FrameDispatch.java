@@ -115,9 +115,6 @@ final class FrameDispatch implements FrameHandler, HeaderBlocks.Listener {
       streamError(stream, Http2Error.STREAM_CLOSED);
     } else if (!stream.receive().receive(flowBytes)) {
       streamError(stream, Http2Error.FLOW_CONTROL_ERROR);
-    } else if (stream.receive().isTooFarBehind()) {
-      connection.resetStream(stream, Http2Error.ENHANCE_YOUR_CALM.code());
-      stream.terminate(new TunnelTermination.ReaderTooSlow(stream.receive().held()));
     } else if (stream.isOpening() && role.side() == HboneObserver.Role.CLIENT) {
       streamError(stream, Http2Error.PROTOCOL_ERROR); // DATA before the answer's HEADERS
     } else {

@@ -1,10 +1,12 @@
 package io.ztunnel.hbone;
 
+import java.util.Comparator;
 import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.Executor;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
@@ -24,9 +26,9 @@ import org.jspecify.annotations.Nullable;
  * and who holds too much is the first to wait for its readers.
  *
  * <p>Windows that were open before the limit was reached can bring more than it, one connection
- * window each. From four times the limit on, who brings more for a reader that has not read {@link
- * #mostForOne} loses its tunnel, the slowest first: many connections whose readers stop at once do
- * not take the memory of all others.
+ * window each. From four times the limit on, the tenant that holds most loses its slowest readers,
+ * until there is room again: many connections whose readers stop at once do not take the memory of
+ * all others.
  *
  * <p>Written and read by any thread; an {@link Account} is confined to its connection's event loop.
  */
@@ -40,13 +42,8 @@ public final class HeldBytes {
   /** A part that has no more than this of the limit is never who holds too much. */
   private static final int PARTS_OF_LIMIT = 128;
 
-  /** How many times the limit is held before slow readers have to go, and never more than. */
-  private static final int SCARCE_TIMES_LIMIT = 4;
-
-  private static final int MOST_TIMES_LIMIT = 6;
-
-  /** The part of what is left then that one reader may have. */
-  private static final int READERS_OF_REST = 64;
+  /** How many times the limit is held before slow readers have to go. */
+  private static final int FULL_TIMES_LIMIT = 4;
 
   private final long limitBytes;
 
@@ -57,6 +54,12 @@ public final class HeldBytes {
 
   /** What has no tunnel any more, of all parts together. */
   private final AtomicLong lingering;
+
+  /** Those of all parts together. */
+  private final Set<Account> accounts;
+
+  /** Whether somebody lets go of what it holds; of the whole. */
+  private final AtomicBoolean shedding = new AtomicBoolean();
 
   private final Queue<Account> waiting = new ConcurrentLinkedQueue<>();
 
@@ -74,6 +77,7 @@ public final class HeldBytes {
     this.limitBytes = limitBytes;
     this.whole = whole;
     this.lingering = whole == null ? new AtomicLong() : whole.lingering;
+    this.accounts = whole == null ? ConcurrentHashMap.newKeySet() : whole.accounts;
   }
 
   /** The part of one tenant, whose readers do not make those of others wait. */
@@ -112,15 +116,9 @@ public final class HeldBytes {
     change(-bytes);
   }
 
-  /** How many bytes one reader may be behind; no limit while there is room. */
-  long mostForOne() {
-    if (whole != null) {
-      return whole.mostForOne();
-    }
-    long held = total.get();
-    return held <= SCARCE_TIMES_LIMIT * limitBytes
-        ? Long.MAX_VALUE
-        : Math.max(0, MOST_TIMES_LIMIT * limitBytes - held) / READERS_OF_REST;
+  /** Whether so much is held that slow readers have to go. */
+  boolean isFull() {
+    return whole == null ? total.get() > FULL_TIMES_LIMIT * limitBytes : whole.isFull();
   }
 
   boolean isExceeded() {
@@ -137,9 +135,12 @@ public final class HeldBytes {
    *
    * @param onRelief run on the loop when the budget is below its limit again, after {@link
    *     Account#awaitRelief}
+   * @param onFull run on the loop to let go of what slow readers hold, while it {@link #isFull}
    */
-  Account open(Executor loop, Runnable onRelief) {
-    return new Account(loop, onRelief);
+  Account open(Executor loop, Runnable onRelief, Runnable onFull) {
+    Account account = new Account(loop, onRelief, onFull);
+    accounts.add(account);
+    return account;
   }
 
   private void change(long bytes) {
@@ -149,7 +150,34 @@ public final class HeldBytes {
     } else if (bytes < 0) {
       relieve();
       waitingParts.forEach(HeldBytes::relieve);
+    } else {
+      shed();
     }
+  }
+
+  /** Has who holds most let go of it, one connection after the other. */
+  private void shed() {
+    if (!isFull() || !shedding.compareAndSet(false, true)) {
+      return;
+    }
+    Account most =
+        accounts.stream()
+            .filter(account -> account.reported >= STEP_BYTES)
+            .max(Account.BY_TENANT_THEN_OWN)
+            .orElse(null);
+    if (most == null) {
+      shedding.set(false);
+      return;
+    }
+    most.loop.execute(
+        () -> {
+          long before = most.reported;
+          most.onFull.run();
+          shedding.set(false);
+          if (most.reported < before) {
+            shed(); // the next one
+          }
+        });
   }
 
   private void relieve() {
@@ -166,16 +194,29 @@ public final class HeldBytes {
 
   /** What one connection holds. */
   final class Account {
+    private static final Comparator<Account> BY_TENANT_THEN_OWN =
+        Comparator.<Account>comparingLong(account -> account.tenant().total())
+            .thenComparingLong(account -> account.reported);
+
     private final Executor loop;
     private final Runnable onRelief;
+    private final Runnable onFull;
     private long held;
-    private long reported;
+
+    /** Of these, what others know of; read by any thread. */
+    private volatile long reported;
+
     private boolean awaiting;
     private boolean closed;
 
-    private Account(Executor loop, Runnable onRelief) {
+    private Account(Executor loop, Runnable onRelief, Runnable onFull) {
       this.loop = loop;
       this.onRelief = onRelief;
+      this.onFull = onFull;
+    }
+
+    private HeldBytes tenant() {
+      return HeldBytes.this;
     }
 
     void add(int bytes) {
@@ -194,8 +235,8 @@ public final class HeldBytes {
       return HeldBytes.this.isExceeded();
     }
 
-    long mostForOne() {
-      return HeldBytes.this.mostForOne();
+    boolean isFull() {
+      return HeldBytes.this.isFull();
     }
 
     /** Asks to be told when the budget is below its limit. */
@@ -218,6 +259,7 @@ public final class HeldBytes {
     void close() {
       closed = true;
       held = 0;
+      accounts.remove(this);
       waiting.remove(this);
       report();
     }

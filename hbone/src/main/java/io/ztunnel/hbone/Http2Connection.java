@@ -14,6 +14,7 @@ import io.netty.handler.ssl.SslCloseCompletionEvent;
 import io.netty.util.ReferenceCountUtil;
 import io.netty.util.concurrent.Future;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -38,6 +39,9 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
 
   /** What is in the PING of {@link #leave}; others count from 1, or are their sender's. */
   private static final long LAST_PING = 0x6c61_7374_0000_0000L;
+
+  /** Unread bytes from which on a reader is slow, when the process holds too much. */
+  private static final int SLOW_BYTES = 16 * 1024;
 
   private static final String CLOSED_BY_PEER = "connection closed by peer";
 
@@ -106,7 +110,8 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
             settings.connectionWindowBytes(),
             settings.heldBytes(),
             loop,
-            this::giveBackWithheld);
+            this::giveBackWithheld,
+            this::endSlowReaders);
     KeepAlive keepAlive = new KeepAlive(loop, settings, writer, this::onKeepAliveTimeout);
     FrameDispatch dispatch = new FrameDispatch(this, role, streams, floods, ctx.alloc());
     FrameReader reader = new FrameReader(ctx.alloc(), dispatch, settings.frameSizeBytes());
@@ -479,6 +484,22 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
     if (state == State.RUNNING) {
       parts().credit().open();
       streams.activeNow().forEach(stream -> stream.receive().giveBackWithheld());
+    }
+  }
+
+  /** Ends tunnels whose readers are behind, the slowest first, until there is room again. */
+  private void endSlowReaders() {
+    while (state == State.RUNNING && parts().credit().isFull()) {
+      TunnelStream slowest =
+          streams.activeNow().stream()
+              .max(Comparator.comparingInt(stream -> stream.receive().held()))
+              .orElse(null);
+      int held = slowest == null ? 0 : slowest.receive().held();
+      if (slowest == null || held < SLOW_BYTES) {
+        return;
+      }
+      resetStream(slowest, Http2Error.ENHANCE_YOUR_CALM.code());
+      slowest.terminate(new TunnelTermination.ReaderTooSlow(held));
     }
   }
 

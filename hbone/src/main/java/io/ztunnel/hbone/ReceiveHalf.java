@@ -71,11 +71,6 @@ final class ReceiveHalf {
     return endHandedOn;
   }
 
-  /** Whether the reader is further behind than there is room for in the process. */
-  boolean isTooFarBehind() {
-    return held > credit.mostForOne();
-  }
-
   /** Arrived and not consumed. */
   int held() {
     return held;

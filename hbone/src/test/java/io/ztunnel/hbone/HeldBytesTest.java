@@ -4,6 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.function.BiFunction;
 import org.junit.jupiter.api.Test;
 
 /** How tenants share the budget; in units of 64 KiB, the steps in which it is counted. */
@@ -14,7 +20,7 @@ class HeldBytesTest {
   private int relieved;
 
   private HeldBytes.Account account(HeldBytes of) {
-    return of.open(Runnable::run, () -> relieved++);
+    return of.open(Runnable::run, () -> relieved++, () -> {});
   }
 
   @Test
@@ -55,18 +61,37 @@ class HeldBytesTest {
   }
 
   @Test
-  void fromFourTimesTheLimitOnOneReaderMayHaveAPartOfWhatIsLeft() {
-    HeldBytes.Account account = account(whole.part());
-    HeldBytes.Account other = account(whole.part());
-    account.add(240 * UNIT);
-    assertEquals(Long.MAX_VALUE, account.mostForOne());
-    account.add(UNIT);
-    assertEquals((360 - 241) * UNIT / 64, account.mostForOne());
-    assertEquals(account.mostForOne(), other.mostForOne());
-    other.add(200 * UNIT);
-    assertEquals(0, other.mostForOne());
-    account.close();
-    assertEquals(Long.MAX_VALUE, other.mostForOne());
+  void fromFourTimesTheLimitOnTheTenantThatHoldsMostLetsGoOfIt() {
+    HeldBytes greedy = whole.part();
+    List<String> told = new ArrayList<>();
+    Map<String, HeldBytes.Account> all = new HashMap<>();
+    BiFunction<HeldBytes, String, HeldBytes.Account> open =
+        (tenant, name) -> {
+          HeldBytes.Account account =
+              tenant.open(
+                  Runnable::run,
+                  () -> {},
+                  () -> {
+                    told.add(name);
+                    if (name.startsWith("slow")) {
+                      Objects.requireNonNull(all.get(name)).remove(50 * UNIT);
+                    }
+                  });
+          all.put(name, account);
+          return account;
+        };
+    open.apply(whole.part(), "neighbour").add(90 * UNIT);
+    open.apply(greedy, "slow 60").add(60 * UNIT);
+    open.apply(greedy, "slow 80").add(80 * UNIT);
+    assertEquals(List.of(), told);
+    open.apply(greedy, "busy").add(10 * UNIT);
+    assertEquals(List.of(), told, "four times the limit are held now");
+    HeldBytes.Account late = open.apply(whole.part(), "late");
+    late.add(UNIT);
+    assertEquals(List.of("slow 80"), told);
+    late.add(100 * UNIT); // 291 of 240: neighbour 90, greedy 100, late 101
+    assertEquals("late", told.getLast(), "who holds most now");
+    assertTrue(whole.isFull(), "it could not let go");
   }
 
   @Test

@@ -246,12 +246,16 @@ final class Demands {
   }
 
   /**
-   * Takes out the keys that nobody waits for and that were not used for the longest time, until so
-   * many are left.
+   * Takes out the keys that nobody waits for and that were not used for the longest time, if there
+   * are too many. While there is no control plane to ask, only those to which there is nothing, and
+   * no more than must.
    *
-   * @param present whether those may go, too, that a resource has answered
+   * @param limit of all
+   * @param more how many go beyond that
    */
-  List<Demand> evict(int keep, boolean present) {
+  List<Demand> evict(int limit, int more) {
+    boolean all = answerable;
+    int keep = all ? limit - more : limit;
     if (demands.size() <= keep) {
       return List.of();
     }
@@ -259,7 +263,7 @@ final class Demands {
     long now = nanoTime.getAsLong();
     List<Aged> idle = new ArrayList<>();
     for (Demand demand : demands.values()) {
-      if (demand.waiters.isEmpty() && (present || demand.resources.isEmpty())) {
+      if (demand.waiters.isEmpty() && (all || demand.resources.isEmpty())) {
         idle.add(new Aged(demand, now - demand.usedNanos));
       }
     }

@@ -201,7 +201,8 @@ public final class XdsClient implements AutoCloseable {
   /**
    * Lets go of what was not used for the longest time, a tenth at once, and of what nobody needs
    * though it has come. Not while a response of the type is on its way, which may bring again what
-   * would be let go; and without a stream nothing that is there, for it could not be had again.
+   * would be let go; and while the control plane is away nothing that is there, for it could not be
+   * had again.
    */
   private void evict(TypeState type) {
     if (stream != null && stream.isTaking(type)) {
@@ -209,9 +210,7 @@ public final class XdsClient implements AutoCloseable {
     }
     int limit = settings.maxDemanded();
     List<Demands.Demand> oldest =
-        type.demands().size() <= limit
-            ? List.of()
-            : type.demands().evict(limit - limit / 10, stream != null);
+        type.demands().size() <= limit ? List.of() : type.demands().evict(limit, limit / 10);
     Set<String> unused = type.unneeded().take();
     unused.removeIf(type.demands()::isUsed);
     if (oldest.isEmpty() && unused.isEmpty()) {

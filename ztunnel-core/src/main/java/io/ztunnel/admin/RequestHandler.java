@@ -220,7 +220,8 @@ final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
 
   private void send(
       ChannelHandlerContext ctx, HttpReply reply, HttpVersion version, boolean wanted) {
-    boolean keepAlive = wanted && !(ending && waiting.isEmpty()) && !leaving.getAsBoolean();
+    boolean isLast = (ending || leaving.getAsBoolean()) && waiting.isEmpty();
+    boolean keepAlive = wanted && !isLast;
     switch (reply.body()) {
       case Body.Whole(ByteBuf bytes) -> {
         var response = new DefaultFullHttpResponse(HttpVersion.HTTP_1_1, reply.status(), bytes);

@@ -174,13 +174,19 @@ final class InboundSession implements ConnectHandler {
       return; // each request carries the peer
     }
     String source = SourceLimits.source(peer);
-    if (gateway.limits().openConnection(source)) {
+    if (proxy.isOverloaded(gateway.limits(), source)) {
+      dismiss(new ConnectionFailure.Overloaded());
+    } else if (gateway.limits().openConnection(source)) {
       counted = source;
-      return;
+    } else {
+      dismiss(gateway.limits().tooManyConnections(source));
     }
-    ConnectionFailure failure = gateway.limits().tooManyConnections(source);
-    unwelcome = failure;
-    refused(failure);
+  }
+
+  /** Takes no request of the client. */
+  private void dismiss(ConnectionFailure cause) {
+    unwelcome = cause;
+    refused(cause);
     drain();
   }
 

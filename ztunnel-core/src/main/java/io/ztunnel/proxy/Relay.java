@@ -455,10 +455,11 @@ final class Relay {
           case TunnelTermination.PeerClosed _, TunnelTermination.ConnectionLost _ ->
               broken(leg.inputEnded ? other(leg) : leg, cause);
         };
-    if (cause instanceof TunnelTermination.PeerRevoked) {
+    if (cause instanceof TunnelTermination.PeerRevoked
+        || cause instanceof TunnelTermination.ReaderTooSlow) {
       leg.closed = true;
       finish();
-      other(leg).abort(); // a peer that is not to be trusted has said enough
+      other(leg).abort(); // it has said enough, or there is no room for what it has not read
       observer.onEnd(failureOr(end));
     } else {
       deliverOther(leg, hasSaidAll(leg, cause) ? Said.ALL : Said.PART, end);

@@ -400,12 +400,13 @@ class HttpServerTest {
       Promise<HttpReply> later = LOOPS.group.next().newPromise();
       LATER.set(later);
       ASKED.set(0);
-      asking.send("GET", "/later");
+      asking.raw("GET /later HTTP/1.1\r\n\r\nGET /hello HTTP/1.1\r\n\r\n"); // in one read
       Await.until("asked", () -> ASKED.get() == 1);
       server.leaveConnections();
       assertTrue(resting.isEnded(), "it rests");
       later.setSuccess(HttpReply.text(HttpResponseStatus.OK, "at last"));
       assertEquals("at last", asking.reply().text());
+      assertEquals("hello GET", asking.reply().text());
       assertTrue(asking.isEnded(), "it was answered");
     }
     try (var late = new TestClient(port)) {

@@ -319,6 +319,7 @@ class RelayTest {
     "true, closed, end, broken",
     "false, goaway, reset, broken",
     "false, slow, reset, broken",
+    "true, slow, end, broken",
     "false, revoked, reset, revoked",
     "true, revoked, end, revoked",
   })
