@@ -55,7 +55,7 @@ public final class HeldBytes {
   /** What has no tunnel any more, of all parts together. */
   private final AtomicLong lingering;
 
-  /** Those of all parts together. */
+  /** Those that hold something, of all parts together. */
   private final Set<Account> accounts;
 
   /** Whether somebody lets go of what it holds; of the whole. */
@@ -138,9 +138,7 @@ public final class HeldBytes {
    * @param onFull run on the loop to let go of what slow readers hold, while it {@link #isFull}
    */
   Account open(Executor loop, Runnable onRelief, Runnable onFull) {
-    Account account = new Account(loop, onRelief, onFull);
-    accounts.add(account);
-    return account;
+    return new Account(loop, onRelief, onFull);
   }
 
   private void change(long bytes) {
@@ -160,11 +158,7 @@ public final class HeldBytes {
     if (!isFull() || !shedding.compareAndSet(false, true)) {
       return;
     }
-    Account most =
-        accounts.stream()
-            .filter(account -> account.reported >= STEP_BYTES)
-            .max(Account.BY_TENANT_THEN_OWN)
-            .orElse(null);
+    Account most = accounts.stream().max(Account.BY_TENANT_THEN_OWN).orElse(null);
     if (most == null) {
       shedding.set(false);
       return;
@@ -172,8 +166,11 @@ public final class HeldBytes {
     most.loop.execute(
         () -> {
           long before = most.reported;
-          most.onFull.run();
-          shedding.set(false);
+          try {
+            most.onFull.run();
+          } finally {
+            shedding.set(false);
+          }
           if (most.reported < before) {
             shed(); // the next one
           }
@@ -259,7 +256,6 @@ public final class HeldBytes {
     void close() {
       closed = true;
       held = 0;
-      accounts.remove(this);
       waiting.remove(this);
       report();
     }
@@ -274,6 +270,11 @@ public final class HeldBytes {
     private void report() {
       long change = held - reported;
       if (Math.abs(change) >= STEP_BYTES || (held == 0 && change != 0)) {
+        if (reported == 0) {
+          accounts.add(this);
+        } else if (held == 0) {
+          accounts.remove(this);
+        }
         reported = held;
         change(change);
       }

@@ -40,9 +40,6 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
   /** What is in the PING of {@link #leave}; others count from 1, or are their sender's. */
   private static final long LAST_PING = 0x6c61_7374_0000_0000L;
 
-  /** Unread bytes from which on a reader is slow, when the process holds too much. */
-  private static final int SLOW_BYTES = 16 * 1024;
-
   private static final String CLOSED_BY_PEER = "connection closed by peer";
 
   private enum State {
@@ -494,7 +491,7 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
               .max(Comparator.comparingInt(stream -> stream.receive().held()))
               .orElse(null);
       int held = slowest == null ? 0 : slowest.receive().held();
-      if (slowest == null || held < SLOW_BYTES) {
+      if (slowest == null || held == 0) {
         return;
       }
       resetStream(slowest, Http2Error.ENHANCE_YOUR_CALM.code());
