@@ -1,5 +1,6 @@
 package io.ztunnel.bench.lab;
 
+import io.netty.util.NetUtil;
 import io.ztunnel.redirection.Lab;
 import io.ztunnel.redirection.Peer;
 import java.io.ByteArrayOutputStream;
@@ -10,6 +11,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.ByteBuffer;
 import java.time.Duration;
@@ -102,13 +104,24 @@ public final class ShortCalls implements Closeable {
     }
   }
 
+  /** A call as its client has begun it. */
+  private record Begun(String caller, long nanos) {
+    Failure failed(String what, long endedNanos) {
+      return new Failure(what, caller, nanos, endedNanos);
+    }
+  }
+
+  /** What a server has met with. */
+  private record ServerFailure(String what, long nanos) {}
+
   /**
    * A call that came to nothing.
    *
-   * @param begunNanos when it was begun, of {@link System#nanoTime}
+   * @param caller the client's address and port, as access logs name it
+   * @param begunNanos when the client began it, of {@link System#nanoTime}
    * @param endedNanos when it failed
    */
-  public record Failure(String what, long begunNanos, long endedNanos) {
+  public record Failure(String what, String caller, long begunNanos, long endedNanos) {
     /** Whether it was under way at some time between these two. */
     public boolean overlaps(long fromNanos, long toNanos) {
       return begunNanos - toNanos <= 0 && endedNanos - fromNanos >= 0;
@@ -122,9 +135,9 @@ public final class ShortCalls implements Closeable {
   private final long seed;
   private final byte[] block = new byte[BLOCK_BYTES];
   private final AtomicInteger begun = new AtomicInteger();
-  private final Set<Integer> doneByClients = ConcurrentHashMap.newKeySet();
+  private final Map<Integer, Begun> doneByClients = new ConcurrentHashMap<>();
   private final Set<Integer> doneByServers = ConcurrentHashMap.newKeySet();
-  private final Map<Integer, String> failedAtServers = new ConcurrentHashMap<>();
+  private final Map<Integer, ServerFailure> failedAtServers = new ConcurrentHashMap<>();
   private final Queue<Failure> failures = new ConcurrentLinkedQueue<>();
   private final Queue<String> wrong = new ConcurrentLinkedQueue<>();
   private final List<Thread> clients = new ArrayList<>();
@@ -176,8 +189,13 @@ public final class ShortCalls implements Closeable {
   }
 
   private void call(Plan plan) {
-    long begin = System.nanoTime();
+    Begun call = new Begun("not connected", System.nanoTime());
     try (Socket socket = Peer.connect(client, service, port, DEADLINE)) {
+      call =
+          new Begun(
+              NetUtil.toSocketAddressString(
+                  new InetSocketAddress(socket.getLocalAddress(), socket.getLocalPort())),
+              call.nanos());
       plan.writeTo(socket.getOutputStream());
       switch (plan.manner()) {
         case CLIENT_ENDS_FIRST -> {
@@ -190,11 +208,11 @@ public final class ShortCalls implements Closeable {
         }
         case BOTH_AT_ONCE -> both(socket, plan.up(), plan.down(), plan);
       }
-      doneByClients.add(plan.id());
+      doneByClients.put(plan.id(), call);
     } catch (WrongBytesException e) {
       wrong.add("client of " + plan + ": " + e.getMessage());
     } catch (IOException e) {
-      failures.add(new Failure(plan + ": " + e, begin, System.nanoTime()));
+      failures.add(call.failed(plan + ": " + e, System.nanoTime()));
     }
   }
 
@@ -218,7 +236,7 @@ public final class ShortCalls implements Closeable {
     } catch (WrongBytesException e) {
       wrong.add("server of " + plan + ": " + e.getMessage());
     } catch (IOException e) {
-      failedAtServers.put(plan.id(), plan + ": " + e);
+      failedAtServers.put(plan.id(), new ServerFailure(plan + ": " + e, System.nanoTime()));
     }
   }
 
@@ -303,7 +321,7 @@ public final class ShortCalls implements Closeable {
 
   /** Those that both ends have brought to their ends. */
   public int done() {
-    return (int) doneByClients.stream().filter(doneByServers::contains).count();
+    return (int) doneByClients.keySet().stream().filter(doneByServers::contains).count();
   }
 
   /** Those that came to nothing, for their clients. */
@@ -316,17 +334,25 @@ public final class ShortCalls implements Closeable {
     return List.copyOf(wrong);
   }
 
-  /** Calls that were well for their client and failed at the server. */
-  public List<String> lostAtServers() {
-    return doneByClients.stream()
-        .filter(failedAtServers::containsKey)
-        .map(failedAtServers::get)
-        .toList();
+  /**
+   * Calls that were well for their client and failed at the server: what the client had sent when
+   * it left was lost with something on the way.
+   */
+  public List<Failure> lostAtServers() {
+    List<Failure> lost = new ArrayList<>();
+    failedAtServers.forEach(
+        (id, failure) -> {
+          Begun call = doneByClients.get(id);
+          if (call != null) {
+            lost.add(call.failed(failure.what(), failure.nanos()));
+          }
+        });
+    return lost;
   }
 
   /** Calls that were well for their client and are under way at the server, or never got there. */
   public long notYetDone() {
-    return doneByClients.stream()
+    return doneByClients.keySet().stream()
         .filter(id -> !doneByServers.contains(id) && !failedAtServers.containsKey(id))
         .count();
   }

@@ -67,7 +67,7 @@ final class Route {
     }
     calls += ended.begun();
     wrong.addAll(ended.wrong());
-    wrong.addAll(ended.lostAtServers());
+    ended.lostAtServers().forEach(failure -> wrong.add(failure.what()));
     if (ended.notYetDone() > 0) {
       wrong.add(ended.notYetDone() + " never came to their end at the server");
     }
