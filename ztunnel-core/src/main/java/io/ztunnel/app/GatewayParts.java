@@ -4,6 +4,7 @@ import io.ztunnel.hbone.SpiffeId;
 import io.ztunnel.metrics.GatewayMetrics;
 import io.ztunnel.metrics.MeshRegistry;
 import io.ztunnel.proxy.GatewayContext;
+import io.ztunnel.proxy.ServiceRetries;
 import io.ztunnel.proxy.SourceLimits;
 import io.ztunnel.routing.EndpointLoads;
 import io.ztunnel.routing.GatewayRouter;
@@ -29,6 +30,7 @@ final class GatewayParts {
             DataPathSettings.gateway(config, mode), loads, ThreadLocalRandom::current),
         loads,
         limits,
+        new ServiceRetries(System::nanoTime),
         new GatewayMetrics(registry, new Open(loads, limits)),
         mode.asksPolicies(),
         mode.passthrough());

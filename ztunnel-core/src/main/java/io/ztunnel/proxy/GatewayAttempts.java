@@ -72,7 +72,7 @@ final class GatewayAttempts {
           loop,
           proxy.context().telemetry()::nanoTime,
           proxy.context().upstreams().health(),
-          proxy.serviceRetries(),
+          gateway.retries(),
           gateway.loads(),
           gateway.metrics(),
           (target, outcome) -> {

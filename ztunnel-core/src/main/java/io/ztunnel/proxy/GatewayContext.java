@@ -14,6 +14,7 @@ import java.util.List;
  * @param identity the gateway's own, which it shows to clients
  * @param loads the tunnels that it has open
  * @param limits what one client may have of it
+ * @param retries those to each service
  * @param asksPolicies whether those of the gateway's own pod are asked about each tunnel
  * @param servers those behind it that clients reach by TLS that it does not end
  */
@@ -22,6 +23,7 @@ public record GatewayContext(
     GatewayRouter router,
     EndpointLoads loads,
     SourceLimits limits,
+    ServiceRetries retries,
     GatewayMetrics metrics,
     boolean asksPolicies,
     List<TlsPassthrough> servers) {

@@ -103,7 +103,7 @@ public final class HostResolver implements AutoCloseable {
     if (last != null) {
       return loop.newSucceededFuture(last);
     }
-    Future<List<InetAddress>> lookup = lookUpOrShare(loop, hostname);
+    Future<List<InetAddress>> lookup = lookUpOrShare(new Lookup(loop, hostname));
     if (lookup.isSuccess()) { // by the cache
       lastAnswers.onAnswer(hostname, lookup.getNow());
       return lookup;
@@ -127,28 +127,33 @@ public final class HostResolver implements AutoCloseable {
    * A lookup of its own, or the outcome of the last one if too many are under way. Should that one
    * have no answer in what was left of its time, another follows it.
    */
-  private Future<List<InetAddress>> lookUpOrShare(EventLoop loop, String hostname) {
-    @Nullable Deque<Future<List<InetAddress>>> begun = underWay.get(new Lookup(loop, hostname));
-    if (begun == null || begun.size() < MAX_LOOKUPS) {
-      return lookUp(loop, hostname);
+  private Future<List<InetAddress>> lookUpOrShare(Lookup asked) {
+    @Nullable Future<List<InetAddress>> last = lastOfMany(asked);
+    if (last == null) {
+      return lookUp(asked);
     }
-    Promise<List<InetAddress>> outcome = loop.newPromise();
-    begun
-        .getLast()
-        .addListener(
-            (Future<List<InetAddress>> shared) -> {
-              boolean answered = shared.isSuccess() || isDenial(shared.cause());
-              PromiseNotifier.cascade(answered ? shared : lookUp(loop, hostname), outcome);
-            });
+    Promise<List<InetAddress>> outcome = asked.loop().newPromise();
+    last.addListener(
+        (Future<List<InetAddress>> shared) -> {
+          boolean answered = shared.isSuccess() || isDenial(shared.cause());
+          PromiseNotifier.cascade(answered ? shared : lookUp(asked), outcome);
+        });
     return outcome;
   }
 
-  private Future<List<InetAddress>> lookUp(EventLoop loop, String hostname) {
-    Lookup asked = new Lookup(loop, hostname);
+  /** The last one of as many as there may be; null: there may be another. */
+  private @Nullable Future<List<InetAddress>> lastOfMany(Lookup asked) {
     @Nullable Deque<Future<List<InetAddress>>> begun = underWay.get(asked);
-    if (begun != null && begun.size() >= MAX_LOOKUPS) {
-      return begun.getLast();
+    return begun == null || begun.size() < MAX_LOOKUPS ? null : begun.getLast();
+  }
+
+  private Future<List<InetAddress>> lookUp(Lookup asked) {
+    @Nullable Future<List<InetAddress>> last = lastOfMany(asked);
+    if (last != null) {
+      return last;
     }
+    EventLoop loop = asked.loop();
+    String hostname = asked.hostname();
     DnsNameResolver resolver = resolvers.computeIfAbsent(loop, this::create);
     boolean inHostsFile = resolver.hostsFileEntriesResolver().address(hostname, types) != null;
     List<String> names = inHostsFile ? List.of(hostname) : searchList.names(hostname);

@@ -83,7 +83,6 @@ public final class PodProxy implements WorkloadProxy {
   private final ConnectionTable connections;
   private final ApplicationPorts applicationPorts = new ApplicationPorts();
   private final RetryBudget retries;
-  private final ServiceRetries serviceRetries;
   private final Set<InboundSession> sessions = ConcurrentHashMap.newKeySet();
   private final Map<EventLoop, HbonePool> pools = new ConcurrentHashMap<>();
   private final PodListeners listeners;
@@ -134,7 +133,6 @@ public final class PodProxy implements WorkloadProxy {
     this.gateway = gateway;
     this.connections = new ConnectionTable(context.drains());
     this.retries = new RetryBudget(context.telemetry()::nanoTime);
-    this.serviceRetries = new ServiceRetries(context.telemetry()::nanoTime);
     this.listeners = new PodListeners(control, context, sockets);
     this.workload = new LocalWorkload(context.mesh(), info);
     this.router = settings.outboundRouter();
@@ -286,11 +284,6 @@ public final class PodProxy implements WorkloadProxy {
   /** How many of its connections may be tried again. */
   RetryBudget retries() {
     return retries;
-  }
-
-  /** How many of a gateway's may, to each service. */
-  ServiceRetries serviceRetries() {
-    return serviceRetries;
   }
 
   /**

@@ -10,13 +10,13 @@ import java.util.function.LongSupplier;
  * theirs, whoever calls it. Thread-safe; services that have saved all they can are not kept when
  * there are many.
  */
-final class ServiceRetries {
+public final class ServiceRetries {
   static final int MANY = 1_000;
 
   private final LongSupplier nanoClock;
   private final Map<ServiceName, RetryBudget> budgets = new ConcurrentHashMap<>();
 
-  ServiceRetries(LongSupplier nanoClock) {
+  public ServiceRetries(LongSupplier nanoClock) {
     this.nanoClock = nanoClock;
   }
 

@@ -10,6 +10,7 @@ import io.ztunnel.mesh.WorkloadInfo;
 import io.ztunnel.metrics.GatewayMetrics;
 import io.ztunnel.metrics.MeshRegistry;
 import io.ztunnel.proxy.GatewayContext;
+import io.ztunnel.proxy.ServiceRetries;
 import io.ztunnel.proxy.SourceLimits;
 import io.ztunnel.routing.EndpointHealth;
 import io.ztunnel.routing.EndpointLoads;
@@ -52,6 +53,7 @@ final class GatewayExplainerTest {
                       () -> new Random(1)),
                   loads,
                   new SourceLimits(1, 1),
+                  new ServiceRetries(() -> 0),
                   new GatewayMetrics(registry, new Idle(0, 0, 0, 0, 0)),
                   false,
                   List.of()),

@@ -172,15 +172,20 @@ class RevocationAcrossNetworksIT {
     assertTrue(refused.contains("detail=\"beyond gateway "), refused);
   }
 
-  @Test
-  void aServerThatIsRevokedIsCutOffAndRefusedBeyondTheGateway() throws Exception {
-    Journal log = Journal.now(keeping);
-    Counters before = Counters.of(keeping);
-    try (OpenCall call = open(client)) {
+  /** The call of this pod, and the next one, while the server is revoked. */
+  private void isCutOffWhenTheServerIsRevoked(Lab.Pod from, Daemon daemon) throws Exception {
+    Journal log = Journal.now(daemon);
+    try (OpenCall call = open(from)) {
       long since = System.nanoTime();
       revokeServer();
-      isCutOff(client, log, call, since);
+      isCutOff(from, log, call, since);
     }
+  }
+
+  @Test
+  void aServerThatIsRevokedIsCutOffAndRefusedBeyondTheGateway() throws Exception {
+    Counters before = Counters.of(keeping);
+    isCutOffWhenTheServerIsRevoked(client, keeping);
     assertEquals(0, innerConnections());
     assertEquals(
         2 * KEPT + 1, before.revocations("source"), "once for each connection and for the refusal");
@@ -188,13 +193,8 @@ class RevocationAcrossNetworksIT {
 
   @Test
   void soIsItWhereEachConnectionHasATunnelOfItsOwn() throws Exception {
-    Journal log = Journal.now(single);
     Counters before = Counters.of(single);
-    try (OpenCall call = open(loner)) {
-      long since = System.nanoTime();
-      revokeServer();
-      isCutOff(loner, log, call, since);
-    }
+    isCutOffWhenTheServerIsRevoked(loner, single);
     assertEquals(2, before.revocations("source"), "for the connection and for the refusal");
   }
 
