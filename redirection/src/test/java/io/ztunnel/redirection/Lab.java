@@ -396,6 +396,15 @@ public final class Lab implements AutoCloseable {
       filter("-D", port, REFUSE);
     }
 
+    /**
+     * Sets a parameter of the pod's network.
+     *
+     * @param key below {@code /proc/sys/net}
+     */
+    public void setParameter(String key, String value) throws IOException {
+      sysctl(namespace, key, value);
+    }
+
     private void filter(String change, int port, String what) throws IOException {
       String rule =
           "*filter\n%s INPUT -p tcp --dport %d %s\nCOMMIT\n".formatted(change, port, what);

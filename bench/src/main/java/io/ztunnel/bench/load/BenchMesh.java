@@ -50,7 +50,7 @@ final class BenchMesh {
     this.suffix = suffix;
     this.launcher = launcher;
     this.variables = variables;
-    this.client = first.addPod("client" + suffix);
+    this.client = BenchLab.client(first, "client" + suffix);
     this.server = second.addPod("server" + suffix);
     this.route =
         switch (path) {

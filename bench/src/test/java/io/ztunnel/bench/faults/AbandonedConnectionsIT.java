@@ -125,9 +125,7 @@ class AbandonedConnectionsIT {
 
   /** The kernel forgets what a dead process had half closed after a minute; here after 2 s. */
   private static void forgetSoon(Lab.Pod pod) throws IOException {
-    Lab.Output output =
-        pod.exec(DEADLINE, "sh", "-c", "echo 2 > /proc/sys/net/ipv4/tcp_fin_timeout");
-    assertEquals(0, output.exitStatus(), output::err);
+    pod.setParameter("ipv4/tcp_fin_timeout", "2");
   }
 
   @Test
@@ -272,14 +270,9 @@ class AbandonedConnectionsIT {
 
   /** Limits what the kernel holds of a connection within the pod, in bytes each way. */
   private static void limitBuffers(Lab.Pod pod, int bytes) throws IOException {
-    Lab.Output output =
-        pod.exec(
-            DEADLINE,
-            "sh",
-            "-c",
-            "for f in tcp_rmem tcp_wmem; do echo 4096 %1$d %1$d > /proc/sys/net/ipv4/$f; done"
-                .formatted(bytes));
-    assertEquals(0, output.exitStatus(), output::err);
+    for (String key : List.of("ipv4/tcp_rmem", "ipv4/tcp_wmem")) {
+      pod.setParameter(key, "4096 %1$d %1$d".formatted(bytes));
+    }
   }
 
   /** Nothing is half closed any more, and what is left for one of them waits in the daemon. */
