@@ -97,9 +97,8 @@ final class Http2Connection extends ChannelInboundHandlerAdapter {
   public void handlerAdded(ChannelHandlerContext ctx) {
     EventLoop loop = ctx.channel().eventLoop();
     FloodGuard floods = new FloodGuard(loop.ticker());
-    // Within a tunnel the outer connection is the one that waits.
-    boolean isInner = ctx.channel() instanceof TunnelChannel;
-    FrameWriter writer = new FrameWriter(ctx, floods, () -> !isInner && streams.count() > 1);
+    // Also within a tunnel: the outer connection often has no other one, and does not wait then.
+    FrameWriter writer = new FrameWriter(ctx, floods, () -> streams.count() > 1);
     SendScheduler scheduler = new SendScheduler(writer, loop.ticker());
     ConnectionCredit credit =
         new ConnectionCredit(
