@@ -54,12 +54,6 @@ final class SocketOptions {
       new IntegerUnixChannelOption("IP_FREEBIND", SOL_IP, 15);
   private static final ChannelOption<Integer> BIND_ADDRESS_NO_PORT =
       new IntegerUnixChannelOption("IP_BIND_ADDRESS_NO_PORT", SOL_IP, 24);
-  private static final ChannelOption<Integer> BOUND_INTERFACE =
-      new IntegerUnixChannelOption("SO_BINDTOIFINDEX", Libc.SOL_SOCKET, 62);
-
-  /** The loopback interface of every namespace. */
-  private static final int LOOPBACK = 1;
-
   private static final ChannelOption<Integer> TRANSPARENT_V6 =
       new IntegerUnixChannelOption("IPV6_TRANSPARENT", SOL_IPV6, 75);
   private static final ChannelOption<Integer> FREEBIND_V6 =
@@ -221,12 +215,6 @@ final class SocketOptions {
       // Else each connection would hold a port of its source address for itself alone, and a busy
       // client's address would run out of them.
       boolean _ = attempt(channel, BIND_ADDRESS_NO_PORT, 1);
-    }
-    if (!isIpv6) { // whose routes to a pod's own addresses are not the loopback's
-      // The kernel uses a port again a second after the end of a connection if that was bound to
-      // the loopback, where a pod's packets to itself pass; else after a minute, and in an address
-      // of very many clients, as a gateway's is, it looks for a free one for milliseconds.
-      boolean _ = attempt(channel, BOUND_INTERFACE, LOOPBACK);
     }
   }
 

@@ -30,7 +30,6 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -355,36 +354,6 @@ class RedirectedTrafficTest {
                 TIMEOUT));
         try (Socket application = server.accept()) {
           assertEquals(client.ipv4(), application.getInetAddress());
-        }
-      }
-    }
-  }
-
-  /** A gateway's address is that of very many clients. */
-  @Test
-  void aForeignSourceHasItsPortsAgainSoonAfterTheirConnections() throws Exception {
-    int ports = 20;
-    Lab.Pod pod = client.node().addPod("ports");
-    pod.setParameter("ipv4/ip_local_port_range", "40000 " + (40_000 + ports - 1));
-    try (Loops loops = new Loops(Transport.EPOLL);
-        NetworkNamespace namespace = pod.open();
-        ServerSocket server = Peer.listen(pod, 8080)) {
-      SocketFactory factory = factory(Transport.EPOLL, namespace);
-      for (int i = 0; i < 2 * ports; i++) {
-        if (i == ports) {
-          Thread.sleep(1_200); // the kernel's clock cannot be turned
-        }
-        Channel channel =
-            Loops.await(
-                factory.connect(
-                    loops.next(),
-                    new InetSocketAddress(pod.ipv4(), 8080),
-                    client.ipv4(),
-                    new QuietHandler(),
-                    TIMEOUT));
-        try (Socket application = server.accept()) {
-          channel.close().sync(); // who ends first keeps the port
-          assertEquals(-1, application.getInputStream().read());
         }
       }
     }
