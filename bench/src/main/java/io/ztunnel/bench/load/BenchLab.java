@@ -40,8 +40,8 @@ final class BenchLab implements AutoCloseable {
       Lab.Node first = lab.addNode();
       Lab.Node second = lab.addNode();
       this.mesh = new BenchMesh(lab, first, second, "", launcher, Map.of(), path);
-      this.directClient = client(first, "client0", Lab.Without.REDIRECTION);
-      this.directServer = second.addPod("server0", Lab.Without.REDIRECTION);
+      this.directClient = addPod(first, "client0", Lab.Without.REDIRECTION);
+      this.directServer = addPod(second, "server0", Lab.Without.REDIRECTION);
       this.beside =
           others.isEmpty()
               ? Optional.empty()
@@ -61,11 +61,11 @@ final class BenchLab implements AutoCloseable {
   }
 
   /**
-   * Adds a pod that makes connections. It uses a port again a second after the end of a connection,
-   * not a minute: who makes thousands a second has used up all ports in no time, and then measures
-   * how the kernel looks for one (8 ms each).
+   * Adds a pod. Clients in it, and daemons that connect to its servers, use a port again a second
+   * after the end of a connection, not a minute: who makes thousands a second has used up all ports
+   * in no time, and then measures how the kernel looks for one (8 ms each).
    */
-  static Lab.Pod client(Lab.Node node, String name, Lab.Without... without) throws IOException {
+  static Lab.Pod addPod(Lab.Node node, String name, Lab.Without... without) throws IOException {
     Lab.Pod pod = node.addPod(name, without);
     pod.setParameter("ipv4/tcp_tw_reuse", "1");
     return pod;

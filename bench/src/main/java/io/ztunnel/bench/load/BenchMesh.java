@@ -50,8 +50,8 @@ final class BenchMesh {
     this.suffix = suffix;
     this.launcher = launcher;
     this.variables = variables;
-    this.client = BenchLab.client(first, "client" + suffix);
-    this.server = second.addPod("server" + suffix);
+    this.client = BenchLab.addPod(first, "client" + suffix);
+    this.server = BenchLab.addPod(second, "server" + suffix);
     this.route =
         switch (path) {
           case SINGLE -> direct();
@@ -84,7 +84,10 @@ final class BenchMesh {
 
   private Route throughGateway(Lab.Node node) throws IOException {
     List<Lab.Pod> servers =
-        List.of(server, node.addPod("server2" + suffix), node.addPod("server3" + suffix));
+        List.of(
+            server,
+            BenchLab.addPod(node, "server2" + suffix),
+            BenchLab.addPod(node, "server3" + suffix));
     DoublePathMesh mesh =
         new DoublePathMesh(
             client,

@@ -16,7 +16,12 @@ import java.util.List;
  * back from. For one thread.
  */
 final class EchoBench {
-  private static final int WARM_UP = 3000;
+  /**
+   * How many connections each pod has before the first round, so that the compilers are done with
+   * what a connection runs.
+   */
+  private static final int WARM_UP_OF_A_POD = 8000;
+
   private static final int NEW_CONNECTIONS = 1000;
   private static final int BYTES = 5000;
   private static final int SPREAD_CONNECTIONS = 600;
@@ -33,8 +38,23 @@ final class EchoBench {
     this.results = results;
   }
 
-  /** Where bytes are sent from, and where to. */
-  private record Way(Arrangement arrangement, NetworkNamespace pod, InetSocketAddress server) {}
+  /**
+   * Where bytes are sent from, and where to.
+   *
+   * @param warmUp where to before the first round
+   * @param warmUpPods how many pods are behind that
+   */
+  private record Way(
+      Arrangement arrangement,
+      NetworkNamespace pod,
+      InetSocketAddress server,
+      InetSocketAddress warmUp,
+      int warmUpPods) {
+    static Way through(Arrangement arrangement, NetworkNamespace pod, BenchMesh mesh) {
+      return new Way(
+          arrangement, pod, mesh.echoOfOne(), mesh.echoOfAll(), mesh.serverPods().size());
+    }
+  }
 
   /** Adds what the groups {@code echo} and {@code spread} are about, if they are asked for. */
   void measure() throws IOException {
@@ -43,20 +63,37 @@ final class EchoBench {
     if (!times && !spread) {
       return;
     }
-    List<EchoServer> servers = new ArrayList<>();
     try (BenchMesh.Daemons _ = lab.mesh().startDaemons();
-        NetworkNamespace clientPod = lab.mesh().client().open()) {
-      for (Lab.Pod pod : lab.mesh().serverPods()) {
-        servers.add(BenchLab.startEcho(pod));
-      }
+        NetworkNamespace clientPod = lab.mesh().client().open();
+        Servers servers = Servers.start(lab.mesh())) {
       if (times) {
-        measureTimes(new Way(Arrangement.MESH, clientPod, lab.mesh().echoOfOne()));
+        measureTimes(Way.through(Arrangement.MESH, clientPod, lab.mesh()));
       }
       if (spread) {
-        measureSpread(clientPod, servers);
+        measureSpread(clientPod, servers.all());
       }
-    } finally {
-      for (EchoServer server : servers) {
+    }
+  }
+
+  /** One in each pod that bytes are sent to. */
+  private record Servers(List<EchoServer> all) implements AutoCloseable {
+    static Servers start(BenchMesh mesh) throws IOException {
+      List<EchoServer> all = new ArrayList<>();
+      Servers servers = new Servers(all);
+      try {
+        for (Lab.Pod pod : mesh.serverPods()) {
+          all.add(BenchLab.startEcho(pod));
+        }
+      } catch (IOException e) {
+        servers.close();
+        throw e;
+      }
+      return servers;
+    }
+
+    @Override
+    public void close() throws IOException {
+      for (EchoServer server : all) {
         server.close();
       }
     }
@@ -66,7 +103,8 @@ final class EchoBench {
   private void measureTimes(Way throughMesh) throws IOException {
     try (NetworkNamespace directPod = lab.directClient().open();
         EchoServer _ = BenchLab.startEcho(lab.directServer())) {
-      Way direct = new Way(Arrangement.DIRECT, directPod, lab.echoOfDirect());
+      InetSocketAddress server = lab.echoOfDirect();
+      Way direct = new Way(Arrangement.DIRECT, directPod, server, server, 1);
       if (lab.beside().isEmpty()) {
         measureTimes(List.of(direct, throughMesh));
         return;
@@ -74,24 +112,24 @@ final class EchoBench {
       BenchMesh other = lab.beside().get();
       try (BenchMesh.Daemons _ = other.startDaemons();
           NetworkNamespace otherPod = other.client().open();
-          EchoServer _ = BenchLab.startEcho(other.serverPods().getFirst())) {
-        Way besides = new Way(Arrangement.BESIDE, otherPod, other.echoOfOne());
-        measureTimes(List.of(direct, throughMesh, besides));
+          Servers _ = Servers.start(other)) {
+        measureTimes(
+            List.of(direct, throughMesh, Way.through(Arrangement.BESIDE, otherPod, other)));
       }
     }
   }
 
   private void measureTimes(List<Way> ways) throws IOException {
     for (Way way : ways) {
-      int warmUp = options.thinned(WARM_UP);
+      int warmUp = options.thinned(WARM_UP_OF_A_POD * way.warmUpPods());
       progress.printf("warm-up: %d connections with one byte, %s%n", warmUp, title(way));
-      double _ = newConnections(way, warmUp);
+      double _ = newConnections(way, way.warmUp(), warmUp);
     }
     for (int round = 1; round <= options.rounds(); round++) {
       for (Way way : ways) {
         EchoTimes times =
             new EchoTimes(
-                newConnections(way, options.thinned(NEW_CONNECTIONS)) / 1e6,
+                newConnections(way, way.server(), options.thinned(NEW_CONNECTIONS)) / 1e6,
                 oneConnection(way, options.thinned(BYTES)) / 1e3);
         results.add(way.arrangement(), times);
         progress.printf(
@@ -109,12 +147,13 @@ final class EchoBench {
   }
 
   /** The median in nanoseconds from before the connect to the byte's return. */
-  private static double newConnections(Way way, int count) throws IOException {
+  private static double newConnections(Way way, InetSocketAddress server, int count)
+      throws IOException {
     long[] nanos = new long[count];
     for (int i = 0; i < count; i++) {
       try (SocketChannel channel = way.pod().call(SocketChannel::open)) {
         long begin = System.nanoTime();
-        Echo.connect(channel.socket(), way.server());
+        Echo.connect(channel.socket(), server);
         Echo.exchange(channel.socket(), 1);
         nanos[i] = System.nanoTime() - begin;
       }
