@@ -6,7 +6,6 @@ import io.netty.channel.ChannelHandler;
 import io.netty.channel.ChannelHandlerAdapter;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
-import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
 import java.io.IOException;
 import java.util.concurrent.TimeUnit;
@@ -14,9 +13,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Hands what a listener accepts to the worker loops: in turn, but where many connections end at
- * once they stay on the listener's loop ({@link ShortConnections}). The only handler of a listener;
- * confined to the listener's event loop.
+ * Hands what a listener accepts to the worker loops. The only handler of a listener; confined to
+ * the listener's event loop.
  *
  * <p>An error of the accepting itself, such as running out of file descriptors, pauses the listener
  * for a moment: the waiting connection would raise the same error again at once, and for ever.
@@ -30,20 +28,12 @@ final class Acceptor extends ChannelInboundHandlerAdapter {
   private final SocketOptions options;
   private final ChannelHandler accepted;
   private final boolean keepalive;
-  private final ShortConnections shortConnections;
-
-  /** Whether the listener's loop is one of the workers. */
-  private boolean works;
 
   /** Whether accepted connections have their options from the listener. */
   private boolean inherited;
 
   Acceptor(
-      EventLoopGroup workers,
-      SocketOptions options,
-      ChannelHandler accepted,
-      boolean keepalive,
-      ShortConnections shortConnections) {
+      EventLoopGroup workers, SocketOptions options, ChannelHandler accepted, boolean keepalive) {
     if (accepted instanceof ChannelHandlerAdapter handler && !handler.isSharable()) {
       throw new IllegalArgumentException(
           "%s (expected: a sharable handler, for every accepted connection)".formatted(accepted));
@@ -52,13 +42,11 @@ final class Acceptor extends ChannelInboundHandlerAdapter {
     this.options = options;
     this.accepted = accepted;
     this.keepalive = keepalive;
-    this.shortConnections = shortConnections;
   }
 
   @Override
   public void handlerAdded(ChannelHandlerContext ctx) {
     inherited = options.inheritable(ctx.channel(), keepalive);
-    works = workers.equals(ctx.channel().eventLoop().parent());
   }
 
   @Override
@@ -75,17 +63,7 @@ final class Acceptor extends ChannelInboundHandlerAdapter {
       options.accepted(child, keepalive);
     }
     child.pipeline().addLast(accepted);
-    register(ctx.channel().eventLoop(), child)
-        .addListener((ChannelFuture registered) -> closeIfFailed(registered));
-  }
-
-  private ChannelFuture register(EventLoop accepting, Channel child) {
-    if (!works) {
-      return workers.register(child);
-    }
-    ShortConnections.Accepted connection = shortConnections.accept();
-    child.closeFuture().addListener(_ -> shortConnections.ended(connection));
-    return connection.isKept() ? accepting.register(child) : workers.register(child);
+    workers.register(child).addListener((ChannelFuture registered) -> closeIfFailed(registered));
   }
 
   private static void closeIfFailed(ChannelFuture registered) {

@@ -172,21 +172,14 @@ public final class SocketFactory {
    * the settings or not to be had in the namespace. The future completes on the boss loop, which
    * also accepts; a failure's message is {@code failed to bind to address ADDRESS: REASON}.
    *
-   * @param workers whose loops the accepted connections are registered with: in turn, except many
-   *     short ones in a row, which stay on the boss loop if it is one of these
+   * @param workers whose loops the accepted connections are registered with, in turn
    * @param accepted gets every accepted connection, which does not read yet; sharable, such as a
    *     {@code ChannelInitializer}
    */
   public Future<ServerChannel> listen(
       EventLoop boss, EventLoopGroup workers, ListenerSettings listener, ChannelHandler accepted) {
     Promise<ServerChannel> promise = boss.newPromise();
-    Acceptor acceptor =
-        new Acceptor(
-            workers,
-            options,
-            accepted,
-            listener.keepalive(),
-            new ShortConnections(System::nanoTime));
+    Acceptor acceptor = new Acceptor(workers, options, accepted, listener.keepalive());
     runOn(boss, promise, () -> listen(boss, listener, acceptor, promise));
     return promise;
   }
