@@ -16,9 +16,14 @@ import java.util.SortedMap;
 record Rest(Vitals vitals, LiveObjects objects, long residentBytes) {
   private static final Duration DEADLINE = Duration.ofSeconds(90);
 
-  /** Waits until nothing is open any more; fails if that does not come in time. */
-  static Rest await(Daemon daemon) throws IOException {
+  /** Waits until no gauge counts anything open any more; fails if that does not come in time. */
+  static void awaitIdle(Daemon daemon) throws IOException {
     Vitals _ = Vitals.awaitIdle(daemon, DEADLINE);
+  }
+
+  /** What a daemon holds as soon as it is idle. */
+  static Rest await(Daemon daemon) throws IOException {
+    awaitIdle(daemon);
     LiveObjects objects = LiveObjects.of(daemon);
     return new Rest(
         Vitals.awaitIdle(daemon, DEADLINE), objects, ProcessUsage.residentBytes(daemon.pid()));

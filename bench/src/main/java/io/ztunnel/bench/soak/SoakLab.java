@@ -30,6 +30,12 @@ final class SoakLab implements AutoCloseable {
   private static final int NO_SERVICE_PORT = 9;
   private static final Duration BETWEEN_LOOKS = Duration.ofSeconds(1);
 
+  /**
+   * A socket whose far end is gone without a word stays for some seconds after its tunnel, which is
+   * the last of it that a gauge counts: five, or what {@code ZTUNNEL_HALF_CLOSE_PROBE} takes.
+   */
+  private static final Duration UNTIL_SOCKETS_ARE_GIVEN_UP = Duration.ofSeconds(10);
+
   /** Shorter than anybody would have it, so that everything ends, and is made again, often. */
   private static final Map<String, String> RESTLESS =
       Map.of(
@@ -184,6 +190,10 @@ final class SoakLab implements AutoCloseable {
 
   /** What each daemon holds now that nobody uses it, by the daemon's name. */
   Map<String, Rest> rest() throws IOException {
+    for (Daemon daemon : daemons()) {
+      Rest.awaitIdle(daemon);
+    }
+    Pause.of(UNTIL_SOCKETS_ARE_GIVEN_UP);
     Map<String, Rest> rests = new LinkedHashMap<>();
     for (Daemon daemon : daemons()) {
       rests.put(daemon.name(), Rest.await(daemon));

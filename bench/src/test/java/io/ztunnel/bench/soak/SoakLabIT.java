@@ -23,7 +23,7 @@ class SoakLabIT {
   private static final Duration TURMOIL = Duration.ofSeconds(5);
 
   @Test
-  @Timeout(value = 4, unit = TimeUnit.MINUTES)
+  @Timeout(value = 5, unit = TimeUnit.MINUTES)
   void nothingStays() throws IOException {
     Requirements.assumeLabWith();
     long seed = System.nanoTime();
