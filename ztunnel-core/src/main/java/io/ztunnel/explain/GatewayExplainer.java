@@ -108,6 +108,7 @@ public final class GatewayExplainer {
                     question.client().namespace(),
                     view.localWorkload(self),
                     Set.of()),
+                gateway.loads().ofConnection(),
                 view,
                 health::isSetAside,
                 new RouteNarrator(view, steps, health::setAsideFor, false));

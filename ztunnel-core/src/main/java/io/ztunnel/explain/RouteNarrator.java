@@ -159,7 +159,7 @@ final class RouteNarrator implements RouteTrace {
       case RouteStep.LeastLoadedChosen(Workload workload, int candidates) -> {
         moreEndpoints();
         steps.detail(
-            "chosen: %s, the nearest with the fewest tunnels for its capacity, of %d"
+            "chosen for a client without tunnels: %s, the nearest with the fewest for its capacity, of %d"
                 .formatted(workload.uid(), candidates));
       }
       case RouteStep.AddressSelected(Workload workload, var address) ->

@@ -12,7 +12,7 @@ import java.util.List;
  * threads may use it.
  *
  * @param identity the gateway's own, which it shows to clients
- * @param loads the tunnels that it has open
+ * @param loads the tunnels that it has open, or those of them that one connection of a client has
  * @param limits what one client may have of it
  * @param retries those to each service
  * @param asksPolicies whether those of the gateway's own pod are asked about each tunnel
@@ -29,5 +29,11 @@ public record GatewayContext(
     List<TlsPassthrough> servers) {
   public GatewayContext {
     servers = List.copyOf(servers);
+  }
+
+  /** For a connection of a client, whose tunnels are counted by themselves, too. */
+  GatewayContext ofConnection() {
+    return new GatewayContext(
+        identity, router, loads.ofConnection(), limits, retries, metrics, asksPolicies, servers);
   }
 }

@@ -154,6 +154,7 @@ final class GatewayRequest implements LiveConnection, GatewayAttempts.Owner {
                     identity == null ? null : identity.namespace(),
                     proxy().workload().now(),
                     tried),
+                gateway.loads(),
                 proxy().context().mesh().view(),
                 proxy().context().upstreams().health()::isSetAside,
                 RouteTrace.OFF);

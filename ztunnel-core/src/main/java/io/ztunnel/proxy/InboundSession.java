@@ -52,7 +52,7 @@ final class InboundSession implements ConnectHandler {
 
   private InboundSession(PodProxy proxy, Channel channel, InetSocketAddress peerAddress) {
     this.proxy = proxy;
-    this.gateway = proxy.gateway();
+    this.gateway = proxy.gateway() == null ? null : proxy.gateway().ofConnection();
     this.loop = channel.eventLoop();
     this.peerAddress = peerAddress;
     this.localAddress = Addresses.canonical((InetSocketAddress) channel.localAddress());

@@ -7,18 +7,22 @@ import io.ztunnel.mesh.PortMap;
 import io.ztunnel.mesh.Protocol;
 import io.ztunnel.mesh.Service;
 import io.ztunnel.mesh.Workload;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Chooses an endpoint of a service for a gateway: one of its own network that takes what is passed
  * on, the nearest by the service's preferences, and of those the one with the fewest tunnels for
- * its capacity. One that failed lately is chosen only when there is no other, and one that failed
- * for this very tunnel only when there is none of those either. Confined to the thread that
- * chooses.
+ * its capacity. Before that, none has more of the tunnels of one client's connection than its share
+ * of them: a node proxy keeps some for many connections of its pods, and they are spread over the
+ * endpoints as these few tunnels are. One that failed lately is chosen only when there is no other,
+ * and one that failed for this very tunnel only when there is none of those either. Confined to the
+ * thread that chooses.
  *
  * <p>Few endpoints are all compared. Of many, two are drawn by capacity and compared, which keeps
- * loads nearly as even at a fixed cost.
+ * loads nearly as even at a fixed cost; a client's few tunnels seldom meet at one of them.
  */
 final class GatewayChoice {
   /** What an endpoint is to take. */
@@ -48,8 +52,9 @@ final class GatewayChoice {
   private int candidates;
   private int bestTier;
   private int bestRank;
-  private int ties;
-  private @Nullable Workload best;
+
+  /** Those of the best tier and rank so far. */
+  private final List<Workload> best = new ArrayList<>();
 
   GatewayChoice(GatewayScene scene, Service service, int port, Taking taking) {
     this.scene = scene;
@@ -93,7 +98,32 @@ final class GatewayChoice {
             consider(workload, endpoint.ports());
           }
         });
-    return best;
+    return leastLoadedOfBest();
+  }
+
+  private @Nullable Workload leastLoadedOfBest() {
+    long own = best.stream().mapToLong(this::ownTunnels).sum();
+    long capacity = best.stream().mapToLong(Workload::capacity).sum();
+    Workload chosen = null;
+    int ties = 0;
+    for (Workload each : best) {
+      if (hasItsShare(each, own + 1, capacity)) {
+        continue; // not all of them have, for one more was counted
+      }
+      int better = chosen == null ? -1 : compareLoads(each, chosen);
+      if (better < 0) {
+        chosen = each;
+        ties = 1;
+      } else if (better == 0 && scene.random().nextInt(++ties) == 0) {
+        chosen = each; // each of those that are equal has the same chance in the end
+      }
+    }
+    return chosen;
+  }
+
+  /** Whether it has what falls to it, rounded up, of so many tunnels of the client's connection. */
+  private boolean hasItsShare(Workload workload, long tunnels, long capacity) {
+    return ownTunnels(workload) >= Math.ceilDiv(tunnels * workload.capacity(), capacity);
   }
 
   /** How many could be tried if the one chosen failed; a guess when there are many. */
@@ -141,22 +171,19 @@ final class GatewayChoice {
     }
     candidates++;
     int rank = nearness.of(workload);
-    int better = best == null ? -1 : compare(workload, tier, rank, best);
+    int better = best.isEmpty() ? -1 : compare(tier, rank);
     if (better < 0) {
-      best = workload;
+      best.clear();
       bestTier = tier;
       bestRank = rank;
-      ties = 1;
-    } else if (better == 0 && scene.random().nextInt(++ties) == 0) {
-      best = workload; // each of those that are equal has the same chance in the end
+    }
+    if (better <= 0) {
+      best.add(workload);
     }
   }
 
-  private int compare(Workload workload, int tier, int rank, Workload present) {
-    if (tier != bestTier) {
-      return Integer.compare(tier, bestTier);
-    }
-    return rank == bestRank ? compareLoads(workload, present) : Integer.compare(bestRank, rank);
+  private int compare(int tier, int rank) {
+    return tier == bestTier ? Integer.compare(bestRank, rank) : Integer.compare(tier, bestTier);
   }
 
   /** By the tunnels per capacity that each would have with one more. */
@@ -168,6 +195,10 @@ final class GatewayChoice {
 
   private int tunnels(Workload workload) {
     return scene.loads().of(load(workload));
+  }
+
+  private int ownTunnels(Workload workload) {
+    return scene.own().of(load(workload));
   }
 
   /** What an endpoint's tunnels are counted by. */

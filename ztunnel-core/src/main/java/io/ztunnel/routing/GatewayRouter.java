@@ -40,12 +40,17 @@ public final class GatewayRouter {
   /**
    * Decides about one tunnel.
    *
+   * @param own the tunnels that the client's connection has already
    * @param setAside whether the workload of a uid failed lately and should be avoided
    * @param trace is told the steps
    */
   public GatewayResult route(
-      GatewayCall call, MeshView view, Predicate<String> setAside, RouteTrace trace) {
-    GatewayScene scene = scene(call, view, setAside, trace);
+      GatewayCall call,
+      EndpointLoads own,
+      MeshView view,
+      Predicate<String> setAside,
+      RouteTrace trace) {
+    GatewayScene scene = scene(call, own, view, setAside, trace);
     Service service = service(call, view);
     if (service == null) {
       return new GatewayRefusal.UnknownService(call.authority());
@@ -108,7 +113,7 @@ public final class GatewayRouter {
     if (!service.ports().contains(port)) {
       return new GatewayRefusal.UnknownPort(service, port);
     }
-    GatewayScene scene = scene(call, view, setAside, RouteTrace.OFF);
+    GatewayScene scene = scene(call, loads.ofConnection(), view, setAside, RouteTrace.OFF);
     var choice = new GatewayChoice(scene, service, port, GatewayChoice.Taking.CONNECTION);
     Workload workload = choice.choose();
     return workload == null
@@ -132,8 +137,13 @@ public final class GatewayRouter {
   }
 
   private GatewayScene scene(
-      GatewayCall call, MeshView view, Predicate<String> setAside, RouteTrace trace) {
-    return new GatewayScene(view, settings.network(), call, setAside, loads, random.get(), trace);
+      GatewayCall call,
+      EndpointLoads own,
+      MeshView view,
+      Predicate<String> setAside,
+      RouteTrace trace) {
+    return new GatewayScene(
+        view, settings.network(), call, setAside, loads, own, random.get(), trace);
   }
 
   /**

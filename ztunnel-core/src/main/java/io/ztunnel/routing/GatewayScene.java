@@ -10,6 +10,7 @@ import java.util.random.RandomGenerator;
  * @param network the gateway's own; endpoints elsewhere are not for it
  * @param setAside whether the workload of a uid failed lately and should be avoided
  * @param loads the tunnels that the gateway has open
+ * @param own those of them that the client's connection has
  * @param trace is told the steps
  */
 record GatewayScene(
@@ -18,5 +19,6 @@ record GatewayScene(
     GatewayCall call,
     Predicate<String> setAside,
     EndpointLoads loads,
+    EndpointLoads own,
     RandomGenerator random,
     RouteTrace trace) {}

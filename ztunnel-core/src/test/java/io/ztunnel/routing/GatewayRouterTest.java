@@ -10,6 +10,7 @@ import io.ztunnel.mesh.MeshView;
 import io.ztunnel.mesh.NamespacedHostname;
 import io.ztunnel.mesh.TestMesh;
 import java.util.ArrayList;
+import java.util.IntSummaryStatistics;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -87,7 +88,7 @@ final class GatewayRouterTest {
   private final EndpointLoads loads = new EndpointLoads();
 
   private GatewayResult route(String exports, MeshView view, GatewayCall call) {
-    return router(exports).route(call, view, uid -> false, RouteTrace.OFF);
+    return router(exports).route(call, loads.ofConnection(), view, uid -> false, RouteTrace.OFF);
   }
 
   private GatewayRouter router(String exports) {
@@ -196,13 +197,16 @@ final class GatewayRouterTest {
                 .formatted(service.isEmpty() ? "" : ", " + service));
   }
 
+  /** Each of a client of its own. */
   private Map<String, Integer> open(MeshView view, int tunnels, Predicate<String> setAside) {
     Map<String, Integer> reached = new TreeMap<>();
     for (int i = 0; i < tunnels; i++) {
       GatewayRoute route =
           assertInstanceOf(
               GatewayRoute.class,
-              router("*/*").route(call("svc:80", null), view, setAside, RouteTrace.OFF));
+              router("*/*")
+                  .route(
+                      call("svc:80", null), loads.ofConnection(), view, setAside, RouteTrace.OFF));
       loads.opened(route.load());
       reached.merge(route.endpoint().uid(), 1, Integer::sum);
     }
@@ -212,8 +216,8 @@ final class GatewayRouterTest {
   @Test
   void openTunnelsGoWhereTheFewestAre() {
     assertEquals(Map.of("e0", 5, "e1", 5, "e2", 5), open(endpoints(3, ""), 15, uid -> false));
-    loads.closed(new EndpointLoads.Key(new NamespacedHostname("ns", "svc"), "e1"));
-    loads.closed(new EndpointLoads.Key(new NamespacedHostname("ns", "svc"), "e1"));
+    loads.closed(endpoint("e1"));
+    loads.closed(endpoint("e1"));
     assertEquals(Map.of("e1", 2), open(endpoints(3, ""), 2, uid -> false));
   }
 
@@ -232,13 +236,81 @@ final class GatewayRouterTest {
         open(endpoints(3, "", "capacity: 1", "capacity: 4", "capacity: 0"), 15, uid -> false));
   }
 
+  /** Those of one connection of a client. */
+  private Map<String, Integer> openOn(EndpointLoads own, MeshView view, int tunnels) {
+    Map<String, Integer> reached = new TreeMap<>();
+    for (int i = 0; i < tunnels; i++) {
+      GatewayRoute route =
+          assertInstanceOf(
+              GatewayRoute.class,
+              router("*/*").route(call("svc:80", null), own, view, uid -> false, RouteTrace.OFF));
+      own.opened(route.load());
+      reached.merge(route.endpoint().uid(), 1, Integer::sum);
+    }
+    return reached;
+  }
+
+  private static EndpointLoads.Key endpoint(String uid) {
+    return new EndpointLoads.Key(new NamespacedHostname("ns", "svc"), uid);
+  }
+
+  @Test
+  void theTunnelsOfOneClientAreSpreadWhateverOthersHave() {
+    MeshView view = endpoints(3, "");
+    for (int i = 0; i < 50; i++) {
+      loads.opened(endpoint("e0"));
+    }
+    EndpointLoads own = loads.ofConnection();
+    assertEquals(Map.of("e0", 2, "e1", 3, "e2", 3), openOn(own, view, 8));
+    own.closed(endpoint("e1"));
+    own.closed(endpoint("e1"));
+    assertEquals(Map.of("e1", 1), openOn(own, view, 1));
+    assertEquals(Map.of("e1", 1), openOn(own, view, 1), "it has the fewest");
+    assertEquals(Map.of("e0", 1), openOn(own, view, 1), "the others have their share");
+  }
+
+  @Test
+  void clientsWithFewTunnelsLoadAllEqually() {
+    MeshView view = endpoints(3, "");
+    for (int i = 0; i < 10; i++) {
+      openOn(loads.ofConnection(), view, 4);
+    }
+    IntSummaryStatistics tunnels = loads.summary();
+    assertEquals(40, tunnels.getSum());
+    assertTrue(tunnels.getMax() - tunnels.getMin() <= 1, tunnels + ", seed " + seed);
+  }
+
+  @Test
+  void theShareOfOneClientsTunnelsIsByCapacity() {
+    MeshView view = endpoints(3, "", "capacity: 1", "capacity: 4", "capacity: 0");
+    assertEquals(Map.of("e0", 2, "e1", 8), openOn(loads.ofConnection(), view, 10));
+    for (int i = 0; i < 20; i++) {
+      openOn(loads.ofConnection(), view, 2);
+    }
+    assertEquals(10, loads.of(endpoint("e0")), "of 50, seed " + seed);
+  }
+
+  @Test
+  void whatIsCountedForAClientIsCountedForAll() {
+    EndpointLoads own = loads.ofConnection();
+    own.opened(endpoint("e0"));
+    loads.ofConnection().opened(endpoint("e0"));
+    assertEquals(1, own.of(endpoint("e0")));
+    assertEquals(2, loads.of(endpoint("e0")));
+    own.closed(endpoint("e0"));
+    assertEquals(0, own.of(endpoint("e0")));
+    assertEquals(1, loads.of(endpoint("e0")));
+  }
+
   @Test
   void equalOnesHaveEqualChances() {
     Map<String, Integer> reached = new TreeMap<>();
     MeshView view = endpoints(3, "");
     for (int i = 0; i < 3_000; i++) {
       GatewayResult result =
-          router("*/*").route(call("svc:80", null), view, uid -> false, RouteTrace.OFF);
+          router("*/*")
+              .route(
+                  call("svc:80", null), loads.ofConnection(), view, uid -> false, RouteTrace.OFF);
       reached.merge(text(result), 1, Integer::sum);
     }
     // A share of 1000 has a standard deviation of 26.
@@ -283,7 +355,8 @@ final class GatewayRouterTest {
               Set.of());
       GatewayRoute route =
           assertInstanceOf(
-              GatewayRoute.class, router("*/*").route(call, view, uid -> false, RouteTrace.OFF));
+              GatewayRoute.class,
+              router("*/*").route(call, loads.ofConnection(), view, uid -> false, RouteTrace.OFF));
       loads.opened(route.load());
       reached.add(route.endpoint().uid());
     }
@@ -302,6 +375,7 @@ final class GatewayRouterTest {
               router("*/*")
                   .route(
                       call("svc:80", null, "client", failed),
+                      loads.ofConnection(),
                       view,
                       uid -> uid.equals("e1"),
                       RouteTrace.OFF));
@@ -363,7 +437,9 @@ final class GatewayRouterTest {
     loads.opened(new EndpointLoads.Key(new NamespacedHostname("ns", "seen"), "a"));
     GatewayRoute route =
         assertInstanceOf(
-            GatewayRoute.class, router("").route(call("seen:80", null), VIEW, uid -> false, trace));
+            GatewayRoute.class,
+            router("")
+                .route(call("seen:80", null), loads.ofConnection(), VIEW, uid -> false, trace));
     assertEquals(
         List.of(
             new RouteStep.ServiceNamed(new Authority.Host("seen", 80), route.service()),
@@ -375,10 +451,11 @@ final class GatewayRouterTest {
             new RouteStep.EndpointJudged("far", EndpointFate.ELSEWHERE, 0),
             new RouteStep.LeastLoadedChosen(route.endpoint(), 1)),
         trace.take());
-    router("").route(call("in:80", "waypoint"), VIEW, uid -> false, trace);
-    router("").route(call("local:80", null), VIEW, uid -> false, trace);
-    router("*/nothing").route(call("sans:80", null), VIEW, uid -> false, trace);
-    router("").route(call("sans:81", null), VIEW, uid -> false, trace);
+    router("").route(call("in:80", "waypoint"), loads.ofConnection(), VIEW, uid -> false, trace);
+    router("").route(call("local:80", null), loads.ofConnection(), VIEW, uid -> false, trace);
+    router("*/nothing")
+        .route(call("sans:80", null), loads.ofConnection(), VIEW, uid -> false, trace);
+    router("").route(call("sans:81", null), loads.ofConnection(), VIEW, uid -> false, trace);
     List<RouteStep> steps = trace.take();
     assertEquals(
         List.of(
